@@ -1,0 +1,56 @@
+"""Bayesian inference for scaling laws.
+
+>>> import scalebayes as sb                                                          # doctest: +SKIP
+>>> runs = sb.read_runs("runs.csv", inputs={"N": "n_params", "D": "n_tokens"})       # doctest: +SKIP
+>>> fit = sb.fit(sb.laws.chinchilla, runs)                                           # doctest: +SKIP
+>>> print(sb.forecast(fit, {"N": 70e9, "D": 1.4e12}))                                # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+_HOME = {
+    "Anchored": "priors",
+    "ConvergenceWarning": "inference.diagnostics",
+    "Fit": "fitting",
+    "FloorShare": "priors",
+    "Forecast": "questions.forecasting",
+    "Gaussian": "model.noise",
+    "LogNormal": "priors",
+    "Model": "model.model",
+    "Normal": "priors",
+    "Reach": "questions.reaching",
+    "ResponseShare": "priors",
+    "Runs": "runs",
+    "StudentT": "model.noise",
+    "fit": "fitting",
+    "forecast": "questions.forecasting",
+    "grid": "questions.points",
+    "load": "storage",
+    "pile_families": "datasets",
+    "plot": "show.curves",
+    "pooled": "priors",
+    "reach": "questions.reaching",
+    "read_runs": "runs",
+    "sample": "fitting",
+    "separate": "priors",
+    "shared": "priors",
+}
+
+__all__ = [*_HOME, "laws"]  # noqa: PLE0604
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    # PyMC, JAX and pandas take seconds to import, so each name is fetched when it is first used.
+    if name == "laws":
+        return import_module("scalebayes.laws")
+    if name in _HOME:
+        value = getattr(import_module(f"scalebayes.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'scalebayes' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,346 @@
+"""Fit: a model and its posterior. How one is made, summarised and looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalebayes import laws
+from scalebayes.inference.diagnostics import ConvergenceWarning, Diagnostics, diagnose, r_hat_and_ess
+from scalebayes.model import Model
+from scalebayes.model.noise import Noise
+from scalebayes.model.structure import Structure
+from scalebayes.priors import Pooling, Prior
+from scalebayes.runs import Runs
+
+if TYPE_CHECKING:
+    from scalebayes.inference.geometry import Transport
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit:
+    """The posterior of a law given runs.
+
+    Parameters
+    ----------
+    model : Model
+        Law, runs, priors and noise.
+    idata : xarray.DataTree
+        ``posterior``, ``sample_stats``, ``log_likelihood``, ``observed_data``, ``constant_data``, ``prior``; ready for
+        every function of ArviZ. Dims ``run`` and the group's column carry the labels of the table. Attributes hold
+        versions, seed, settings and a hash of the data.
+    """
+
+    model: Model
+    idata: xr.DataTree
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """Draws of every variable, dims (chain, draw[, group])."""
+        return self.idata["posterior"].to_dataset()
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """Divergences, r-hat and effective sample size."""
+        return diagnose(self.idata)
+
+    def summary(self, prob: float = 0.89) -> pd.DataFrame:
+        """Mean, spread and diagnostics of every parameter, in published units.
+
+        Parameters
+        ----------
+        prob : float
+            Probability of the equal-tailed interval from ``lower`` to ``upper``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns name, group (None where all groups share the value), mean, sd, lower, upper, r_hat, ess_bulk. The
+            law's parameters come first, then what derives from them, the noise, and the population of the groups.
+
+        Raises
+        ------
+        ValueError
+            If ``prob`` is not between 0 and 1.
+        """
+        check_prob(prob)
+        draws = self._reported()
+        r_hat, ess = r_hat_and_ess(draws)
+        rows = []
+        for name in draws.data_vars:
+            grouped = self.model.runs.group_name in draws[name].dims
+            for level in self.model.runs.levels if grouped else (None,):
+                at = {} if level is None else {self.model.runs.group_name: level}
+                values = draws[name].sel(at).to_numpy()
+                lower, upper = np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2])
+                numbers = (values.mean(), values.std(ddof=1), lower, upper, r_hat[name].sel(at), ess[name].sel(at))
+                rows.append((name, level, *map(float, numbers)))
+        return pd.DataFrame(rows, columns=["name", "group", "mean", "sd", "lower", "upper", "r_hat", "ess_bulk"])
+
+    def _reported(self) -> xr.Dataset:
+        posterior = self.posterior
+        derived = {
+            name: quantity(**{needed: posterior[needed] for needed in laws.keywords(quantity)})
+            for name, quantity in laws.DERIVED.get(self.model.law, {}).items()
+        }
+        noise = [name for name in ("sigma", "nu") if name in posterior]
+        ends = ("_population", "_spread")
+        population = [name for name in posterior.data_vars if str(name).endswith(ends)]
+        first = posterior[list(self.model.parameters)].assign(derived)
+        return first.assign(posterior[[*noise, *sorted(map(str, population))]].data_vars)
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Write everything to one netCDF file.
+
+        The file appears whole or not at all. `load` makes the fit again in another process.
+
+        Parameters
+        ----------
+        path : path
+        overwrite : bool
+            Whether a file of that name may be replaced.
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file and ``overwrite`` is false.
+        """
+        from scalebayes.storage import save
+
+        save(self, path, overwrite)
+
+    def __repr__(self) -> str:
+        runs, attrs = self.model.runs, self.idata.attrs
+        groups = f", {len(runs.levels)} groups by {runs.group_name}" if runs.group else ""
+        left_out = f", {runs.excluded} rows left out ({runs.where})" if runs.excluded else ""
+        means = self.summary().query("name in @self.model.parameters and group.isna()")
+        values = ", ".join(f"{row.name_} {row.mean_:.4g} ± {row.sd:.2g}" for row in means.rename(
+            columns={"name": "name_", "mean": "mean_"}).itertuples()) or "one value per group: see summary()"  # fmt: skip
+        return "\n".join(
+            [
+                f"Fit of {self.model.name}: {self.diagnostics}",
+                f"  runs: {len(runs)} from {runs.source}{groups}{left_out}",
+                f"  parameters: {values}",
+                f"  noise: {attrs['noise_name']}; seed {attrs['seed']}; data {attrs['data_hash']}",
+                f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}, blackjax {attrs['blackjax']}",
+            ]
+        )
+
+
+def fit(
+    law: Callable,
+    runs: Runs,
+    *,
+    priors: Mapping[str, Prior | Pooling] | None = None,
+    pooling: Literal["shared", "pooled", "separate"] | None = None,
+    noise: Noise | Literal["student_t", "gaussian"] = "student_t",
+    draws: int = 1000,
+    chains: int = 4,
+    warmup: int = 500,
+    target_accept: float = 0.95,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Fit:
+    """Fit a law to runs: ``sample(Model(law, runs, ...), ...)``.
+
+    Parameters
+    ----------
+    law : Callable
+        Built in (``sb.laws.chinchilla``) or your own: inputs before ``*``, parameters after it.
+    runs : Runs
+        From `read_runs`.
+    priors, pooling, noise
+        See `Model`.
+    draws, chains, warmup, target_accept, seed, progress
+        See `sample`.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    TypeError, ValueError
+        If law, runs and priors do not fit each other; see `Model`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the draws do not represent the posterior well.
+    """
+    model = Model(law, runs, priors=priors or {}, pooling=pooling, noise=noise)
+    return sample(
+        model, draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, seed=seed, progress=progress
+    )
+
+
+def sample(
+    model: Model,
+    *,
+    draws: int = 1000,
+    chains: int = 4,
+    warmup: int = 500,
+    target_accept: float = 0.95,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Fit:
+    """Draw from a model's posterior by NUTS.
+
+    Parameters
+    ----------
+    model : Model
+    draws, chains, warmup : int
+        Draws kept of each chain, number of chains, and adapting steps before them.
+    target_accept : float
+        Mean acceptance rate that the step size is adapted to.
+    seed : int
+        The same seed on the same machine gives the same bytes.
+    progress : bool, optional
+        Whether to show a progress bar; by default only on a terminal.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the draws do not represent the posterior well.
+    """
+    for name, value, least in (("draws", draws, 4), ("chains", chains, 1), ("warmup", warmup, 20), ("seed", seed, 0)):
+        if not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name} is a whole number from {least} on, got {value!r}.")
+    if not 0 < target_accept < 1:
+        raise ValueError(f"target_accept lies between 0 and 1, got {target_accept!r}.")
+    from scalebayes.inference.sampling import sample as draw
+    from scalebayes.model.predictive import prior_parameters
+
+    structure, numbers = model.describe()
+    with _progress(progress, warmup + draws, model.name) as advanced:
+        found = draw(
+            _transport(_Specification(structure, numbers)), numbers,
+            draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, seed=seed, advanced=advanced,
+        )  # fmt: skip
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws), **model.coords()}
+    per_draw = ("chain", "draw")
+    group = (model.runs.group_name,)
+    posterior = {
+        name: (per_draw + (group if value.ndim > 2 else ()), value) for name, value in sorted(found.variables.items())
+    }
+    inputs = {
+        name: ("run", model.runs.x(name), {"column": column}) for name, column in model.runs.inputs.items()
+    }  # fmt: skip
+    levels = {"group": ("run", model.runs.group_labels)} if model.runs.group else {}
+    datasets = {
+        "posterior": posterior,
+        "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},
+        "log_likelihood": {structure.observed: ((*per_draw, "run"), found.log_likelihood)},
+        "observed_data": {structure.observed: ("run", np.log(model.runs.y))},
+        "constant_data": {**inputs, model.runs.response: ("run", model.runs.y), **levels},
+    }
+    tree = xr.DataTree.from_dict({name: _dataset(variables, coords) for name, variables in datasets.items()})
+    tree["prior"] = xr.DataTree(prior_parameters(model, 500, seed))
+    tree.attrs = _attributes(model, seed=seed, warmup=warmup, target_accept=target_accept)
+    result = Fit(model, tree)
+    problems = result.diagnostics.problems
+    if problems:
+        warnings.warn(
+            f"the fit of {model.name} has not converged: {'; '.join(problems)}. "
+            "More draws or warm-up, or narrower priors, may help; do not use it as it is.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return result
+
+
+@dataclass(frozen=True)
+class _Specification:
+    """A structure with one example of its numbers, which do not distinguish it."""
+
+    structure: Structure
+    numbers: Mapping[str, np.ndarray] = field(compare=False)
+
+
+@lru_cache(maxsize=16)
+def _transport(specification: _Specification) -> Transport:
+    """The density and its whitening for every model of that structure."""
+    from scalebayes.inference.density import from_pymc
+    from scalebayes.inference.geometry import Block, Transport
+    from scalebayes.model.graph import build
+    from scalebayes.precision import double_precision
+
+    structure = specification.structure
+    coords = {"run": range(structure.n_runs)}
+    if structure.group:
+        coords[structure.group] = range(structure.n_groups)
+    blocks = tuple(
+        Block(f"{p.free}_population", f"{p.free}_spread", f"{p.free}_offset", p.link != "identity")
+        for p in structure.parameters
+        if p.pooling == "pooled"
+    )
+    with double_precision():
+        return Transport(from_pymc(build(structure, specification.numbers, coords)), blocks)
+
+
+def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:
+    used = {dim for dims, *_ in variables.values() for dim in ((dims,) if isinstance(dims, str) else dims)}
+    return xr.Dataset(dict(variables), coords={name: value for name, value in coords.items() if name in used})
+
+
+def _attributes(model: Model, seed: int, warmup: int, target_accept: float) -> dict[str, str | int | float]:
+    from scalebayes.storage import describe_model
+
+    packages = ("scalebayes", "pymc", "pytensor", "jax", "blackjax", "arviz", "numpy")
+    settings = {"seed": seed, "warmup": warmup, "target_accept": target_accept}
+    return {
+        "inference_library": "scalebayes",
+        "inference_library_version": version("scalebayes"),
+        "data_hash": model.runs.digest,
+        "law": model.name,
+        "noise_name": type(model.noise).__name__,
+        "model": json.dumps(describe_model(model)),
+        **{name: version(name) for name in packages},
+        **settings,
+    }
+
+
+@contextmanager
+def _progress(wanted: bool | None, total: int, what: str) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not (console.is_terminal if wanted is None else wanted):
+        yield lambda steps: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(f"fitting {what} (compiling)", total=total)
+
+        def advanced(steps: int) -> None:
+            bar.update(task, advance=steps, description=f"fitting {what}")
+
+        yield advanced
+
+
+def check_prob(prob: float) -> None:
+    """Refuse what is no probability of an interval."""
+    if not 0 < prob < 1:
+        raise ValueError(f"prob lies between 0 and 1, got {prob!r}; for 89% say 0.89.")

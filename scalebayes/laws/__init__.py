@@ -1,0 +1,49 @@
+"""What the field knows: one module per family, one plain function per law, default priors beside them.
+
+A law is a function of its inputs (before ``*``) and its parameters (after it) and returns the expected response. A
+function of your own is as good as these::
+
+    def my_law(N, D, U, *, E, A, B, alpha, beta): ...
+    sb.fit(my_law, runs, priors={"E": ..., "A": ..., ...})
+"""
+
+from collections.abc import Callable
+
+from scalebayes.laws import powers, size_and_data
+from scalebayes.laws.powers import *
+from scalebayes.laws.signature import Signature, keywords, signature
+from scalebayes.laws.size_and_data import *
+
+_FAMILIES = (powers, size_and_data)
+PRIORS = {law: priors for family in _FAMILIES for law, priors in family.PRIORS.items()}
+DERIVED = {law: derived for family in _FAMILIES for law, derived in family.DERIVED.items()}
+
+__all__ = ["DERIVED", "PRIORS", "Signature", "keywords", "named", "signature", *powers.__all__, *size_and_data.__all__]
+
+
+def named(name: str) -> Callable:
+    """The built-in law of that name.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"chinchilla"``.
+
+    Returns
+    -------
+    Callable
+
+    Raises
+    ------
+    ValueError
+        If there is none; lists those there are.
+
+    Examples
+    --------
+    >>> named("power").__name__
+    'power'
+    """
+    known = {law.__name__: law for law in PRIORS}
+    if name not in known:
+        raise ValueError(f"unknown law {name!r}; the built-in laws are {', '.join(sorted(known))}.")
+    return known[name]

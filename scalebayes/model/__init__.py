@@ -1,0 +1,6 @@
+"""A model: a law, the runs, priors over its parameters and groups, and noise."""
+
+from scalebayes.model.model import Model
+from scalebayes.model.noise import Gaussian, StudentT
+
+__all__ = ["Gaussian", "Model", "StudentT"]

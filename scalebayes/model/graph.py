@@ -1,0 +1,91 @@
+"""A structure and its numbers as an ordinary `pymc.Model`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+from pytensor import wrap_jax
+
+from scalebayes.model.structure import Parameter, Structure, deviate, unanchor, unlink
+from scalebayes.precision import double_precision
+
+
+def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mapping[str, Sequence]) -> pm.Model:
+    """The graph: named dims, data and prior constants as `pm.Data`, the law through `wrap_jax`.
+
+    Parameters
+    ----------
+    structure : Structure
+    numbers : mapping of str to array
+        From `scalebayes.model.structure.describe`.
+    coords : mapping of str to sequence
+        Labels of ``run`` and of the group dimension.
+
+    Returns
+    -------
+    pymc.Model
+    """
+    with double_precision(), pm.Model(coords=dict(coords)) as model:
+        data = {name: _data(name, value, structure) for name, value in numbers.items()}
+        values: dict[str, pt.TensorVariable] = {}
+        # Amplitudes are built from their exponents, which therefore come first.
+        for parameter in sorted(structure.parameters, key=lambda p: p.anchor is not None):
+            values[parameter.name] = _parameter(parameter, data, values, structure.group)
+        at_runs = {
+            name: value[data[f"{structure.group}_index"]] if value.ndim else value for name, value in values.items()
+        }
+        names = [p.name for p in structure.parameters[:-1]]
+        width = len(structure.inputs)
+
+        def law(*arguments):
+            return structure.law(*arguments[:width], **dict(zip(names, arguments[width:], strict=True)))
+
+        law.__name__ = getattr(structure.law, "__name__", "law")
+        expected = wrap_jax(law)(*(data[name] for name in structure.inputs), *(at_runs[name] for name in names))
+        noise = {"mu": pt.log(expected), "sigma": at_runs["sigma"], "dims": "run"}
+        observed = data[f"{structure.observed}_data"]
+        if structure.student_t:
+            shape, rate = data["nu_prior"][0], data["nu_prior"][1]
+            nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above_2", shape, rate))
+            pm.StudentT(structure.observed, nu=nu, observed=observed, **noise)
+        else:
+            pm.Normal(structure.observed, observed=observed, **noise)
+    return model
+
+
+def _data(name: str, value: np.ndarray, structure: Structure):
+    # A static shape, because wrap_jax traces the law when the graph is built.
+    shape = np.shape(value)
+    dims = "run" if shape == (structure.n_runs,) and not name.endswith(("_prior", "_bound")) else None
+    return pm.Data(name, value, dims=dims, shape=shape)
+
+
+def _parameter(parameter: Parameter, data: Mapping, values: Mapping, group: str):
+    name, link = parameter.free, parameter.link
+    place, scale = data[f"{parameter.name}_prior"][0], data[f"{parameter.name}_prior"][1]
+    bound = data.get(f"{parameter.name}_bound")
+    if parameter.pooling == "pooled":
+        population = _free(f"{name}_population", link, place, scale, bound, None)
+        spread = pm.HalfNormal(f"{name}_spread", data[f"{parameter.name}_prior"][2])
+        offset = pm.Normal(f"{name}_offset", 0, 1, dims=group)
+        value = pm.Deterministic(name, deviate(link, population, spread, offset, pt), dims=group)
+    else:
+        value = _free(name, link, place, scale, bound, group if parameter.pooling == "separate" else None)
+    if parameter.anchor is None:
+        return value
+    _, exponent, form = parameter.anchor
+    exponent = values[exponent]
+    value = unanchor(form, value, data[f"{parameter.name}_reference"], exponent)
+    return pm.Deterministic(parameter.name, value, dims=group if value.ndim else None)
+
+
+def _free(name: str, link: str, place, scale, bound, dims):
+    if link == "identity":
+        return pm.Normal(name, place, scale, dims=dims)
+    if link == "log":
+        return pm.LogNormal(name, place, scale, dims=dims)
+    logit = pm.Normal(f"{name}_logit", place, scale, dims=dims)
+    return pm.Deterministic(name, unlink("floor", logit, bound, pt), dims=dims)

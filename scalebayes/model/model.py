@@ -1,0 +1,231 @@
+"""Model: the declaration of a fit. Frozen, checked when made, and never sampling by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from scalebayes import laws
+from scalebayes.model.noise import Gaussian, Noise, StudentT
+from scalebayes.model.structure import Structure, describe
+from scalebayes.priors import Anchored, Pooled, Pooling, Separate, Shared, repool, shared
+from scalebayes.runs import Runs, select_inputs
+
+if TYPE_CHECKING:
+    import pymc as pm
+    import xarray as xr
+
+# ln of a vocabulary of a million words: the loss of a uniform guess.
+_LARGEST_LOSS = 13.8
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    r"""A law, runs, priors and noise: everything about a fit that is decided before it.
+
+    .. math:: \log y_i \sim \mathrm{noise}(\log f(x_i; \theta_{g(i)}), \sigma_{g(i)})
+
+    Parameters
+    ----------
+    law : Callable
+        A plain function: inputs before ``*``, parameters after it; built in (`scalebayes.laws`) or your own.
+    runs : Runs
+        From `read_runs`.
+    priors : mapping of str to prior, optional
+        For some or, with a law of your own, all parameters of the law. A bare prior such as
+        ``LogNormal(median=0.3, spread=0.5)`` is shared by all groups; `pooled` and `separate` say otherwise. The rest
+        are the law's defaults. After creation this holds the prior of every parameter.
+    pooling : {"shared", "pooled", "separate"}, optional
+        How groups divide every parameter not named in ``priors``, the noise scale included, if not each in its
+        default way (pooled).
+    noise : {"student_t", "gaussian"} or StudentT or Gaussian
+        Of a run about the law, on the log response.
+
+    Raises
+    ------
+    TypeError
+        If the law cannot be read or an argument is of the wrong kind.
+    ValueError
+        If runs, priors and law do not fit each other.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from scalebayes import laws, read_runs
+    >>> table = pd.DataFrame({"flops": [1e18, 1e19, 1e20, 1e21], "loss": [3.4, 2.9, 2.5, 2.2]})
+    >>> Model(laws.power_floor, read_runs(table)).priors["alpha"]
+    pooled(LogNormal(median=0.25, spread=0.7), spread=0.3)
+    """
+
+    law: Callable
+    runs: Runs
+    priors: Mapping[str, Pooling] = field(default_factory=dict)
+    pooling: Literal["shared", "pooled", "separate"] | None = None
+    noise: Noise | Literal["student_t", "gaussian"] = "student_t"
+
+    def __post_init__(self) -> None:
+        declared = laws.signature(self.law)
+        if not isinstance(self.runs, Runs):
+            raise TypeError(f"runs are needed, from sb.read_runs(table, ...), got {type(self.runs).__name__}.")
+        runs = select_inputs(self.runs, declared.name, declared.inputs)
+        renamed = dict(zip(declared.inputs, runs.inputs, strict=True))
+        noise = _noise(self.noise)
+        if self.pooling is not None:
+            noise = replace(noise, sigma=repool(noise.sigma, self.pooling))
+        priors = _complete(self.law, declared, self.priors, self.pooling, renamed, runs)
+        for name, value in (("runs", runs), ("noise", noise), ("priors", MappingProxyType(priors))):
+            object.__setattr__(self, name, value)
+        _check_counts(declared, runs)
+        if self.law in laws.PRIORS:
+            _check_is_loss(declared.name, runs)
+
+    @property
+    def name(self) -> str:
+        """The law's name."""
+        return laws.signature(self.law).name
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The law's parameters, in its order."""
+        return laws.signature(self.law).parameters
+
+    def describe(self) -> tuple[Structure, dict[str, np.ndarray]]:
+        """The model's structure, and its data and prior constants as arrays."""
+        assert not isinstance(self.noise, str)
+        return describe(self.law, self.runs, self.priors, self.noise)
+
+    def coords(self) -> dict[str, np.ndarray]:
+        """Labels of the dimensions: ``run``, and the groups under the name of their column."""
+        groups = {self.runs.group_name: np.asarray(self.runs.levels)} if self.runs.group else {}
+        return {"run": self.runs.labels, **groups}
+
+    def pymc(self) -> pm.Model:
+        """The model as an ordinary `pymc.Model`, for everything that is not offered here.
+
+        Turns on JAX's 64-bit mode for the process, as PyTensor's own JAX backend does: without it the law would be
+        evaluated in single precision.
+
+        Returns
+        -------
+        pymc.Model
+            With named dims, data and prior constants as `pymc.Data`.
+        """
+        import jax
+
+        from scalebayes.model.graph import build
+
+        model = build(*self.describe(), self.coords())
+        jax.config.update("jax_enable_x64", True)
+        return model
+
+    def prior(self, draws: int = 500, *, seed: int = 0) -> xr.DataTree:
+        """What the priors mean, before anything is fitted.
+
+        Parameters
+        ----------
+        draws : int
+        seed : int
+
+        Returns
+        -------
+        xarray.DataTree
+            ``prior``: parameters, dims (chain, draw[, group]); ``prior_predictive``: the expected response at the
+            runs, dims (chain, draw, run).
+        """
+        from scalebayes.model.predictive import prior_draws
+
+        return prior_draws(self, draws, seed)
+
+
+def _noise(noise: object) -> Noise:
+    if isinstance(noise, StudentT | Gaussian):
+        return noise
+    if noise in ("student_t", "gaussian"):
+        return StudentT() if noise == "student_t" else Gaussian()
+    raise ValueError(f"noise is 'student_t' or 'gaussian', or a StudentT or Gaussian, got {noise!r}.")
+
+
+def _complete(
+    law: Callable, declared: laws.Signature, given: Mapping, pooling: str | None, renamed: Mapping, runs: Runs
+) -> dict[str, Pooling]:
+    defaults = laws.PRIORS.get(law, {})
+    unknown = [name for name in given if name not in declared.parameters]
+    if unknown:
+        raise ValueError(
+            f"a prior is given for {', '.join(map(repr, unknown))}, but {declared.name} has the parameters "
+            f"{', '.join(declared.parameters)}."
+        )
+    missing = [name for name in declared.parameters if name not in given and name not in defaults]
+    if missing:
+        raise ValueError(
+            f"{declared.name} is not built in, so every parameter needs a prior; missing: {', '.join(missing)}. "
+            f"For example priors={{{missing[0]!r}: sb.LogNormal(median=0.3, spread=0.5)}}."
+        )
+    complete: dict[str, Pooling] = {}
+    for name in declared.parameters:
+        if name in given:
+            prior = given[name]
+            complete[name] = prior if isinstance(prior, Shared | Pooled | Separate) else shared(prior)
+            if not runs.group and isinstance(prior, Pooled | Separate):
+                raise ValueError(
+                    f"the prior of {name} is {type(prior).__name__.lower()}, but the runs have no group. "
+                    "Name a group in read_runs, or use shared(...)."
+                )
+        else:
+            complete[name] = repool(defaults[name], pooling) if pooling else defaults[name]
+        anchor = complete[name].prior
+        if isinstance(anchor, Anchored):
+            anchor = replace(anchor, input=renamed.get(anchor.input, anchor.input))
+            if anchor.input not in runs.inputs or anchor.exponent not in declared.parameters:
+                raise ValueError(
+                    f"the prior of {name} is anchored by input {anchor.input!r} and exponent {anchor.exponent!r}, but "
+                    f"{declared} has other names."
+                )
+            complete[name] = replace(complete[name], prior=anchor)
+    for name, prior in complete.items():
+        if isinstance(prior.prior, Anchored) and isinstance(complete[prior.prior.exponent].prior, Anchored):
+            raise ValueError(f"the prior of {name} is anchored by {prior.prior.exponent}, which is itself anchored.")
+    taken = {"sigma", "nu"} & set(declared.parameters)
+    if taken:
+        raise ValueError(f"{declared.name} has a parameter {taken.pop()!r}, a name of the noise; rename it.")
+    if runs.group_name in {*declared.parameters, *runs.inputs, "sigma", "nu"}:
+        raise ValueError(f"the group column {runs.group_name!r} has the name of a parameter or input; rename it.")
+    return complete
+
+
+def _check_counts(declared: laws.Signature, runs: Runs) -> None:
+    if len(runs) < len(declared.parameters):
+        raise ValueError(
+            f"{declared.name} has {len(declared.parameters)} parameters ({', '.join(declared.parameters)}) and there "
+            f"{'is' if len(runs) == 1 else 'are'} {len(runs)} run{'s' if len(runs) != 1 else ''}. "
+            "Add runs, or take a law with fewer parameters."
+        )
+
+
+def _check_is_loss(law: str, runs: Runs) -> None:
+    """The built-in laws fall with scale and are stated in losses: refuse accuracies and percentages."""
+    y = runs.y
+    what = f"response {runs.response!r} runs from {y.min():g} to {y.max():g}"
+    if y.max() > _LARGEST_LOSS:
+        raise ValueError(
+            f"{what}, and {law} is a law for losses (a uniform guess over a million words costs {_LARGEST_LOSS} nats): "
+            "this looks like per cent or a perplexity. Divide per cent by 100 (an accuracy first becomes 100 - accuracy), take "
+            "the logarithm of a perplexity."
+        )
+    ranks = [_rank_correlation(runs.x(name), y) for name in runs.inputs]
+    if len(y) >= 4 and y.max() <= 1 and min(ranks) > 0.5:
+        rises = " and ".join(f"{name} ({rank:.2f})" for name, rank in zip(runs.inputs, ranks, strict=True))
+        raise ValueError(
+            f"{what} and rises with {rises}, rank correlation in brackets: this looks like an accuracy, and {law} is a law "
+            f"for losses, which fall. Use the error, 1 - {runs.response}."
+        )
+
+
+def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(x, y).statistic) if y.min() < y.max() else 0.0

@@ -1,0 +1,56 @@
+"""Noise on the log response: how a single run scatters about the law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scalebayes.priors import LogNormal, Pooling, pooled
+
+
+def _default_sigma() -> Pooling:
+    return pooled(LogNormal(median=0.005, spread=1.0), spread=0.5)
+
+
+@dataclass(frozen=True)
+class StudentT:
+    r"""Heavy-tailed noise: most runs are close to the law, a few are not.
+
+    .. math:: \log y \sim t_\nu(\log f, \sigma), \quad \nu = 2 + \mathrm{Gamma}(\mathrm{nu\_shape}, \mathrm{nu\_rate})
+
+    Parameters
+    ----------
+    sigma : shared, pooled or separate
+        Prior of the scale, in natural logs: 0.005 is half a per cent.
+    nu_shape, nu_rate : float
+        Of the gamma prior of the degrees of freedom above 2.
+
+    Examples
+    --------
+    >>> StudentT().nu_rate
+    0.2
+    """
+
+    sigma: Pooling = field(default_factory=_default_sigma)
+    nu_shape: float = 2.0
+    nu_rate: float = 0.2
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    r"""Normal noise, :math:`\log y \sim \mathrm{Normal}(\log f, \sigma)`.
+
+    Parameters
+    ----------
+    sigma : shared, pooled or separate
+        Prior of the scale, in natural logs: 0.005 is half a per cent.
+
+    Examples
+    --------
+    >>> Gaussian().sigma
+    pooled(LogNormal(median=0.005, spread=1.0), spread=0.5)
+    """
+
+    sigma: Pooling = field(default_factory=_default_sigma)
+
+
+Noise = StudentT | Gaussian

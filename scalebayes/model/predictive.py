@@ -1,0 +1,130 @@
+"""Expected responses and noise from draws of the parameters, in the prior, a known group or a new one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+import xarray as xr
+
+from scalebayes.model.structure import Structure, deviate, unanchor, unlink
+from scalebayes.precision import double_precision
+
+if TYPE_CHECKING:
+    from scalebayes.model.model import Model
+
+
+def expected(law: Callable, x: list[np.ndarray], parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The law at every point for every draw.
+
+    Parameters
+    ----------
+    law : Callable
+    x : list of array, shape (point,)
+        Its inputs, in its order.
+    parameters : mapping of str to array, shape (sample,)
+
+    Returns
+    -------
+    array, shape (sample, point)
+    """
+    with double_precision():
+        at_points = jax.jit(jax.vmap(lambda theta: law(*x, **theta)))
+        return np.asarray(at_points({name: np.asarray(value, float) for name, value in parameters.items()}))
+
+
+def scatter(structure: Structure, parameters: Mapping[str, np.ndarray], points: int, rng) -> np.ndarray:
+    """Noise of new runs on the log response, shape (sample, point)."""
+    sigma = np.asarray(parameters["sigma"])[:, None]
+    shape = (len(sigma), points)
+    if structure.student_t:
+        return sigma * rng.standard_t(np.broadcast_to(np.asarray(parameters["nu"])[:, None], shape))
+    return sigma * rng.standard_normal(shape)
+
+
+def of_group(structure: Structure, draws: xr.Dataset, level: str | None) -> dict[str, np.ndarray]:
+    """Parameters of the law and the noise of one group, each of shape (sample,); of the only one if there is none."""
+    names = [p.name for p in structure.parameters] + (["nu"] if structure.student_t else [])
+    chosen = draws[names] if level is None else draws[names].sel({structure.group: level})
+    return {name: chosen[name].to_numpy().reshape(-1) for name in names}
+
+
+def of_new_group(
+    structure: Structure, numbers: Mapping[str, np.ndarray], draws: xr.Dataset, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Parameters of a group not seen: pooled ones drawn from the population, separate ones from their prior."""
+    samples = draws.sizes["chain"] * draws.sizes["draw"]
+    values: dict[str, np.ndarray] = {}
+    for parameter in sorted(structure.parameters, key=lambda p: p.anchor is not None):
+        free = parameter.free
+        if parameter.pooling == "pooled":
+            population = draws[f"{free}_population"].to_numpy().reshape(-1)
+            spread = draws[f"{free}_spread"].to_numpy().reshape(-1)
+            value = deviate(parameter.link, population, spread, rng.standard_normal(samples), np)
+        elif parameter.pooling == "separate":
+            place, scale = numbers[f"{parameter.name}_prior"]
+            bound = np.min(numbers.get(f"{parameter.name}_bound", 1.0))
+            value = unlink(parameter.link, place + scale * rng.standard_normal(samples), bound, np)
+        else:
+            value = draws[free].to_numpy().reshape(-1)
+        if parameter.anchor is not None:
+            _, exponent, form = parameter.anchor
+            value = unanchor(form, value, numbers[f"{parameter.name}_reference"], values[exponent])
+        values[parameter.name] = value
+    if structure.student_t:
+        values["nu"] = draws["nu"].to_numpy().reshape(-1)
+    return values
+
+
+def prior_parameters(model: Model, draws: int, seed: int) -> xr.Dataset:
+    """Draws of the parameters from their prior, dims (chain, draw[, group])."""
+    import pymc as pm
+
+    from scalebayes.model.graph import build
+
+    structure, numbers = model.describe()
+    graph = build(structure, numbers, model.coords())
+    names = [p.name for p in structure.parameters] + [p.free for p in structure.parameters if p.anchor]
+    names += [f"{p.free}_{part}" for p in structure.parameters if p.pooling == "pooled" for part in ("population", "spread")]
+    names += ["nu"] if structure.student_t else []
+    # Parameters only: no part of the law is in the graph, which is cheaper to walk than to compile.
+    with graph, _quiet_pymc():
+        tree = pm.sample_prior_predictive(
+            draws, var_names=names, random_seed=seed, compile_kwargs={"mode": "FAST_COMPILE"}
+        )
+    prior = tree["prior"].to_dataset()
+    prior.attrs = {}
+    return prior[sorted(names)]
+
+
+def prior_draws(model: Model, draws: int, seed: int) -> xr.DataTree:
+    """Draws from the prior of the parameters, and the expected response at the runs that they imply."""
+    prior = prior_parameters(model, draws, seed)
+    parameters = {name: prior[name].to_numpy()[0] for name in model.parameters}
+    index = model.runs.group_index if model.runs.group else np.zeros(len(model.runs), int)
+    x = [model.runs.x(name) for name in model.runs.inputs]
+    response = np.empty((draws, len(model.runs)))
+    for g in np.unique(index):
+        rows = index == g
+        theta = {name: value[:, g] if value.ndim > 1 else value for name, value in parameters.items()}
+        response[:, rows] = expected(model.law, [column[rows] for column in x], theta)
+    predictive = xr.Dataset(
+        {model.runs.response: (("chain", "draw", "run"), response[None])},
+        coords={"chain": [0], "draw": np.arange(draws), "run": model.runs.labels},
+    )
+    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predictive})
+
+
+@contextmanager
+def _quiet_pymc() -> Iterator[None]:
+    logger = logging.getLogger("pymc")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

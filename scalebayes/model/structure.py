@@ -1,0 +1,145 @@
+"""What a model is apart from its numbers, and its numbers.
+
+Two models with an equal `Structure` have the same density function and differ in its arguments only, so one
+compilation serves both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from scalebayes.model.noise import Noise, StudentT
+from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, Pooled, Pooling, ResponseShare, Separate
+from scalebayes.runs import Runs
+
+Link = Literal["identity", "log", "floor"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """How one parameter is built: its link, its pooling, and its anchor if it has one.
+
+    Parameters
+    ----------
+    name : str
+    link : {"identity", "log", "floor"}
+        Of the free value: normal, log-normal, or a logistic share of the smallest response.
+    pooling : {"shared", "pooled", "separate"}
+    anchor : tuple of (input, exponent, form) or None
+    """
+
+    name: str
+    link: Link
+    pooling: str
+    anchor: tuple[str, str, str] | None = None
+
+    @property
+    def free(self) -> str:
+        """Name of the quantity that has the prior: the parameter, or its term's value at the reference scale."""
+        return f"{self.name}_at_ref" if self.anchor else self.name
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Everything about a model that shapes its graph.
+
+    Parameters
+    ----------
+    law : Callable
+    inputs : tuple of str
+        Names of the law's inputs, in its order.
+    response, group : str
+        Names of the response column and of the group dimension ("" for none).
+    parameters : tuple of Parameter
+        The law's, then the noise scale.
+    student_t : bool
+        Whether the noise has heavy tails.
+    n_runs, n_groups : int
+    """
+
+    law: Callable
+    inputs: tuple[str, ...]
+    response: str
+    group: str
+    parameters: tuple[Parameter, ...]
+    student_t: bool
+    n_runs: int
+    n_groups: int
+
+    @property
+    def observed(self) -> str:
+        """Name of the observed variable."""
+        return f"log_{self.response}"
+
+
+def describe(
+    law: Callable, runs: Runs, priors: Mapping[str, Pooling], noise: Noise
+) -> tuple[Structure, dict[str, np.ndarray]]:
+    """A model's structure, and its data and prior constants by the names they have in the graph."""
+    y, grouped = runs.y, bool(runs.group)
+    inputs = tuple(runs.inputs)
+    structure_parameters = []
+    numbers: dict[str, np.ndarray] = {name: runs.x(name) for name in inputs}
+    numbers[f"log_{runs.response}_data"] = np.log(y)
+    if grouped:
+        numbers[f"{runs.group_name}_index"] = runs.group_index
+    for name, pooling in {**priors, "sigma": noise.sigma}.items():
+        word = type(pooling).__name__.lower() if grouped else "shared"
+        prior, anchor = pooling.prior, None
+        if isinstance(prior, Anchored):
+            anchor = (prior.input, prior.exponent, prior.form)
+            reference = prior.reference or np.exp(np.log(runs.x(prior.input)).mean())
+            numbers[f"{name}_reference"] = np.asarray(float(reference))
+            prior = prior.value
+        link, place, scale = _place(prior, y)
+        constants = [place, scale, *([pooling.spread] if isinstance(pooling, Pooled) and grouped else [])]
+        numbers[f"{name}_prior"] = np.asarray(constants, float)
+        if link == "floor":
+            apart = grouped and isinstance(pooling, Separate)
+            smallest = [y[runs.group_index == g].min() for g in range(len(runs.levels))] if apart else y.min()
+            numbers[f"{name}_bound"] = np.asarray(smallest, float)
+        structure_parameters.append(Parameter(name, link, word, anchor))
+    if isinstance(noise, StudentT):
+        numbers["nu_prior"] = np.asarray([noise.nu_shape, noise.nu_rate])
+    structure = Structure(
+        law, inputs, runs.response, runs.group_name, tuple(structure_parameters), isinstance(noise, StudentT),
+        len(runs), len(runs.levels),
+    )  # fmt: skip
+    return structure, numbers
+
+
+def _place(prior: Normal | LogNormal | FloorShare | ResponseShare, y: np.ndarray) -> tuple[Link, float, float]:
+    match prior:
+        case Normal(mean, sd):
+            return "identity", mean, sd
+        case LogNormal(median, spread):
+            return "log", np.log(median), spread
+        case FloorShare(logit, sd):
+            return "floor", logit, sd
+        case ResponseShare(share, spread, above_floor):
+            typical = np.exp(np.log(y).mean()) - (0.8 * y.min() if above_floor else 0.0)
+            return "log", np.log(share * typical), spread
+    raise TypeError(f"unknown prior {prior!r}.")
+
+
+def unlink(link: Link, u, bound, xp):
+    """The free value for a standard position u; xp supplies exp (numpy or pytensor.tensor)."""
+    if link == "floor":
+        return bound / (1 + xp.exp(-u))
+    return xp.exp(u) if link == "log" else u
+
+
+def deviate(link: Link, population, spread, offset, xp):
+    """A group's value: the population's, moved by spread times a standard offset (in logs for positive values)."""
+    return population + spread * offset if link == "identity" else population * xp.exp(spread * offset)
+
+
+def unanchor(form: str, at_reference, reference, exponent):
+    """The published amplitude or scale from its term's value at the reference."""
+    if form == "amplitude":
+        return at_reference * reference**exponent
+    return reference * at_reference ** (1 / exponent)

@@ -1,0 +1,364 @@
+"""Priors are values in natural units; pooling is a word.
+
+A prior says what is believed of one parameter. ``shared``, ``pooled`` and ``separate`` say how the groups of a
+table divide it. Nothing here samples or needs more than the standard library.
+
+>>> pooled(LogNormal(median=0.3, spread=0.5), spread=0.3)
+pooled(LogNormal(median=0.3, spread=0.5), spread=0.3)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+
+def _check(prior: object, *positive: str) -> None:
+    for field in fields(prior):  # type: ignore[arg-type]
+        value = getattr(prior, field.name)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        if not math.isfinite(value) or (field.name in positive and value <= 0):
+            needed = "a positive number" if field.name in positive else "a finite number"
+            raise ValueError(f"{type(prior).__name__} needs {needed} for {field.name}, got {value!r}.")
+
+
+@dataclass(frozen=True)
+class Normal:
+    """A parameter of either sign, ``x ~ Normal(mean, sd)``.
+
+    Parameters
+    ----------
+    mean, sd : float
+        In the parameter's own units; ``sd`` > 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite or ``sd`` is not positive.
+
+    Examples
+    --------
+    >>> Normal(mean=0.0, sd=0.02)
+    Normal(mean=0.0, sd=0.02)
+    """
+
+    mean: float
+    sd: float
+
+    def __post_init__(self) -> None:
+        _check(self, "sd")
+
+
+@dataclass(frozen=True)
+class LogNormal:
+    r"""A positive parameter, :math:`\log x \sim \mathrm{Normal}(\log \mathrm{median}, \mathrm{spread})`.
+
+    Parameters
+    ----------
+    median : float
+        In the parameter's own units, > 0.
+    spread : float
+        Standard deviation of log x: 0.5 means "known to within a factor 1.6 or so".
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive.
+
+    Examples
+    --------
+    >>> LogNormal(median=0.3, spread=0.5)
+    LogNormal(median=0.3, spread=0.5)
+    """
+
+    median: float
+    spread: float
+
+    def __post_init__(self) -> None:
+        _check(self, "median", "spread")
+
+
+@dataclass(frozen=True)
+class FloorShare:
+    r"""An irreducible loss stated relative to the smallest observed response.
+
+    .. math:: E = y_{\min} \cdot \mathrm{logistic}(e), \quad e \sim \mathrm{Normal}(\mathrm{logit}, \mathrm{sd})
+
+    The smallest response is read off the runs, so the data are used once for the place of this prior. When E is
+    ``pooled`` this is the prior of the population's value and a single group may lie above the bound; when it is
+    ``separate`` each group has its own smallest response.
+
+    Parameters
+    ----------
+    logit, sd : float
+        Centre and standard deviation of the log-odds of E / y_min.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite or ``sd`` is not positive.
+
+    Examples
+    --------
+    Between .65 and .94 of the smallest loss, with probability .95:
+
+    >>> FloorShare(logit=1.7, sd=0.5)
+    FloorShare(logit=1.7, sd=0.5)
+    """
+
+    logit: float
+    sd: float
+
+    def __post_init__(self) -> None:
+        _check(self, "sd")
+
+
+@dataclass(frozen=True)
+class ResponseShare:
+    r"""A positive quantity in the response's units, stated relative to the observed responses.
+
+    .. math:: \log x \sim \mathrm{Normal}(\log(\mathrm{share} \cdot (\bar y - c)), \mathrm{spread})
+
+    with :math:`\bar y` the geometric mean response and c = 0, or for ``above_floor`` c = 0.8 y_min, a guess of the
+    irreducible loss. It serves any unit: nats per token as well as error rates.
+
+    Parameters
+    ----------
+    share, spread : float
+        Both > 0.
+    above_floor : bool
+        Whether the share is one of the reducible part.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive.
+
+    Examples
+    --------
+    >>> ResponseShare(share=0.3, spread=1.0)
+    ResponseShare(share=0.3, spread=1.0, above_floor=True)
+    """
+
+    share: float
+    spread: float
+    above_floor: bool = True
+
+    def __post_init__(self) -> None:
+        _check(self, "share", "spread")
+
+
+@dataclass(frozen=True)
+class Anchored:
+    r"""An amplitude whose prior is stated where the runs are, not at N = 1.
+
+    A is meaningless at N = 1 and correlates with alpha at .999; the value of its term at a reference scale does not.
+
+    .. math:: A = a\, N_\mathrm{ref}^{\alpha} \quad (\texttt{form="amplitude"}), \qquad
+              N_c = N_\mathrm{ref}\, a^{1/\alpha} \quad (\texttt{form="scale"})
+
+    so that a, in the response's units, is :math:`A N^{-\alpha}` or :math:`(N_c/N)^{\alpha}` at the reference.
+
+    Parameters
+    ----------
+    value : LogNormal or ResponseShare
+        Prior of a.
+    input, exponent : str
+        Names of the law's input and exponent that the term consists of.
+    form : {"amplitude", "scale"}
+        How the law writes the term.
+    reference : float, optional
+        Scale of the anchor, in the input's units; the geometric mean of the input's column if not given.
+
+    Raises
+    ------
+    ValueError
+        If ``form`` is neither, or ``reference`` is not positive.
+    TypeError
+        If ``value`` is not a prior of a positive quantity.
+
+    Examples
+    --------
+    >>> Anchored(LogNormal(median=0.3, spread=1.0), input="N", exponent="alpha", reference=1e9).reference
+    1000000000.0
+    """
+
+    value: LogNormal | ResponseShare
+    input: str
+    exponent: str
+    form: Literal["amplitude", "scale"] = "amplitude"
+    reference: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self, "reference")
+        if self.form not in ("amplitude", "scale"):
+            raise ValueError(f"Anchored needs form 'amplitude' or 'scale', got {self.form!r}.")
+        if not isinstance(self.value, LogNormal | ResponseShare):
+            raise TypeError(f"Anchored needs a LogNormal or ResponseShare value, got {self.value!r}.")
+
+
+Prior = Normal | LogNormal | FloorShare | ResponseShare | Anchored
+
+
+@dataclass(frozen=True, repr=False)
+class Shared:
+    """One value for all groups (complete pooling); made by `shared`."""
+
+    prior: Prior
+
+    def __repr__(self) -> str:
+        return f"shared({self.prior!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class Pooled:
+    """Groups around a common value (partial pooling); made by `pooled`."""
+
+    prior: Prior
+    spread: float
+
+    def __repr__(self) -> str:
+        return f"pooled({self.prior!r}, spread={self.spread!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class Separate:
+    """One value per group, none learns from another (no pooling); made by `separate`."""
+
+    prior: Prior
+
+    def __repr__(self) -> str:
+        return f"separate({self.prior!r})"
+
+
+Pooling = Shared | Pooled | Separate
+
+
+def shared(prior: Prior) -> Shared:
+    """One value of the parameter for all groups.
+
+    Parameters
+    ----------
+    prior : Normal, LogNormal, FloorShare, ResponseShare or Anchored
+        Prior of that value.
+
+    Returns
+    -------
+    Shared
+
+    Raises
+    ------
+    TypeError
+        If ``prior`` is not a prior.
+
+    Examples
+    --------
+    >>> shared(LogNormal(median=1.7, spread=0.3))
+    shared(LogNormal(median=1.7, spread=0.3))
+    """
+    return Shared(_a_prior(prior))
+
+
+def pooled(prior: Prior, *, spread: float) -> Pooled:
+    r"""A value per group, around a value common to the population of groups.
+
+    .. math:: \log x_g \sim \mathrm{Normal}(\log x_\mathrm{population}, \tau), \quad
+              \tau \sim \mathrm{HalfNormal}(\mathrm{spread})
+
+    (without logarithms for a `Normal` prior, and for an `Anchored` one about its value at the reference).
+
+    Parameters
+    ----------
+    prior : Normal, LogNormal, FloorShare, ResponseShare or Anchored
+        Prior of the population's value.
+    spread : float
+        Scale of the half-normal prior of tau: 0.3 means "groups differ by some 30%".
+
+    Returns
+    -------
+    Pooled
+
+    Raises
+    ------
+    TypeError
+        If ``prior`` is not a prior.
+    ValueError
+        If ``spread`` is not positive.
+
+    Examples
+    --------
+    >>> pooled(LogNormal(median=0.3, spread=0.5), spread=0.2)
+    pooled(LogNormal(median=0.3, spread=0.5), spread=0.2)
+    """
+    pooling = Pooled(_a_prior(prior), spread)
+    _check(pooling, "spread")
+    return pooling
+
+
+def separate(prior: Prior) -> Separate:
+    """A value of the parameter per group, each with the same prior and none informing another.
+
+    Parameters
+    ----------
+    prior : Normal, LogNormal, FloorShare, ResponseShare or Anchored
+        Prior of each value.
+
+    Returns
+    -------
+    Separate
+
+    Raises
+    ------
+    TypeError
+        If ``prior`` is not a prior.
+
+    Examples
+    --------
+    >>> separate(LogNormal(median=0.3, spread=0.1))
+    separate(LogNormal(median=0.3, spread=0.1))
+    """
+    return Separate(_a_prior(prior))
+
+
+def _a_prior(prior: object) -> Prior:
+    if isinstance(prior, Normal | LogNormal | FloorShare | ResponseShare | Anchored):
+        return prior
+    raise TypeError(
+        f"a prior is needed, such as LogNormal(median=0.3, spread=0.5), got {prior!r} ({type(prior).__name__})."
+    )
+
+
+def repool(pooling: Pooling, how: str) -> Pooling:
+    """The same prior under another word; a parameter that was not pooled gets a spread of 0.3."""
+    match how:
+        case "shared":
+            return Shared(pooling.prior)
+        case "separate":
+            return Separate(pooling.prior)
+        case "pooled":
+            return pooling if isinstance(pooling, Pooled) else Pooled(pooling.prior, 0.3)
+    raise ValueError(f"pooling is 'shared', 'pooled' or 'separate', got {how!r}.")
+
+
+_WORDS = {cls.__name__: cls for cls in (Shared, Pooled, Separate, Normal, LogNormal, FloorShare, ResponseShare, Anchored)}
+
+
+def to_plain(value: Any) -> Any:
+    """A prior as nested dictionaries of numbers and strings, for a file.
+
+    >>> to_plain(LogNormal(median=0.3, spread=0.5))
+    {'is': 'LogNormal', 'median': 0.3, 'spread': 0.5}
+    """
+    if type(value).__name__ in _WORDS:
+        return {"is": type(value).__name__} | {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+    return value
+
+
+def from_plain(value: Any) -> Any:
+    """The prior that `to_plain` wrote down."""
+    if isinstance(value, Mapping):
+        return _WORDS[value["is"]](**{name: from_plain(v) for name, v in value.items() if name != "is"})
+    return value

@@ -1,0 +1,159 @@
+"""What a run will reach: the mean response and a new run's, each with its band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalebayes.fitting import Fit, check_prob
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.model.predictive import expected, of_group, of_new_group, scatter
+from scalebayes.questions.points import Points, check_group, extrapolation, number, quantiles, read_points, where
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Forecast:
+    """The answer of `forecast`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per point: the inputs, the group (if there are groups), mean, median, lower and upper of the *mean
+        response* (where the law's curve lies), new_run_lower and new_run_upper of a *single new run* (curve and
+        noise), prior_lower and prior_upper (the mean response's band before the runs were seen), extrapolation (factor
+        beyond the largest observed value of the input exceeded most; 1 inside) and extrapolated (which input).
+    draws : xarray.Dataset
+        ``mean_response`` and ``new_run``, dims (chain, draw, point).
+    prob : float
+        Of the equal-tailed intervals.
+    response, law : str
+        What is forecast, by which law.
+    diagnostics : Diagnostics
+        Of the fit.
+    """
+
+    table: pd.DataFrame
+    draws: xr.Dataset
+    prob: float
+    response: str
+    law: str
+    diagnostics: Diagnostics
+
+    def __str__(self) -> str:
+        shown = self.table.head(12)
+        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
+        lines += [self._sentence(row) for _, row in shown.iterrows()]
+        if len(self.table) > len(shown):
+            lines.append(f"... and {len(self.table) - len(shown)} more points, in .table.")
+        lines.append(f"({self.diagnostics})")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _sentence(self, row: pd.Series) -> str:
+        inputs = [str(name) for name in self.table.columns[: self.table.columns.get_loc("mean")] if name != "group"]
+        group = f"{row['group']}: " if "group" in row else ""
+        if row["extrapolation"] > 1:
+            reach = f"extrapolates {number(row['extrapolation'])}x beyond the largest {row['extrapolated']}"
+        else:
+            reach = "inside the range of the runs"
+        return (
+            f"{group}at {where(row[inputs].to_dict())} the expected {self.response} is {number(row['median'])} "
+            f"({100 * self.prob:g}% interval {number(row['lower'])} to {number(row['upper'])}; "
+            f"a single new run {number(row['new_run_lower'])} to {number(row['new_run_upper'])}); {reach}."
+        )
+
+
+def forecast(
+    fit: Fit,
+    at: Points,
+    *,
+    group: str | tuple | None = None,
+    new_group: bool = False,
+    prob: float = 0.89,
+    seed: int = 0,
+) -> Forecast:
+    r"""Forecast the response at new values of the inputs.
+
+    For draws theta of the posterior, the mean response is :math:`f(x; \theta)` and a new run's is
+    :math:`f(x; \theta)\, e^{\epsilon}` with the fitted noise. The bands answer "if the law's form were true".
+
+    Parameters
+    ----------
+    fit : Fit
+    at : mapping, pandas.DataFrame or xarray.Dataset
+        Values of every input, by the law's names (N, D) or the table's columns: arrays of equal length or scalars.
+        Every combination of values is ``sb.grid({...})``. A column of groups says which group each point is of.
+    group : str, optional
+        A known group; by default, and without a column of groups, each point is forecast for every group.
+    new_group : bool
+        Forecast a group that was not seen: pooled parameters are drawn from the population of groups, separate ones
+        from their prior.
+    prob : float
+        Of the equal-tailed intervals.
+    seed : int
+        Of the noise of new runs and of new groups.
+
+    Returns
+    -------
+    Forecast
+
+    Raises
+    ------
+    ValueError
+        If an input is missing, a value is not a positive finite number, or there is no such group.
+    """
+    check_prob(prob)
+    runs = fit.model.runs
+    points = read_points(runs, fit.model.name, at)
+    level = check_group(runs, group, new_group)
+    if runs.group and not new_group:
+        if level is not None:
+            points[runs.group_name] = level
+        elif runs.group_name in points:
+            for label in pd.unique(points[runs.group_name]):
+                check_group(runs, label, False)
+        else:
+            points = points.merge(pd.DataFrame({runs.group_name: runs.levels}), how="cross")
+    elif runs.group:
+        points[runs.group_name] = "(new)"
+    labels = points[runs.group_name].to_numpy() if runs.group else np.full(len(points), "")
+    structure, numbers = fit.model.describe()
+    rng = np.random.default_rng(seed)
+    posterior, prior = fit.posterior, fit.idata["prior"].to_dataset()
+    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    mean = np.empty((chains * draws, len(points)))
+    new_run, before = np.empty_like(mean), np.empty((prior.sizes["draw"], len(points)))
+    distance, furthest = np.empty(len(points)), np.empty(len(points), object)
+    for label in pd.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        x = {name: points[name].to_numpy()[rows] for name in runs.inputs}
+        known = str(label) if runs.group and not new_group else None
+        for source, target in ((posterior, mean), (prior, before)):
+            parameters = (
+                of_new_group(structure, numbers, source, rng) if new_group else of_group(structure, source, known)
+            )
+            law = {name: parameters[name] for name in fit.model.parameters}
+            target[:, rows] = expected(fit.model.law, list(x.values()), law)
+            if source is posterior:
+                new_run[:, rows] = mean[:, rows] * np.exp(scatter(structure, parameters, len(rows), rng))
+        distance[rows], furthest[rows] = extrapolation(runs, x, known)
+    lower, median, upper = quantiles(mean, prob)
+    new_lower, _, new_upper = quantiles(new_run, prob)
+    prior_lower, _, prior_upper = quantiles(before, prob)
+    columns = {name: points[name] for name in runs.inputs} | ({"group": labels} if runs.group else {})
+    table = pd.DataFrame(
+        {
+            **columns, "mean": mean.mean(0), "median": median, "lower": lower, "upper": upper,
+            "new_run_lower": new_lower, "new_run_upper": new_upper,
+            "prior_lower": prior_lower, "prior_upper": prior_upper,
+            "extrapolation": distance, "extrapolated": furthest,
+        }
+    )  # fmt: skip
+    coords = {"chain": posterior["chain"], "draw": posterior["draw"], "point": np.arange(len(points))}
+    dims, shape = ("chain", "draw", "point"), (chains, draws, len(points))
+    samples = {"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))}
+    return Forecast(table, xr.Dataset(samples, coords), prob, runs.response, fit.model.name, fit.diagnostics)

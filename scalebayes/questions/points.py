@@ -1,0 +1,171 @@
+"""Points at which a question is asked: what the caller gives, as a table with one column per input."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalebayes.runs import UNITS, Runs
+
+if TYPE_CHECKING:
+    from scalebayes.fitting import Fit
+
+Points = Mapping[str, Any] | pd.DataFrame | xr.Dataset
+
+
+def grid(axes: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """Every combination of the values of some inputs, as points to forecast at.
+
+    Parameters
+    ----------
+    axes : mapping of str to sequence of float
+        Values of each input; the last varies fastest.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per combination.
+
+    Examples
+    --------
+    >>> grid({"N": [1e9, 1e10], "D": [2e10]})
+                  N             D
+    0  1.000000e+09  2.000000e+10
+    1  1.000000e+10  2.000000e+10
+    """
+    rows = itertools.product(*(np.atleast_1d(values) for values in axes.values()))
+    return pd.DataFrame(list(rows), columns=list(axes))
+
+
+def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
+    """The points as numbers under the law's input names, with a group column if one was given.
+
+    Parameters
+    ----------
+    runs : Runs
+        Says which inputs there are, and under which columns the caller knows them.
+    law : str
+        Its name, for messages.
+    at : mapping, pandas.DataFrame or xarray.Dataset
+        Inputs by the law's names or the columns' names; arrays of equal length or scalars.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    ValueError
+        If an input is missing or a value is not a positive finite number.
+    TypeError
+        If ``at`` is of another kind.
+    """
+    if isinstance(at, xr.Dataset):
+        at = at.to_dataframe().reset_index()
+    elif isinstance(at, Mapping):
+        widths = {name: np.size(value) for name, value in at.items()}
+        if len(set(widths.values()) - {1}) > 1:
+            raise ValueError(
+                f"the arrays to forecast at have lengths {widths}; give equal lengths, or every combination by sb.grid(...)."
+            )
+        at = pd.DataFrame({name: np.ravel(value) if widths[name] > 1 else value for name, value in at.items()},
+                          index=range(max(widths.values(), default=0)))  # fmt: skip
+    elif not isinstance(at, pd.DataFrame):
+        raise TypeError(f"points are a mapping, a DataFrame or a Dataset, got {type(at).__name__}.")
+    points = {}
+    for name, column in runs.inputs.items():
+        found = [key for key in (name, column) if key in at.columns]
+        if not found:
+            given = ", ".join(map(str, at.columns)) or "nothing"
+            unit = f" ({UNITS[name]})" if name in UNITS else ""
+            raise ValueError(
+                f"{law} needs {', '.join(runs.inputs)} at each point; {name}{unit} is missing, given: {given}. "
+                f"For example {', '.join(f'{n}={_typical(runs, n)}' for n in runs.inputs)}."
+            )
+        values = pd.to_numeric(at[found[0]], errors="coerce").to_numpy(float)
+        bad = ~(np.isfinite(values) & (values > 0))
+        if bad.any():
+            first = at.index[np.flatnonzero(bad)[0]]
+            raise ValueError(
+                f"{found[0]} must be a positive finite number; {bad.sum()} of {len(at)} points "
+                f"{'is' if bad.sum() == 1 else 'are'} not, first: row {first}: {at.loc[first, found[0]]!s}."
+            )
+        points[name] = values
+    if runs.group and all(column in at.columns for column in runs.group):
+        parts = [at[column].astype(str) for column in runs.group]
+        points[runs.group_name] = [", ".join(row) for row in zip(*parts, strict=True)]
+    return pd.DataFrame(points)
+
+
+def _typical(runs: Runs, name: str) -> str:
+    return f"{float(np.exp(np.log(runs.x(name)).mean())):.0e}".replace("e+", "e")
+
+
+def check_group(runs: Runs, group: object, new_group: bool) -> str | None:
+    """The group's label, or None; refuses what is not there."""
+    if group is not None and new_group:
+        raise ValueError("a known group and a new one exclude each other; give group or new_group.")
+    if not runs.group and (group is not None or new_group):
+        raise ValueError("the fit has no groups; leave group out.")
+    if group is None:
+        return None
+    label = ", ".join(map(str, group)) if isinstance(group, tuple | list) else str(group)
+    if label not in runs.levels:
+        raise ValueError(f"{runs.group_name} has no group {label!r}; the groups are {', '.join(runs.levels)}.")
+    return label
+
+
+def extrapolation(runs: Runs, x: Mapping[str, np.ndarray], level: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Factor beyond the largest observed value, and the input which is exceeded most ("" inside).
+
+    Parameters
+    ----------
+    runs : Runs
+    x : mapping of str to array, shape (point,)
+    level : str or None
+        Only the runs of this group count, if given.
+
+    Returns
+    -------
+    factor : array, shape (point,)
+        1 inside the range of every input.
+    name : array of str, shape (point,)
+    """
+    rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level
+    names = np.array(["", *x], dtype=object)
+    factors = np.stack([np.ones(np.shape(next(iter(x.values())))), *(x[n] / runs.x(n)[rows].max() for n in x)])
+    return factors.max(0), names[factors.argmax(0)]
+
+
+def quantiles(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower end, median and upper end of the equal-tailed interval over the first axis.
+
+    Nearest order statistics, so that draws of infinity (a target that is never reached) stay infinite.
+    """
+    lower, median, upper = np.quantile(values, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0, method="nearest")
+    return lower, median, upper
+
+
+def number(value: float) -> str:
+    """A number as a person writes it: 1.94, 7e10, 0.0123."""
+    if not np.isfinite(value):
+        return "infinity" if value > 0 else str(value)
+    if value != 0 and (abs(value) >= 1e5 or abs(value) < 1e-3):
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return f"{value:.4g}"
+
+
+def where(x: Mapping[str, float]) -> str:
+    """A point in words: "N = 7e10, D = 1.4e12"."""
+    return ", ".join(f"{name} = {number(value)}" for name, value in x.items())
+
+
+def footing(fit: Fit) -> str:
+    """The sentence on the sampler that ends every answer."""
+    return f"{fit.diagnostics}."

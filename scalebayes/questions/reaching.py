@@ -1,0 +1,200 @@
+"""What it takes to reach a target: the inverse of a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalebayes.fitting import Fit, check_prob
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.model.predictive import of_group, of_new_group
+from scalebayes.precision import double_precision
+from scalebayes.questions.points import check_group, extrapolation, number, quantiles, where
+from scalebayes.runs import UNITS
+
+# One parameter, token or FLOP, and beyond any computer: the ends between which a target is looked for.
+_SMALLEST, _LARGEST = 0.0, np.log(1e100)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reach:
+    """The answer of `reach`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per group: target, axis, median, lower and upper of the scale at which the mean response reaches the
+        target (infinite where it never does), p_never, and extrapolation of the median beyond the largest observed.
+    draws : xarray.DataArray
+        The scale, dims (chain, draw, group); infinite where the target is never reached.
+    prob : float
+        Of the equal-tailed interval.
+    response : str
+        What is to be reached.
+    held : dict of str to float
+        The inputs that were held.
+    diagnostics : Diagnostics
+        Of the fit.
+    """
+
+    table: pd.DataFrame
+    draws: xr.DataArray
+    prob: float
+    response: str
+    held: dict[str, float]
+    diagnostics: Diagnostics
+
+    def __str__(self) -> str:
+        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
+        held = f" at {where(self.held)}" if self.held else ""
+        for row in self.table.to_dict("records"):
+            group = f"{row['group']}: " if row.get("group") else ""
+            target = f"{group}{self.response} {number(row['target'])}{held}"
+            if row["p_never"] > 0.995:
+                lines.append(f"{target} is never reached by any {row['axis']} (probability {row['p_never']:.3f}).")
+                continue
+            unit = f" {UNITS[row['axis']]}" if row["axis"] in UNITS else ""
+            beyond = row["extrapolation"]
+            reach = "inside the range of the runs" if beyond <= 1 else f"{number(beyond)}x beyond the largest observed"
+            lines.append(
+                f"{target} is reached at {row['axis']} = {number(row['median'])}{unit} ({100 * self.prob:g}% interval "
+                f"{number(row['lower'])} to {number(row['upper'])}), {reach}; never, with probability {row['p_never']:.3f}."
+            )
+        return "\n".join([*lines, f"({self.diagnostics})"])
+
+    __repr__ = __str__
+
+
+def reach(
+    fit: Fit,
+    target: float,
+    axis: str,
+    *,
+    at: Mapping[str, float] | None = None,
+    group: str | tuple | None = None,
+    new_group: bool = False,
+    prob: float = 0.89,
+    seed: int = 0,
+) -> Reach:
+    r"""The scale at which the mean response falls to a target, and the probability that it never does.
+
+    Solves :math:`f(x; \theta) = \mathrm{target}` along one axis for every draw of the posterior, for laws that fall
+    along it.
+
+    Parameters
+    ----------
+    fit : Fit
+    target : float
+        Of the response, in its units.
+    axis : str
+        An input of the law; or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
+    at : mapping of str to float, optional
+        The other inputs. For ``axis="C"`` one of N, D or ``"D/N"`` (tokens per parameter): ``at={"D/N": 20}``.
+    group : str, optional
+        A known group; by default every group.
+    new_group : bool
+        A group that was not seen, drawn from the population.
+    prob : float
+        Of the equal-tailed interval.
+    seed : int
+        Of new groups.
+
+    Returns
+    -------
+    Reach
+
+    Raises
+    ------
+    ValueError
+        If the axis or what is held does not determine the inputs, or the target is not positive.
+    """
+    check_prob(prob)
+    if not (np.isfinite(target) and target > 0):
+        raise ValueError(f"the target is a positive finite {fit.model.runs.response}, got {target!r}.")
+    runs = fit.model.runs
+    held = {name: float(value) for name, value in (at or {}).items()}
+    for name, value in held.items():
+        if not (np.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a positive finite number, got {value!r}.")
+    path = _path(fit.model.name, tuple(runs.inputs), axis, held)
+    level = check_group(runs, group, new_group)
+    levels = ("(new)",) if new_group else (level,) if level is not None else runs.levels or (None,)
+    structure, numbers = fit.model.describe()
+    posterior, rng = fit.posterior, np.random.default_rng(seed)
+    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    found, rows = [], []
+    for label in levels:
+        known = None if new_group else label
+        parameters = (
+            of_new_group(structure, numbers, posterior, rng) if new_group else of_group(structure, posterior, known)
+        )
+        scale = _solve(fit.model.law, path, {name: parameters[name] for name in fit.model.parameters}, float(target))
+        lower, median, upper = quantiles(scale, prob)
+        largest = np.inf
+        if np.isfinite(median):
+            at_median = {name: np.asarray([value]) for name, value in zip(runs.inputs, path(median), strict=True)}
+            largest = float(extrapolation(runs, at_median, known)[0][0])
+        named = {} if label is None else {"group": label}
+        rows.append(
+            named | {"target": float(target), "axis": axis, "median": float(median), "lower": float(lower),
+                     "upper": float(upper), "p_never": float(np.isinf(scale).mean()), "extrapolation": largest}
+        )  # fmt: skip
+        found.append(scale.reshape(chains, draws))
+    coords = {"chain": posterior["chain"], "draw": posterior["draw"], "group": ["" if g is None else g for g in levels]}
+    array = xr.DataArray(np.stack(found, -1), coords, ("chain", "draw", "group"), name=axis)
+    return Reach(pd.DataFrame(rows), array, prob, runs.response, held, fit.diagnostics)
+
+
+def _path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, float]) -> Callable:
+    """The law's inputs, in its order, as a function of the scale along the axis."""
+    if axis in inputs:
+        others = [name for name in inputs if name != axis]
+        if set(others) != set(held):
+            raise ValueError(
+                f"to move along {axis}, {law} needs {', '.join(others) or 'no other input'} held; "
+                f"got {', '.join(held) or 'nothing'}."
+            )
+        return lambda x: tuple(x if name == axis else held[name] for name in inputs)
+    if axis == "C" and set(inputs) == {"N", "D"}:
+        if len(held) != 1 or not set(held) <= {"N", "D", "D/N"}:
+            raise ValueError(
+                "C alone does not determine N and D: hold one of N, D or D/N (tokens per parameter), for example "
+                f"at={{'D/N': 20}}; got {', '.join(held) or 'nothing'}."
+            )
+        ((name, value),) = held.items()
+
+        def split(flops):
+            if name == "D/N":
+                n = (flops / (6 * value)) ** 0.5
+                both = {"N": n, "D": value * n}
+            else:
+                both = {name: value, "D" if name == "N" else "N": flops / (6 * value)}
+            return tuple(both[key] for key in inputs)
+
+        return split
+    raise ValueError(f"{law} has no axis {axis!r}; it has {', '.join(inputs)}{' and C' if set(inputs) == {'N', 'D'} else ''}.")
+
+
+def _solve(law: Callable, path: Callable, parameters: Mapping[str, np.ndarray], target: float) -> np.ndarray:
+    """Bisection in the logarithm of the scale, for every draw at once; infinite where the target stays out of reach."""
+
+    def of_draw(theta):
+        def above(u):
+            return law(*path(jnp.exp(u)), **theta) > target
+
+        def halve(_, ends):
+            low, high = ends
+            middle = (low + high) / 2
+            return jnp.where(above(middle), middle, low), jnp.where(above(middle), high, middle)
+
+        low, high = jax.lax.fori_loop(0, 64, halve, (jnp.asarray(_SMALLEST), jnp.asarray(_LARGEST)))
+        return jnp.where(above(jnp.asarray(_LARGEST)), jnp.inf, jnp.exp((low + high) / 2))
+
+    with double_precision():
+        return np.asarray(jax.jit(jax.vmap(of_draw))({k: np.asarray(v, float) for k, v in parameters.items()}))

@@ -1,0 +1,389 @@
+"""Runs: a validated table of training runs.
+
+Everything wrong with the input is said here, in the user's own column names and row labels, before anything is
+compiled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNITS = MappingProxyType({"N": "parameters", "D": "tokens", "C": "FLOPs"})
+
+SYNONYMS = MappingProxyType(
+    {
+        "N": (
+            "n", "n_params", "params", "parameters", "n_parameters", "num_params", "model_size", "params_n",
+            "n_params_no_embed", "n_params_non_embedding", "non_embedding_params", "n_params_total",
+        ),
+        "D": (
+            "d", "n_tokens", "tokens", "num_tokens", "training_tokens", "train_tokens", "tokens_d", "n_samples",
+            "samples_seen", "seen_examples", "n_examples", "dataset_size",
+        ),
+        "C": ("c", "flops", "flop", "compute", "training_flops", "training_flop", "train_flops", "flops_6nd"),
+        "response": (
+            "loss", "l", "test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "final_loss", "bpb",
+        ),
+    }
+)  # fmt: skip
+
+RESERVED = frozenset({"chain", "draw", "run", "point"})
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """A table of training runs and what its columns mean; made by `read_runs`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per run, the caller's own columns and index. A copy: later changes to the original do not matter.
+    inputs : mapping of str to str
+        From the law's inputs (``"N"``) to columns (``"n_params"``), as far as they are known.
+    response : str
+        Column of the response: loss, error; positive.
+    group : tuple of str
+        Columns whose values together name a group (architecture, data set); empty for none.
+    run, seed : str or None
+        Columns with a run's identity and its random seed.
+    named : frozenset of str
+        The inputs that the caller mapped; the others were recognised by name.
+    where : str or None
+        The expression that selected the rows.
+    excluded : int
+        Number of rows it left out.
+    source : str
+        Where the table came from, for messages.
+    """
+
+    table: pd.DataFrame = field(repr=False)
+    inputs: Mapping[str, str]
+    response: str
+    group: tuple[str, ...] = ()
+    run: str | None = None
+    seed: str | None = None
+    named: frozenset[str] = frozenset()
+    where: str | None = None
+    excluded: int = 0
+    source: str = "table"
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __str__(self) -> str:
+        columns = ", ".join(
+            f"{name} = {column}" + (f" ({UNITS[name]})" if name in UNITS else "") for name, column in self.inputs.items()
+        )
+        lines = [f"{len(self)} runs from {self.source}: {columns}; response {self.response}"]
+        if self.group:
+            counts = ", ".join(f"{level} ({n})" for level, n in zip(self.levels, self.group_sizes, strict=True))
+            lines.append(f"groups by {self.group_name}: {counts}")
+        if self.excluded:
+            lines.append(f"{self.excluded} rows left out by where: {self.where}")
+        return "\n".join(lines)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """A label for each run: the run column where one was named, else the table's index."""
+        labels = np.asarray(self.table.index if self.run is None else self.table[self.run])
+        return labels if labels.dtype.kind in "iu" else labels.astype(str)
+
+    @property
+    def group_name(self) -> str:
+        """Name of the group dimension: the column's, or the columns' joined by an underscore."""
+        return "_".join(self.group)
+
+    @property
+    def group_labels(self) -> np.ndarray:
+        """The group of each run, as a string."""
+        parts = [self.table[column].astype(str) for column in self.group]
+        return np.asarray([", ".join(row) for row in zip(*parts, strict=True)], dtype=str)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The groups, sorted."""
+        return tuple(np.unique(self.group_labels).tolist()) if self.group else ()
+
+    @property
+    def group_index(self) -> np.ndarray:
+        """Position in `levels` of each run's group."""
+        return np.searchsorted(np.asarray(self.levels), self.group_labels)
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """Number of runs in each group."""
+        return tuple(np.bincount(self.group_index, minlength=len(self.levels)).tolist())
+
+    @property
+    def y(self) -> np.ndarray:
+        """The response, as numbers."""
+        return _numbers(self.table[self.response])
+
+    def x(self, name: str) -> np.ndarray:
+        """An input, as numbers."""
+        return _numbers(self.table[self.inputs[name]])
+
+    @property
+    def digest(self) -> str:
+        """A hash of every number and group label that a fit uses."""
+        parts = [self.y.tobytes(), *(name.encode() + self.x(name).tobytes() for name in sorted(self.inputs))]
+        return hashlib.sha256(b"".join([*parts, *(g.encode() + b"\0" for g in self.group_labels)])).hexdigest()[:16]
+
+
+def read_runs(
+    source: pd.DataFrame | str | os.PathLike,
+    *,
+    inputs: Mapping[str, str] | None = None,
+    response: str | None = None,
+    group: str | Sequence[str] | None = None,
+    run: str | None = None,
+    seed: str | None = None,
+    where: str | None = None,
+) -> Runs:
+    """Read and check a table of training runs.
+
+    Parameters
+    ----------
+    source : pandas.DataFrame or path
+        A table, or a CSV or parquet file with one row per run.
+    inputs : mapping of str to str, optional
+        Columns of the law's inputs: ``{"N": "n_params", "D": "n_tokens"}``. N is counted in parameters, D in tokens
+        (or examples), C in FLOPs; counts, not millions. Common column names are recognised where exactly one fits.
+    response : str, optional
+        Column of the loss or error; recognised by name where exactly one fits.
+    group : str or sequence of str, optional
+        Column or columns that name the groups that learn from each other.
+    run, seed : str, optional
+        Columns with the run's name and its random seed.
+    where : str, optional
+        Rows to keep, in the notation of `pandas.DataFrame.query`; the others are counted, not forgotten.
+
+    Returns
+    -------
+    Runs
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file cannot be read, a column is missing or ambiguous, or a value is not a positive finite number.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"params": [1e8, 1e9], "tokens": [2e9, 2e10], "loss": [3.4, 2.6]})
+    >>> print(read_runs(table))
+    2 runs from table: N = params (parameters), D = tokens (tokens); response loss
+    """
+    table, name = _read_table(source)
+    excluded = 0
+    if where is not None:
+        kept = _query(table, where, name)
+        table, excluded = kept, len(table) - len(kept)
+    inputs = dict(inputs or {})
+    groups = (group,) if isinstance(group, str) else tuple(group or ())
+    named = {f"input {key}": column for key, column in inputs.items()}
+    named |= {"response": response} if response is not None else {}
+    named |= {"group": column for column in groups}
+    named |= {key: column for key, column in (("run", run), ("seed", seed)) if column is not None}
+    for role, column in named.items():
+        if column not in table.columns:
+            raise ValueError(
+                f"{role} is to be column {column!r}, which {name} does not have; its columns are {_columns(table)}."
+            )
+    if response is None:
+        response = _recognised(table, "response", name)
+    for key in SYNONYMS:
+        candidates = _candidates(table, key)
+        if key not in ("response", *inputs) and len(candidates) == 1 and candidates[0] not in inputs.values():
+            inputs[key] = candidates[0]
+    runs = Runs(
+        table=table,
+        inputs=MappingProxyType(inputs),
+        response=response,
+        group=groups,
+        run=run,
+        seed=seed,
+        named=frozenset(key for key in inputs if f"input {key}" in named),
+        where=where,
+        excluded=excluded,
+        source=name,
+    )
+    if len(runs) == 0:
+        why = f": where {where!r} leaves none of its {excluded} rows" if where is not None else ""
+        raise ValueError(f"{name} has no runs{why}.")
+    _check_numbers(runs, response, "the response")
+    for key in runs.named:
+        _check_numbers(runs, inputs[key], f"input {key}")
+    _check_groups(runs)
+    return runs
+
+
+def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
+    """The runs with exactly the inputs that a law needs, in its order, each checked.
+
+    A law of one input takes whatever single input the caller mapped, so that ``power_floor(x, ...)`` serves N, D, C.
+
+    Parameters
+    ----------
+    runs : Runs
+    law : str
+        Its name, for messages.
+    needed : tuple of str
+        The law's inputs.
+
+    Returns
+    -------
+    Runs
+
+    Raises
+    ------
+    ValueError
+        If an input has no column or several candidates, or a value is not a positive finite number, or does not vary.
+    """
+    if len(needed) == 1 and needed[0] not in runs.inputs:
+        mapped = sorted(runs.named) or sorted(runs.inputs)
+        if len(mapped) > 1:
+            raise ValueError(
+                f"{law} has one input, {needed[0]!r}, and the runs have {', '.join(mapped)}; "
+                f"say which one to use: inputs={{{needed[0]!r}: {runs.inputs[mapped[0]]!r}}}."
+            )
+        needed = tuple(mapped) or needed
+    inputs = {key: runs.inputs[key] if key in runs.inputs else _recognised(runs.table, key, law) for key in needed}
+    selected = replace(runs, inputs=MappingProxyType(inputs))
+    for key, column in inputs.items():
+        _check_numbers(selected, column, f"input {key}")
+        distinct = np.unique(selected.x(key))
+        if len(distinct) == 1 and len(selected) > 1:
+            raise ValueError(
+                f"column {column!r} (input {key}) has one distinct value, {distinct[0]:g}, in all {len(runs)} runs: "
+                f"the effect of {key} cannot be learned. Use a law without {key}, or add runs."
+            )
+    return selected
+
+
+def _read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, str]:
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        return source.copy(), "table"
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"runs are read from a DataFrame or a file, got {type(source).__name__}.")
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {str(path)!r}.")
+    try:
+        table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+    except ImportError:
+        raise ValueError(f"{path.name} is a parquet file, which needs pyarrow: pip install 'scalebayes[parquet]'.") from None
+    except (ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path.name} cannot be read as a table: {reason}.") from None
+    return table, path.name
+
+
+def _query(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
+    # pandas raises nearly any exception here, depending on which part of the expression it trips over.
+    try:
+        kept = table.query(where)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"where {where!r} cannot be applied to {name}: {reason}; its columns are {_columns(table)}.") from None
+    return kept.copy()
+
+
+def _columns(table: pd.DataFrame) -> str:
+    return ", ".join(map(repr, table.columns))
+
+
+def _candidates(table: pd.DataFrame, key: str) -> list[str]:
+    known = SYNONYMS.get(key, ())
+    exact = [column for column in table.columns if column == key]
+    return exact or [c for c in table.columns if str(c).strip().lower().replace(" ", "_").replace("-", "_") in known]
+
+
+def _recognised(table: pd.DataFrame, key: str, needing: str) -> str:
+    candidates = _candidates(table, key)
+    if len(candidates) == 1:
+        return candidates[0]
+    column = candidates[0] if candidates else "COLUMN"
+    if key == "response":
+        what, how = "a response (loss or error)", f"response={column!r} (command line: --response {column})"
+    else:
+        what = f"input {key}" + (f" ({UNITS[key]})" if key in UNITS else "")
+        how = f"inputs={{{key!r}: {column!r}}} (command line: --input {key}={column})"
+    if candidates:
+        raise ValueError(
+            f"{needing} needs {what}, and {len(candidates)} columns fit: {', '.join(map(repr, candidates))}. "
+            f"Say which: {how}."
+        )
+    raise ValueError(
+        f"{needing} needs {what}, and no column is known to hold it; the columns are {_columns(table)}. "
+        f"Say which: {how}."
+    )
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    import pandas as pd
+
+    return pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+
+
+def _check_numbers(runs: Runs, column: str, role: str) -> None:
+    raw = runs.table[column]
+    values = _numbers(raw)
+    missing = raw.isna().to_numpy()
+    problems = {
+        "missing (NaN)": missing,
+        "not a number": np.isnan(values) & ~missing,
+        "infinite": np.isinf(values),
+        "zero or negative": values <= 0,
+    }
+    for problem, bad in problems.items():
+        if bad.any():
+            first = [f"row {runs.labels[i]}: {raw.iloc[i]!s}" for i in np.flatnonzero(bad)[:3]]
+            more = ", ..." if bad.sum() > 3 else ""
+            raise ValueError(
+                f"column {column!r} ({role}) must hold positive finite numbers; {bad.sum()} of {len(raw)} rows "
+                f"{'is' if bad.sum() == 1 else 'are'} {problem} ({', '.join(first)}{more}). "
+                "Correct them, or leave them out with where (command line: --where)."
+            )
+
+
+def _check_groups(runs: Runs) -> None:
+    if not runs.group:
+        return
+    name = runs.group_name
+    if name in RESERVED:
+        raise ValueError(f"a group column cannot be called {name!r}, a dimension of every fit; rename it.")
+    for column in runs.group:
+        missing = runs.table[column].isna().to_numpy()
+        if missing.any():
+            raise ValueError(
+                f"column {column!r} (group) is empty in {missing.sum()} of {len(runs)} rows, "
+                f"first: row {runs.labels[np.flatnonzero(missing)[0]]}. Fill it in, or leave these rows out."
+            )
+    if len(runs.levels) == 1:
+        raise ValueError(
+            f"group {name!r} has one level, {runs.levels[0]!r}, so nothing can be pooled. "
+            "Leave the group out, or add runs of another group."
+        )
+    single = [level for level, size in zip(runs.levels, runs.group_sizes, strict=True) if size == 1]
+    if single:
+        raise ValueError(
+            f"group {name!r}: {len(single)} of {len(runs.levels)} levels {'has' if len(single) == 1 else 'have'} one run "
+            f"({', '.join(map(repr, single[:3]))}{', ...' if len(single) > 3 else ''}), from which no group can be told. "
+            "Add runs, leave these out, or group by another column."
+        )

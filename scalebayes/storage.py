@@ -1,0 +1,161 @@
+"""One netCDF file that holds a fit and everything needed to use it in another process."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+from scalebayes import laws
+from scalebayes.model import Gaussian, Model, StudentT
+from scalebayes.priors import from_plain, to_plain
+from scalebayes.runs import Runs
+
+if TYPE_CHECKING:
+    from scalebayes.fitting import Fit
+
+_NOISES = {cls.__name__: cls for cls in (StudentT, Gaussian)}
+
+
+def describe_model(model: Model) -> dict[str, Any]:
+    """A model without its numbers, as nested dictionaries of numbers and strings."""
+    try:
+        source = inspect.getsource(model.law)
+    except (OSError, TypeError):
+        source = ""
+    runs, noise = model.runs, model.noise
+    assert not isinstance(noise, str)
+    return {
+        "law": model.name,
+        "built_in": model.law in laws.PRIORS,
+        "law_source": source,
+        "inputs": dict(runs.inputs),
+        "response": runs.response,
+        "group": runs.group_name,
+        "where": runs.where,
+        "excluded": runs.excluded,
+        "source": runs.source,
+        "priors": {name: to_plain(prior) for name, prior in model.priors.items()},
+        "noise": {"is": type(noise).__name__} | {f.name: to_plain(getattr(noise, f.name)) for f in fields(noise)},
+    }
+
+
+def save(fit: Fit, path: str | os.PathLike, overwrite: bool) -> None:
+    """Write a fit; see `Fit.save`."""
+    target = Path(path)
+    check_free(target, overwrite, "overwrite=True")
+    with atomically(target) as temporary:
+        fit.idata.to_netcdf(temporary, engine="h5netcdf")
+
+
+def check_free(path: Path, overwrite: bool, how: str) -> None:
+    """Refuse to replace a file, or to write into a folder that is not there."""
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{str(path)!r} exists; choose another name or say {how} to replace it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name!r} into.")
+
+
+class atomically:  # noqa: N801 - used as a statement
+    """A temporary file beside the target that takes its place when the block ends well, and vanishes otherwise."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __enter__(self) -> Path:
+        handle, name = tempfile.mkstemp(prefix=f".{self.target.name}.", suffix=self.target.suffix, dir=self.target.parent)
+        os.close(handle)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        self.temporary = Path(name)
+        return self.temporary
+
+    def __exit__(self, kind, value, traceback) -> None:
+        if kind is None:
+            os.replace(self.temporary, self.target)
+        else:
+            self.temporary.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
+    """Read a fit that `Fit.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+    law : Callable, optional
+        The law, if it is not built in: functions are not stored, only their source text for the record.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not one of `Fit.save`, or its law is not built in and not given, or does not match.
+    """
+    from scalebayes.fitting import Fit
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {str(path)!r}.")
+    advice = "a file written by scalebayes fit or Fit.save is needed"
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
+            tree = opened.load()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file. {advice}.") from None
+    groups = {"posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior"}
+    if "model" not in tree.attrs or not groups <= set(tree.children):
+        raise ValueError(f"{path.name} is a netCDF file, but holds no fit of scalebayes; {advice}.")
+    described = json.loads(tree.attrs["model"])
+    if law is None:
+        if not described["built_in"]:
+            raise ValueError(
+                f"{path.name} holds a fit of {described['law']}, which is not built in; pass the function: "
+                f"sb.load({path.name!r}, law={described['law']})."
+            )
+        law = laws.named(described["law"])
+    constants = tree["constant_data"].to_dataset()
+    columns = {column: constants[name].to_numpy() for name, column in described["inputs"].items()}
+    columns[described["response"]] = constants[described["response"]].to_numpy()
+    if described["group"]:
+        columns[described["group"]] = constants["group"].to_numpy().astype(str)
+    runs = Runs(
+        table=pd.DataFrame(columns, index=pd.Index(constants["run"].to_numpy())),
+        inputs=MappingProxyType(described["inputs"]),
+        response=described["response"],
+        group=(described["group"],) if described["group"] else (),
+        named=frozenset(described["inputs"]),
+        where=described["where"],
+        excluded=described["excluded"],
+        source=described["source"],
+    )
+    priors = {name: from_plain(prior) for name, prior in described["priors"].items()}
+    declared = laws.signature(law)
+    if set(declared.parameters) != set(priors) or len(declared.inputs) != len(runs.inputs):
+        raise ValueError(
+            f"{path.name} holds a fit with inputs {', '.join(runs.inputs)} and parameters {', '.join(priors)}; "
+            f"the law given is {declared}."
+        )
+    noise = _NOISES[described["noise"]["is"]](
+        **{name: from_plain(value) for name, value in described["noise"].items() if name != "is"}
+    )
+    if not runs.group:
+        # Without groups the pooling words have no effect, and Model refuses them from a caller.
+        priors = {name: prior.prior for name, prior in priors.items()}
+    return Fit(Model(law, runs, priors=priors, noise=noise), tree)
