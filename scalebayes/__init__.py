@@ -7,7 +7,6 @@
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 _HOME = {
     "Anchored": "priors",
@@ -37,7 +36,7 @@ _HOME = {
     "shared": "priors",
 }
 
-__all__ = [*_HOME, "laws"]  # noqa: PLE0604
+__all__ = [*_HOME, "laws"]
 __version__ = "0.1.0"
 
 

@@ -86,7 +86,9 @@ class Fit:
                 lower, upper = np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2])
                 numbers = (values.mean(), values.std(ddof=1), lower, upper, r_hat[name].sel(at), ess[name].sel(at))
                 rows.append((name, level, *map(float, numbers)))
-        return pd.DataFrame(rows, columns=["name", "group", "mean", "sd", "lower", "upper", "r_hat", "ess_bulk"])
+        columns = ["name", "group", "mean", "sd", "lower", "upper", "r_hat", "ess_bulk"]
+        # As objects, lest pandas turns None into NaN.
+        return pd.DataFrame(rows, columns=columns).assign(group=pd.Series([row[1] for row in rows], dtype=object))
 
     def _reported(self) -> xr.Dataset:
         posterior = self.posterior
@@ -201,7 +203,8 @@ def sample(
     ----------
     model : Model
     draws, chains, warmup : int
-        Draws kept of each chain, number of chains, and adapting steps before them.
+        Draws kept of each chain, number of chains, and adapting steps before them. Chains that have not mixed by then
+        (r-hat 1.01 or more, bulk ESS 400 or less) go on up to eight times as long and are thinned to ``draws``.
     target_accept : float
         Mean acceptance rate that the step size is adapted to.
     seed : int
@@ -247,7 +250,7 @@ def sample(
         name: ("run", model.runs.x(name), {"column": column}) for name, column in model.runs.inputs.items()
     }  # fmt: skip
     levels = {"group": ("run", model.runs.group_labels)} if model.runs.group else {}
-    datasets = {
+    datasets: dict[str, dict] = {
         "posterior": posterior,
         "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},
         "log_likelihood": {structure.observed: ((*per_draw, "run"), found.log_likelihood)},
@@ -256,7 +259,9 @@ def sample(
     }
     tree = xr.DataTree.from_dict({name: _dataset(variables, coords) for name, variables in datasets.items()})
     tree["prior"] = xr.DataTree(prior_parameters(model, 500, seed))
-    tree.attrs = _attributes(model, seed=seed, warmup=warmup, target_accept=target_accept)
+    tree.attrs = _attributes(model) | {
+        "seed": seed, "warmup": warmup, "target_accept": target_accept, "thin": found.thin
+    }  # fmt: skip
     result = Fit(model, tree)
     problems = result.diagnostics.problems
     if problems:
@@ -303,11 +308,10 @@ def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:
     return xr.Dataset(dict(variables), coords={name: value for name, value in coords.items() if name in used})
 
 
-def _attributes(model: Model, seed: int, warmup: int, target_accept: float) -> dict[str, str | int | float]:
+def _attributes(model: Model) -> dict[str, str]:
     from scalebayes.storage import describe_model
 
     packages = ("scalebayes", "pymc", "pytensor", "jax", "blackjax", "arviz", "numpy")
-    settings = {"seed": seed, "warmup": warmup, "target_accept": target_accept}
     return {
         "inference_library": "scalebayes",
         "inference_library_version": version("scalebayes"),
@@ -316,17 +320,16 @@ def _attributes(model: Model, seed: int, warmup: int, target_accept: float) -> d
         "noise_name": type(model.noise).__name__,
         "model": json.dumps(describe_model(model)),
         **{name: version(name) for name in packages},
-        **settings,
     }
 
 
 @contextmanager
-def _progress(wanted: bool | None, total: int, what: str) -> Iterator[Callable[[int], None]]:
+def _progress(wanted: bool | None, total: int, what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
 
     console = Console(stderr=True)
     if not (console.is_terminal if wanted is None else wanted):
-        yield lambda steps: None
+        yield lambda made, total: None
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -334,8 +337,8 @@ def _progress(wanted: bool | None, total: int, what: str) -> Iterator[Callable[[
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(f"fitting {what} (compiling)", total=total)
 
-        def advanced(steps: int) -> None:
-            bar.update(task, advance=steps, description=f"fitting {what}")
+        def advanced(made: int, total: int) -> None:
+            bar.update(task, completed=made, total=total, description=f"fitting {what}")
 
         yield advanced
 

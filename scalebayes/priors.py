@@ -120,17 +120,19 @@ class FloorShare:
 class ResponseShare:
     r"""A positive quantity in the response's units, stated relative to the observed responses.
 
-    .. math:: \log x \sim \mathrm{Normal}(\log(\mathrm{share} \cdot (\bar y - c)), \mathrm{spread})
+    .. math:: x = s\, \max(\bar y - E,\ \bar y / 20), \quad
+              \log s \sim \mathrm{Normal}(\log \mathrm{share}, \mathrm{spread})
 
-    with :math:`\bar y` the geometric mean response and c = 0, or for ``above_floor`` c = 0.8 y_min, a guess of the
-    irreducible loss. It serves any unit: nats per token as well as error rates.
+    with :math:`\bar y` the geometric mean response. It serves any unit, nats per token as well as error rates. What a
+    term contributes is judged against what is left above the *same draw's* floor: where the floor is uncertain, the
+    level of the curve is not, and a prior that respects this is also far easier to sample.
 
     Parameters
     ----------
     share, spread : float
         Both > 0.
-    above_floor : bool
-        Whether the share is one of the reducible part.
+    floor : str or None
+        Name of the law's irreducible loss; None for a share of the whole response, :math:`x = s \bar y`.
 
     Raises
     ------
@@ -140,12 +142,12 @@ class ResponseShare:
     Examples
     --------
     >>> ResponseShare(share=0.3, spread=1.0)
-    ResponseShare(share=0.3, spread=1.0, above_floor=True)
+    ResponseShare(share=0.3, spread=1.0, floor='E')
     """
 
     share: float
     spread: float
-    above_floor: bool = True
+    floor: str | None = "E"
 
     def __post_init__(self) -> None:
         _check(self, "share", "spread")
@@ -201,6 +203,13 @@ class Anchored:
 
 
 Prior = Normal | LogNormal | FloorShare | ResponseShare | Anchored
+
+
+def needs(prior: Prior) -> tuple[str, ...]:
+    """Names of the other parameters that a prior refers to: the exponent of an anchor, the floor of a share."""
+    value = prior.value if isinstance(prior, Anchored) else prior
+    exponent = (prior.exponent,) if isinstance(prior, Anchored) else ()
+    return exponent + ((value.floor,) if isinstance(value, ResponseShare) and value.floor else ())
 
 
 @dataclass(frozen=True, repr=False)
@@ -343,7 +352,9 @@ def repool(pooling: Pooling, how: str) -> Pooling:
     raise ValueError(f"pooling is 'shared', 'pooled' or 'separate', got {how!r}.")
 
 
-_WORDS = {cls.__name__: cls for cls in (Shared, Pooled, Separate, Normal, LogNormal, FloorShare, ResponseShare, Anchored)}
+_WORDS = {
+    cls.__name__: cls for cls in (Shared, Pooled, Separate, Normal, LogNormal, FloorShare, ResponseShare, Anchored)
+}
 
 
 def to_plain(value: Any) -> Any:

@@ -83,7 +83,8 @@ class Runs:
 
     def __str__(self) -> str:
         columns = ", ".join(
-            f"{name} = {column}" + (f" ({UNITS[name]})" if name in UNITS else "") for name, column in self.inputs.items()
+            f"{name} = {column}" + (f" ({UNITS[name]})" if name in UNITS else "")
+            for name, column in self.inputs.items()
         )
         lines = [f"{len(self)} runs from {self.source}: {columns}; response {self.response}"]
         if self.group:
@@ -187,24 +188,23 @@ def read_runs(
     >>> print(read_runs(table))
     2 runs from table: N = params (parameters), D = tokens (tokens); response loss
     """
-    table, name = _read_table(source)
+    table, name = read_table(source)
     excluded = 0
     if where is not None:
         kept = _query(table, where, name)
         table, excluded = kept, len(table) - len(kept)
     inputs = dict(inputs or {})
     groups = (group,) if isinstance(group, str) else tuple(group or ())
-    named = {f"input {key}": column for key, column in inputs.items()}
-    named |= {"response": response} if response is not None else {}
-    named |= {"group": column for column in groups}
-    named |= {key: column for key, column in (("run", run), ("seed", seed)) if column is not None}
-    for role, column in named.items():
-        if column not in table.columns:
+    named: list[tuple[str, str | None]] = [(f"input {key}", column) for key, column in inputs.items()]
+    named += [("response", response), *(("group", column) for column in groups), ("run", run), ("seed", seed)]
+    for role, column in named:
+        if column is not None and column not in table.columns:
             raise ValueError(
                 f"{role} is to be column {column!r}, which {name} does not have; its columns are {_columns(table)}."
             )
     if response is None:
         response = _recognised(table, "response", name)
+    mapped = frozenset(inputs)
     for key in SYNONYMS:
         candidates = _candidates(table, key)
         if key not in ("response", *inputs) and len(candidates) == 1 and candidates[0] not in inputs.values():
@@ -216,7 +216,7 @@ def read_runs(
         group=groups,
         run=run,
         seed=seed,
-        named=frozenset(key for key in inputs if f"input {key}" in named),
+        named=mapped,
         where=where,
         excluded=excluded,
         source=name,
@@ -274,7 +274,8 @@ def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
     return selected
 
 
-def _read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, str]:
+def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, str]:
+    """A copy of a table, or the table in a CSV or parquet file, and its name for messages."""
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
@@ -287,7 +288,9 @@ def _read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame,
     try:
         table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
     except ImportError:
-        raise ValueError(f"{path.name} is a parquet file, which needs pyarrow: pip install 'scalebayes[parquet]'.") from None
+        raise ValueError(
+            f"{path.name} is a parquet file, which needs pyarrow: pip install 'scalebayes[parquet]'."
+        ) from None
     except (ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{path.name} cannot be read as a table: {reason}.") from None
@@ -300,7 +303,9 @@ def _query(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
         kept = table.query(where)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"where {where!r} cannot be applied to {name}: {reason}; its columns are {_columns(table)}.") from None
+        raise ValueError(
+            f"where {where!r} cannot be applied to {name}: {reason}; its columns are {_columns(table)}."
+        ) from None
     return kept.copy()
 
 

@@ -72,7 +72,9 @@ class atomically:  # noqa: N801 - used as a statement
         self.target = target
 
     def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(prefix=f".{self.target.name}.", suffix=self.target.suffix, dir=self.target.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{self.target.name}.", suffix=self.target.suffix, dir=self.target.parent
+        )
         os.close(handle)
         mask = os.umask(0)
         os.umask(mask)
@@ -118,7 +120,9 @@ def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
             tree = opened.load()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file. {advice}.") from None
+        raise ValueError(
+            f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file. {advice}."
+        ) from None
     groups = {"posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior"}
     if "model" not in tree.attrs or not groups <= set(tree.children):
         raise ValueError(f"{path.name} is a netCDF file, but holds no fit of scalebayes; {advice}.")

@@ -113,4 +113,4 @@ def _to_jax(model: pm.Model, outputs: Sequence) -> tuple[Callable, tuple[str, ..
     with warnings.catch_warnings():
         # Checks such as sigma > 0 are dropped under tracing; the transforms guarantee them.
         warnings.filterwarnings("ignore", message="Skipping Check", category=UserWarning)
-        return jax_funcify(graph), tuple(v.name for v in data)
+        return jax_funcify(graph), tuple(str(v.name) for v in data)

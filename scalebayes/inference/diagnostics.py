@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import xarray as xr
 
 LARGEST_R_HAT = 1.01
@@ -60,14 +62,28 @@ def r_hat_and_ess(posterior: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     return rhat(posterior), ess(posterior)
 
 
+def worst(posterior: xr.Dataset) -> tuple[float, float]:
+    """The largest r-hat and the smallest bulk ESS of all variables."""
+    r_hat, ess = r_hat_and_ess(posterior)
+    largest = max(float(r_hat[name].max(skipna=False)) for name in r_hat)
+    return largest, min(float(ess[name].min(skipna=False)) for name in ess)
+
+
+def well_mixed(variables: Mapping[str, np.ndarray]) -> bool:
+    """Whether arrays of draws, leading dimensions (chain, draw), have the r-hat and ESS that a result needs."""
+    largest, smallest = worst(
+        xr.Dataset(
+            {
+                name: (("chain", "draw", *(f"{name}_{i}" for i in range(value.ndim - 2))), value)
+                for name, value in variables.items()
+            }
+        )
+    )
+    return largest < LARGEST_R_HAT and smallest > SMALLEST_ESS
+
+
 def diagnose(idata: xr.DataTree) -> Diagnostics:
     """Read the diagnostics off posterior and sample statistics."""
-    posterior = idata["posterior"].to_dataset()
-    r_hat, ess = r_hat_and_ess(posterior)
+    largest, smallest = worst(idata["posterior"].to_dataset())
     diverging = idata["sample_stats"]["diverging"].to_numpy()
-    return Diagnostics(
-        draws=diverging.size,
-        divergences=int(diverging.sum()),
-        max_r_hat=max(float(r_hat[name].max(skipna=False)) for name in r_hat),
-        min_ess_bulk=min(float(ess[name].min(skipna=False)) for name in ess),
-    )
+    return Diagnostics(draws=diverging.size, divergences=int(diverging.sum()), max_r_hat=largest, min_ess_bulk=smallest)

@@ -145,7 +145,7 @@ def conditional(mu, tau, information, pull, w) -> tuple[jax.Array, jax.Array]:
     for j in reversed(range(k)):
         behind = (lower[j][1:] * target[j + 1 :]).sum(0)
         target = target.at[j].set((target[j] - behind) / lower[j][0])
-    return target, -sum(jnp.log(column[0]).sum() for column in lower)
+    return target, -jnp.log(jnp.stack([column[0] for column in lower])).sum()
 
 
 def fit_geometry(transport: Transport, starts: jax.Array, data: Data) -> tuple[Geometry, jax.Array]:

@@ -16,11 +16,13 @@ from blackjax.adaptation.step_size import dual_averaging_adaptation
 from blackjax.adaptation.window_adaptation import build_schedule
 
 from scalebayes.inference.density import Data
+from scalebayes.inference.diagnostics import well_mixed
 from scalebayes.inference.geometry import Geometry, Transport, fit_geometry, starting_points
 from scalebayes.precision import double_precision
 
 CHUNK = 50
 STARTS = 8
+MOST_THINNING = 8
 # Of the schedule: adapt the step size; also gather the mass matrix; also use it; leave all as it is.
 FAST, SLOW, SLOW_END, DRAW = range(4)
 
@@ -38,12 +40,15 @@ class Draws:
         Sampler statistics under ArviZ's names.
     heights : array, shape (start,)
         Log density reached from each starting point of the search for the mode.
+    thin : int
+        Steps per draw kept.
     """
 
     variables: dict[str, np.ndarray]
     log_likelihood: np.ndarray
     stats: dict[str, np.ndarray]
     heights: np.ndarray
+    thin: int
 
 
 class _Carry(NamedTuple):
@@ -63,9 +68,12 @@ def sample(
     warmup: int,
     target_accept: float,
     seed: int,
-    advanced: Callable[[int], None],
+    advanced: Callable[[int, int], None],
 ) -> Draws:
     """Draw from a density.
+
+    Chains that have not mixed by the end go on, up to `MOST_THINNING` times as long, and are thinned to the number of
+    draws that was asked for.
 
     Parameters
     ----------
@@ -79,7 +87,7 @@ def sample(
     seed : int
         The same seed on the same machine gives the same bytes.
     advanced : Callable
-        Told after each chunk how many steps of every chain have been made.
+        Told after each chunk how many steps of every chain have been made, and how many there will be.
 
     Returns
     -------
@@ -94,29 +102,40 @@ def sample(
         carry = compiled.start(z, geometry, arguments)
         keys = jax.random.split(chain_key, chains)
         found: list[tuple[jax.Array, dict[str, jax.Array]]] = []
-        for first, schedule in _chunks(warmup, draws):
-            carry, trace = compiled.advance(carry, keys, first, schedule, geometry, arguments)
-            if schedule[0] == DRAW:
-                found.append(trace)
-            jax.block_until_ready(carry)
-            advanced(len(schedule))
-        z, stats = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, :draws], *found)
-        variables, log_likelihood = compiled.expand(z, geometry, arguments)
+        thin, made = 1, 0
+        while True:
+            for first, schedule in _chunks(warmup, draws * thin, made):
+                carry, trace = compiled.advance(carry, keys, first, schedule, geometry, arguments)
+                if schedule[0] == DRAW:
+                    found.append(trace)
+                jax.block_until_ready(carry)
+                made = int(first) + CHUNK
+                advanced(made, _steps(warmup) + _steps(draws * thin))
+            kept = slice(thin - 1, draws * thin, thin)
+            z, stats = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, kept], *found)  # noqa: B023
+            variables, log_likelihood = compiled.expand(z, geometry, arguments)
+            variables = {name: np.asarray(value) for name, value in variables.items()}
+            if thin >= MOST_THINNING or well_mixed(variables):
+                break
+            thin *= 2
         return Draws(
-            variables={name: np.asarray(value) for name, value in variables.items()},
+            variables=variables,
             log_likelihood=np.asarray(log_likelihood),
             stats={name: np.asarray(value) for name, value in stats.items()},
             heights=np.asarray(heights),
+            thin=thin,
         )
 
 
-def _chunks(warmup: int, draws: int) -> Iterator[tuple[np.int64, np.ndarray]]:
-    """Chunks of equal length, so that one compilation serves any number of steps; the last ones may overshoot."""
-    adapting = -(-warmup // CHUNK) * CHUNK
-    with double_precision():
-        stages = np.asarray(build_schedule(adapting))
-    schedule = np.concatenate([stages[:, 0] + stages[:, 1], np.full(-(-draws // CHUNK) * CHUNK, DRAW)])
-    for first in range(0, len(schedule), CHUNK):
+def _steps(wanted: int) -> int:
+    return -(-wanted // CHUNK) * CHUNK
+
+
+def _chunks(warmup: int, draws: int, made: int) -> Iterator[tuple[np.int64, np.ndarray]]:
+    """What is left to do, in chunks of equal length, so that one compilation serves any number of steps."""
+    stages = np.asarray(build_schedule(_steps(warmup)))
+    schedule = np.concatenate([stages[:, 0] + stages[:, 1], np.full(_steps(draws), DRAW)])
+    for first in range(made, len(schedule), CHUNK):
         yield np.int64(first), schedule[first : first + CHUNK].astype(np.int64)
 
 

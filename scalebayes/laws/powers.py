@@ -78,7 +78,7 @@ def power_floor(x, *, E, A, alpha):
 
 PRIORS = {
     power: {
-        "A": pooled(Anchored(ResponseShare(1.0, 1.0, above_floor=False), input="x", exponent="alpha"), spread=0.5),
+        "A": pooled(Anchored(ResponseShare(1.0, 1.0, floor=None), input="x", exponent="alpha"), spread=0.5),
         "alpha": pooled(LogNormal(median=0.08, spread=0.5), spread=0.3),
     },
     power_floor: {

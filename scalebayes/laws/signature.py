@@ -58,7 +58,8 @@ def signature(law: Callable) -> Signature:
         raise TypeError(f"law {name} cannot be read: it has no signature. Write a function, {example}.") from None
     shown = f"law {name}{declared} cannot be read"
     rule = f"inputs go before '*', parameters after it, {example}."
-    inputs, parameters = [], []
+    inputs: list[str] = []
+    parameters: list[str] = []
     for parameter in declared.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise TypeError(f"{shown}: {str(parameter)!r} hides what it takes; {rule}")

@@ -95,11 +95,11 @@ PRIORS = {
     },
     kaplan: {
         "N_c": pooled(
-            Anchored(ResponseShare(0.9, 0.5, above_floor=False), input="N", exponent="alpha_N", form="scale"),
+            Anchored(ResponseShare(0.9, 0.5, floor=None), input="N", exponent="alpha_N", form="scale"),
             spread=0.1,
         ),
         "D_c": pooled(
-            Anchored(ResponseShare(0.9, 0.5, above_floor=False), input="D", exponent="alpha_D", form="scale"),
+            Anchored(ResponseShare(0.9, 0.5, floor=None), input="D", exponent="alpha_D", form="scale"),
             spread=0.1,
         ),
         "alpha_N": pooled(LogNormal(median=0.08, spread=0.5), spread=0.3),

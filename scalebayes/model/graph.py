@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 from pytensor import wrap_jax
 
-from scalebayes.model.structure import Parameter, Structure, deviate, unanchor, unlink
+from scalebayes.model.structure import Parameter, Structure, build_order, deviate, publish, unlink
 from scalebayes.precision import double_precision
 
 
-def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mapping[str, Sequence]) -> pm.Model:
+def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mapping[str, Any]) -> pm.Model:
     """The graph: named dims, data and prior constants as `pm.Data`, the law through `wrap_jax`.
 
     Parameters
@@ -31,8 +32,7 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
     with double_precision(), pm.Model(coords=dict(coords)) as model:
         data = {name: _data(name, value, structure) for name, value in numbers.items()}
         values: dict[str, pt.TensorVariable] = {}
-        # Amplitudes are built from their exponents, which therefore come first.
-        for parameter in sorted(structure.parameters, key=lambda p: p.anchor is not None):
+        for parameter in build_order(structure.parameters):
             values[parameter.name] = _parameter(parameter, data, values, structure.group)
         at_runs = {
             name: value[data[f"{structure.group}_index"]] if value.ndim else value for name, value in values.items()
@@ -74,12 +74,13 @@ def _parameter(parameter: Parameter, data: Mapping, values: Mapping, group: str)
         value = pm.Deterministic(name, deviate(link, population, spread, offset, pt), dims=group)
     else:
         value = _free(name, link, place, scale, bound, group if parameter.pooling == "separate" else None)
-    if parameter.anchor is None:
+    if parameter.free == parameter.name:
         return value
-    _, exponent, form = parameter.anchor
-    exponent = values[exponent]
-    value = unanchor(form, value, data[f"{parameter.name}_reference"], exponent)
-    return pm.Deterministic(parameter.name, value, dims=group if value.ndim else None)
+    published, at_reference = publish(parameter, value, data, values, pt)
+    dims = group if published.ndim else None
+    if parameter.at_reference not in (parameter.free, parameter.name):
+        pm.Deterministic(parameter.at_reference, at_reference, dims=group if at_reference.ndim else None)
+    return pm.Deterministic(parameter.name, published, dims=dims)
 
 
 def _free(name: str, link: str, place, scale, bound, dims):

@@ -12,7 +12,7 @@ import numpy as np
 from scalebayes import laws
 from scalebayes.model.noise import Gaussian, Noise, StudentT
 from scalebayes.model.structure import Structure, describe
-from scalebayes.priors import Anchored, Pooled, Pooling, Separate, Shared, repool, shared
+from scalebayes.priors import Anchored, Pooled, Pooling, Prior, Separate, Shared, needs, repool, shared
 from scalebayes.runs import Runs, select_inputs
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Model:
         ``LogNormal(median=0.3, spread=0.5)`` is shared by all groups; `pooled` and `separate` say otherwise. The rest
         are the law's defaults. After creation this holds the prior of every parameter.
     pooling : {"shared", "pooled", "separate"}, optional
-        How groups divide every parameter not named in ``priors``, the noise scale included, if not each in its
-        default way (pooled).
+        How groups divide every parameter not named in ``priors``; by default pooled. The noise scale is shared, or
+        separate if everything is.
     noise : {"student_t", "gaussian"} or StudentT or Gaussian
         Of a run about the law, on the log response.
 
@@ -63,7 +63,7 @@ class Model:
 
     law: Callable
     runs: Runs
-    priors: Mapping[str, Pooling] = field(default_factory=dict)
+    priors: Mapping[str, Prior | Pooling] = field(default_factory=dict)
     pooling: Literal["shared", "pooled", "separate"] | None = None
     noise: Noise | Literal["student_t", "gaussian"] = "student_t"
 
@@ -74,8 +74,8 @@ class Model:
         runs = select_inputs(self.runs, declared.name, declared.inputs)
         renamed = dict(zip(declared.inputs, runs.inputs, strict=True))
         noise = _noise(self.noise)
-        if self.pooling is not None:
-            noise = replace(noise, sigma=repool(noise.sigma, self.pooling))
+        if self.pooling == "separate":
+            noise = replace(noise, sigma=repool(noise.sigma, "separate"))
         priors = _complete(self.law, declared, self.priors, self.pooling, renamed, runs)
         for name, value in (("runs", runs), ("noise", noise), ("priors", MappingProxyType(priors))):
             object.__setattr__(self, name, value)
@@ -96,7 +96,8 @@ class Model:
     def describe(self) -> tuple[Structure, dict[str, np.ndarray]]:
         """The model's structure, and its data and prior constants as arrays."""
         assert not isinstance(self.noise, str)
-        return describe(self.law, self.runs, self.priors, self.noise)
+        priors = {name: prior for name, prior in self.priors.items() if isinstance(prior, Shared | Pooled | Separate)}
+        return describe(self.law, self.runs, priors, self.noise)
 
     def coords(self) -> dict[str, np.ndarray]:
         """Labels of the dimensions: ``run``, and the groups under the name of their column."""
@@ -180,15 +181,17 @@ def _complete(
         anchor = complete[name].prior
         if isinstance(anchor, Anchored):
             anchor = replace(anchor, input=renamed.get(anchor.input, anchor.input))
-            if anchor.input not in runs.inputs or anchor.exponent not in declared.parameters:
+            if anchor.input not in runs.inputs:
                 raise ValueError(
-                    f"the prior of {name} is anchored by input {anchor.input!r} and exponent {anchor.exponent!r}, but "
-                    f"{declared} has other names."
+                    f"the prior of {name} is anchored by input {anchor.input!r}, which {declared} does not have."
                 )
             complete[name] = replace(complete[name], prior=anchor)
     for name, prior in complete.items():
-        if isinstance(prior.prior, Anchored) and isinstance(complete[prior.prior.exponent].prior, Anchored):
-            raise ValueError(f"the prior of {name} is anchored by {prior.prior.exponent}, which is itself anchored.")
+        for other in needs(prior.prior):
+            if other not in declared.parameters:
+                raise ValueError(f"the prior of {name} refers to {other!r}, which {declared} does not have.")
+            if needs(complete[other].prior):
+                raise ValueError(f"the prior of {name} refers to {other}, whose own prior refers to another parameter.")
     taken = {"sigma", "nu"} & set(declared.parameters)
     if taken:
         raise ValueError(f"{declared.name} has a parameter {taken.pop()!r}, a name of the noise; rename it.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from scalebayes.priors import LogNormal, Pooling, pooled
+from scalebayes.priors import LogNormal, Pooling, shared
 
 
 def _default_sigma() -> Pooling:
-    return pooled(LogNormal(median=0.005, spread=1.0), spread=0.5)
+    return shared(LogNormal(median=0.005, spread=1.0))
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Gaussian:
     Examples
     --------
     >>> Gaussian().sigma
-    pooled(LogNormal(median=0.005, spread=1.0), spread=0.5)
+    shared(LogNormal(median=0.005, spread=1.0))
     """
 
     sigma: Pooling = field(default_factory=_default_sigma)

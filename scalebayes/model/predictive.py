@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from scalebayes.model.structure import Structure, deviate, unanchor, unlink
+from scalebayes.model.structure import Structure, build_order, deviate, publish, unlink
 from scalebayes.precision import double_precision
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def of_new_group(
     """Parameters of a group not seen: pooled ones drawn from the population, separate ones from their prior."""
     samples = draws.sizes["chain"] * draws.sizes["draw"]
     values: dict[str, np.ndarray] = {}
-    for parameter in sorted(structure.parameters, key=lambda p: p.anchor is not None):
+    for parameter in build_order(structure.parameters):
         free = parameter.free
         if parameter.pooling == "pooled":
             population = draws[f"{free}_population"].to_numpy().reshape(-1)
@@ -71,10 +71,7 @@ def of_new_group(
             value = unlink(parameter.link, place + scale * rng.standard_normal(samples), bound, np)
         else:
             value = draws[free].to_numpy().reshape(-1)
-        if parameter.anchor is not None:
-            _, exponent, form = parameter.anchor
-            value = unanchor(form, value, numbers[f"{parameter.name}_reference"], values[exponent])
-        values[parameter.name] = value
+        values[parameter.name], _ = publish(parameter, value, numbers, values, np)
     if structure.student_t:
         values["nu"] = draws["nu"].to_numpy().reshape(-1)
     return values
@@ -88,8 +85,10 @@ def prior_parameters(model: Model, draws: int, seed: int) -> xr.Dataset:
 
     structure, numbers = model.describe()
     graph = build(structure, numbers, model.coords())
-    names = [p.name for p in structure.parameters] + [p.free for p in structure.parameters if p.anchor]
-    names += [f"{p.free}_{part}" for p in structure.parameters if p.pooling == "pooled" for part in ("population", "spread")]
+    names = [p.name for p in structure.parameters] + [p.at_reference for p in structure.parameters if p.anchor]
+    names += [
+        f"{p.free}_{part}" for p in structure.parameters if p.pooling == "pooled" for part in ("population", "spread")
+    ]
     names += ["nu"] if structure.student_t else []
     # Parameters only: no part of the law is in the graph, which is cheaper to walk than to compile.
     with graph, _quiet_pymc():

@@ -30,17 +30,33 @@ class Parameter:
         Of the free value: normal, log-normal, or a logistic share of the smallest response.
     pooling : {"shared", "pooled", "separate"}
     anchor : tuple of (input, exponent, form) or None
+    relative : bool
+        Whether the free value is a share of the typical response,
+    floor : str or None
+        above this parameter, if given.
     """
 
     name: str
     link: Link
     pooling: str
     anchor: tuple[str, str, str] | None = None
+    relative: bool = False
+    floor: str | None = None
+
+    @property
+    def at_reference(self) -> str:
+        """Name of the term's value at the reference scale, or of the parameter if it is not anchored."""
+        return f"{self.name}_at_ref" if self.anchor else self.name
 
     @property
     def free(self) -> str:
-        """Name of the quantity that has the prior: the parameter, or its term's value at the reference scale."""
-        return f"{self.name}_at_ref" if self.anchor else self.name
+        """Name of the quantity that has the prior."""
+        return f"{self.name}_share" if self.relative else self.at_reference
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Parameters that this one is built from."""
+        return tuple(name for name in (self.anchor and self.anchor[1], self.floor) if name)
 
 
 @dataclass(frozen=True)
@@ -95,14 +111,18 @@ def describe(
             reference = prior.reference or np.exp(np.log(runs.x(prior.input)).mean())
             numbers[f"{name}_reference"] = np.asarray(float(reference))
             prior = prior.value
-        link, place, scale = _place(prior, y)
+        link, place, scale = _place(prior)
         constants = [place, scale, *([pooling.spread] if isinstance(pooling, Pooled) and grouped else [])]
         numbers[f"{name}_prior"] = np.asarray(constants, float)
         if link == "floor":
             apart = grouped and isinstance(pooling, Separate)
             smallest = [y[runs.group_index == g].min() for g in range(len(runs.levels))] if apart else y.min()
             numbers[f"{name}_bound"] = np.asarray(smallest, float)
-        structure_parameters.append(Parameter(name, link, word, anchor))
+        relative, floor = isinstance(prior, ResponseShare), None
+        if isinstance(prior, ResponseShare):
+            floor = prior.floor
+            numbers[f"{name}_typical"] = np.asarray(np.exp(np.log(y).mean()))
+        structure_parameters.append(Parameter(name, link, word, anchor, relative, floor))
     if isinstance(noise, StudentT):
         numbers["nu_prior"] = np.asarray([noise.nu_shape, noise.nu_rate])
     structure = Structure(
@@ -112,7 +132,7 @@ def describe(
     return structure, numbers
 
 
-def _place(prior: Normal | LogNormal | FloorShare | ResponseShare, y: np.ndarray) -> tuple[Link, float, float]:
+def _place(prior: Normal | LogNormal | FloorShare | ResponseShare) -> tuple[Link, float, float]:
     match prior:
         case Normal(mean, sd):
             return "identity", mean, sd
@@ -120,9 +140,8 @@ def _place(prior: Normal | LogNormal | FloorShare | ResponseShare, y: np.ndarray
             return "log", np.log(median), spread
         case FloorShare(logit, sd):
             return "floor", logit, sd
-        case ResponseShare(share, spread, above_floor):
-            typical = np.exp(np.log(y).mean()) - (0.8 * y.min() if above_floor else 0.0)
-            return "log", np.log(share * typical), spread
+        case ResponseShare(share, spread, _):
+            return "log", np.log(share), spread
     raise TypeError(f"unknown prior {prior!r}.")
 
 
@@ -138,8 +157,34 @@ def deviate(link: Link, population, spread, offset, xp):
     return population + spread * offset if link == "identity" else population * xp.exp(spread * offset)
 
 
-def unanchor(form: str, at_reference, reference, exponent):
-    """The published amplitude or scale from its term's value at the reference."""
+def publish(parameter: Parameter, free, numbers: Mapping, values: Mapping, xp):
+    """A parameter, and its term's value at the reference, from the quantity that has the prior.
+
+    Parameters
+    ----------
+    parameter : Parameter
+    free : array
+    numbers : mapping
+        Data and prior constants.
+    values : mapping
+        The parameters that this one needs.
+    xp : module
+        numpy or pytensor.tensor.
+    """
+    at_reference = free
+    if parameter.relative:
+        typical = numbers[f"{parameter.name}_typical"]
+        left = typical if parameter.floor is None else xp.maximum(typical - values[parameter.floor], typical / 20)
+        at_reference = free * left
+    if parameter.anchor is None:
+        return at_reference, at_reference
+    _, exponent, form = parameter.anchor
+    reference = numbers[f"{parameter.name}_reference"]
     if form == "amplitude":
-        return at_reference * reference**exponent
-    return reference * at_reference ** (1 / exponent)
+        return at_reference * reference ** values[exponent], at_reference
+    return reference * at_reference ** (1 / values[exponent]), at_reference
+
+
+def build_order(parameters: tuple[Parameter, ...]) -> list[Parameter]:
+    """The parameters, each after those it is built from."""
+    return sorted(parameters, key=lambda parameter: bool(parameter.needs))

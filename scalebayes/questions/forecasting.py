@@ -126,7 +126,8 @@ def forecast(
     posterior, prior = fit.posterior, fit.idata["prior"].to_dataset()
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
     mean = np.empty((chains * draws, len(points)))
-    new_run, before = np.empty_like(mean), np.empty((prior.sizes["draw"], len(points)))
+    new_run = np.empty_like(mean)
+    before = np.empty((prior.sizes["chain"] * prior.sizes["draw"], len(points)))
     distance, furthest = np.empty(len(points)), np.empty(len(points), object)
     for label in pd.unique(labels):
         rows = np.flatnonzero(labels == label)

@@ -15,7 +15,7 @@ from scalebayes.runs import UNITS, Runs
 if TYPE_CHECKING:
     from scalebayes.fitting import Fit
 
-Points = Mapping[str, Any] | pd.DataFrame | xr.Dataset
+type Points = Mapping[str, Any] | pd.DataFrame | xr.Dataset
 
 
 def grid(axes: Mapping[str, Sequence[float]]) -> pd.DataFrame:
@@ -66,38 +66,41 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
         If ``at`` is of another kind.
     """
     if isinstance(at, xr.Dataset):
-        at = at.to_dataframe().reset_index()
+        table = at.to_dataframe().reset_index()
+    elif isinstance(at, pd.DataFrame):
+        table = at
     elif isinstance(at, Mapping):
         widths = {name: np.size(value) for name, value in at.items()}
         if len(set(widths.values()) - {1}) > 1:
             raise ValueError(
-                f"the arrays to forecast at have lengths {widths}; give equal lengths, or every combination by sb.grid(...)."
+                f"the arrays to forecast at have lengths {widths}; give equal lengths, or every combination by "
+                "sb.grid(...)."
             )
-        at = pd.DataFrame({name: np.ravel(value) if widths[name] > 1 else value for name, value in at.items()},
-                          index=range(max(widths.values(), default=0)))  # fmt: skip
-    elif not isinstance(at, pd.DataFrame):
+        rows = range(max(widths.values(), default=0))
+        table = pd.DataFrame({k: np.ravel(v) if widths[k] > 1 else np.ravel(v)[0] for k, v in at.items()}, index=rows)
+    else:
         raise TypeError(f"points are a mapping, a DataFrame or a Dataset, got {type(at).__name__}.")
-    points = {}
+    points: dict[str, Any] = {}
     for name, column in runs.inputs.items():
-        found = [key for key in (name, column) if key in at.columns]
+        found = [key for key in (name, column) if key in table.columns]
         if not found:
-            given = ", ".join(map(str, at.columns)) or "nothing"
+            given = ", ".join(map(str, table.columns)) or "nothing"
             unit = f" ({UNITS[name]})" if name in UNITS else ""
             raise ValueError(
                 f"{law} needs {', '.join(runs.inputs)} at each point; {name}{unit} is missing, given: {given}. "
                 f"For example {', '.join(f'{n}={_typical(runs, n)}' for n in runs.inputs)}."
             )
-        values = pd.to_numeric(at[found[0]], errors="coerce").to_numpy(float)
+        values = pd.to_numeric(table[found[0]], errors="coerce").to_numpy(float)
         bad = ~(np.isfinite(values) & (values > 0))
         if bad.any():
-            first = at.index[np.flatnonzero(bad)[0]]
+            first = table.index[np.flatnonzero(bad)[0]]
             raise ValueError(
-                f"{found[0]} must be a positive finite number; {bad.sum()} of {len(at)} points "
-                f"{'is' if bad.sum() == 1 else 'are'} not, first: row {first}: {at.loc[first, found[0]]!s}."
+                f"{found[0]} must be a positive finite number; {bad.sum()} of {len(table)} points "
+                f"{'is' if bad.sum() == 1 else 'are'} not, first: row {first}: {table.loc[first, found[0]]!s}."
             )
         points[name] = values
-    if runs.group and all(column in at.columns for column in runs.group):
-        parts = [at[column].astype(str) for column in runs.group]
+    if runs.group and all(column in table.columns for column in runs.group):
+        parts = [table[column].astype(str) for column in runs.group]
         points[runs.group_name] = [", ".join(row) for row in zip(*parts, strict=True)]
     return pd.DataFrame(points)
 

@@ -61,6 +61,12 @@ class Reach:
                 continue
             unit = f" {UNITS[row['axis']]}" if row["axis"] in UNITS else ""
             beyond = row["extrapolation"]
+            if not np.isfinite(row["median"]):
+                lines.append(
+                    f"{target} is more likely than not never reached by any {row['axis']} (probability "
+                    f"{row['p_never']:.3f}; if it is, from {number(row['lower'])}{unit} on)."
+                )
+                continue
             reach = "inside the range of the runs" if beyond <= 1 else f"{number(beyond)}x beyond the largest observed"
             lines.append(
                 f"{target} is reached at {row['axis']} = {number(row['median'])}{unit} ({100 * self.prob:g}% interval "
@@ -178,7 +184,9 @@ def _path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, float
             return tuple(both[key] for key in inputs)
 
         return split
-    raise ValueError(f"{law} has no axis {axis!r}; it has {', '.join(inputs)}{' and C' if set(inputs) == {'N', 'D'} else ''}.")
+    raise ValueError(
+        f"{law} has no axis {axis!r}; it has {', '.join(inputs)}{' and C' if set(inputs) == {'N', 'D'} else ''}."
+    )
 
 
 def _solve(law: Callable, path: Callable, parameters: Mapping[str, np.ndarray], target: float) -> np.ndarray:

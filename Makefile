@@ -1,0 +1,46 @@
+# Every target makes .venv with the locked versions first, if it is missing or the lock has changed.
+PYTHON ?= $(shell for p in python3.12 python3 python3.13; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] < (3, 12))' 2>/dev/null && echo "$$p" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow bench bench-smoke lint lock clean
+
+demo: $(READY)
+	$(BIN)/scalebayes demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 -p no:doctest notebooks
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+bench-smoke: $(READY)
+	$(BIN)/python benchmarks/run.py --smoke
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Needs uv. No address of an index goes into the file.
+lock:
+	uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.12 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ] && ! command -v uv >/dev/null 2>&1; then \
+		echo "scalebayes needs Python 3.12 or newer: install it (python.org, pyenv install 3.12, or apt install python3.12 python3.12-venv), or install uv, which fetches it."; \
+		exit 1; fi
+	@if [ -n "$(PYTHON)" ]; then $(PYTHON) -m venv --clear $(VENV); else uv venv --clear --seed --python 3.12 $(VENV); fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,5 @@
+"""``python -m scalebayes``."""
+
+from scalebayes.cli import main
+
+main()

@@ -1,0 +1,325 @@
+"""The command line: a thin shell around the same functions, printing the same sentences.
+
+Bad input ends with exit code 2 and one line on standard error. Warnings are one line each.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import math
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from scalebayes.fitting import Fit
+    from scalebayes.questions.forecasting import Forecast
+
+app = typer.Typer(
+    name="scalebayes",
+    help="Bayesian inference for scaling laws: fit, forecast, and say how sure.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")]
+Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
+Group = Annotated[str | None, typer.Option("--group", help="One group of the fit; all of them by default.")]
+NewGroup = Annotated[bool, typer.Option("--new-group", help="A group not seen, drawn from the population.")]
+FitFile = Annotated[
+    Path, typer.Argument(metavar="FIT.nc", help="A file written by 'scalebayes fit'.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
+
+
+def main() -> None:
+    """Run the command line; the entry point of the package."""
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache_folder()))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    warnings.showwarning = _one_line_warning
+    try:
+        app()
+    except (ValueError, TypeError, OSError) as error:
+        _refuse(error)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    if os.environ.get("SCALEBAYES_TRACEBACK"):
+        raise error
+    line = " ".join(str(error).split()) or type(error).__name__
+    print(f"scalebayes: {line}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _one_line_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    print(f"scalebayes: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "scalebayes" / "jax"
+
+
+@app.command()
+def fit(
+    runs: Annotated[
+        Path, typer.Argument(metavar="RUNS.csv", help="Table of runs, CSV or parquet.", show_default=False)
+    ],
+    law: Annotated[str, typer.Option(help="A built-in law; 'scalebayes laws' lists them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write the fit to (netCDF).")],
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", metavar="NAME=COLUMN", help="N=n_params; repeat.")
+    ] = None,
+    response: Annotated[str | None, typer.Option(help="Column of the loss.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", metavar="COLUMN", help="Column of groups; repeat.")
+    ] = None,
+    where: Annotated[str | None, typer.Option(help="Rows to keep, for example 'split == \"train\"'.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="pooled (default with groups), shared or separate.")] = None,
+    noise: Annotated[str, typer.Option(help="student_t or gaussian.")] = "student_t",
+    draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
+    chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Fit a law to a table of runs and write the posterior to a file."""
+    from scalebayes.storage import check_free
+
+    check_free(output, force, "--force")
+    from scalebayes import laws
+    from scalebayes.fitting import fit as fit_law
+    from scalebayes.runs import read_runs
+
+    table = read_runs(runs, inputs=_pairs(inputs or [], "--input"), response=response, group=group, where=where)
+    result = fit_law(
+        laws.named(law), table, pooling=pooling, noise=noise, draws=draws, chains=chains, seed=seed,  # type: ignore[arg-type]
+    )  # fmt: skip
+    result.save(output, overwrite=force)
+    if json:
+        _print_json(_summary(result, 0.89))
+    else:
+        print(f"{result!r}\nwritten to {output}")
+
+
+@app.command()
+def summary(path: FitFile, prob: Prob = 0.89, json: Json = False) -> None:
+    """Parameters with intervals and diagnostics."""
+    from scalebayes.storage import load
+
+    result = load(path)
+    if json:
+        _print_json(_summary(result, prob))
+        return
+    print(result)
+    _print_table(result.summary(prob))
+
+
+@app.command()
+def forecast(
+    path: FitFile,
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="N=70e9,D=1.4e12", help="A point; repeat.")] = None,
+    at_file: Annotated[Path | None, typer.Option(help="Table of points, CSV or parquet.")] = None,
+    group: Group = None,
+    new_group: NewGroup = False,
+    prob: Prob = 0.89,
+    seed: Annotated[int, typer.Option(help="Of the noise of new runs.")] = 0,
+    json: Json = False,
+) -> None:
+    """Forecast the response at new values of the inputs."""
+    import pandas as pd
+
+    from scalebayes.questions.forecasting import forecast as ask
+    from scalebayes.runs import read_table
+    from scalebayes.storage import load
+
+    if bool(at) == (at_file is not None):
+        raise ValueError("say where to forecast: either --at N=70e9,D=1.4e12 or --at-file plan.csv.")
+    result = load(path)
+    points = read_table(at_file)[0] if at_file is not None else pd.DataFrame([_numbers(point) for point in at or []])
+    answer = ask(result, points, group=group, new_group=new_group, prob=prob, seed=seed)
+    if json:
+        _print_json(_forecast(answer, list(result.model.runs.inputs)))
+    else:
+        print(answer)
+
+
+@app.command()
+def reach(
+    path: FitFile,
+    target: Annotated[float, typer.Option(help="The response to be reached.")],
+    axis: Annotated[str, typer.Option(help="N, D or C: what is to grow.")],
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="D/N=20", help="What is held: another input, or D/N.")
+    ] = None,
+    group: Group = None,
+    new_group: NewGroup = False,
+    prob: Prob = 0.89,
+    json: Json = False,
+) -> None:
+    """The scale at which a target is reached, and the probability that it never is."""
+    from scalebayes.questions.reaching import reach as ask
+    from scalebayes.storage import load
+
+    held = _numbers(at) if at else None
+    answer = ask(load(path), target, axis, at=held, group=group, new_group=new_group, prob=prob)
+    if json:
+        _print_json({"prob": prob, "held": answer.held, "targets": answer.table.to_dict("records")})
+    else:
+        print(answer)
+
+
+@app.command()
+def plot(
+    path: FitFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write: .png, .pdf or .svg.")],
+    axis: Annotated[str | None, typer.Option(help="Input along the abscissa; the law's last by default.")] = None,
+    to: Annotated[
+        float | None, typer.Option(help="Right end of the axis; 10 times the largest run by default.")
+    ] = None,
+    prob: Prob = 0.89,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Draw runs, median and bands, with the extrapolated region marked."""
+    from scalebayes.storage import check_free, load
+
+    check_free(output, force, "--force")
+    result = load(path)
+    _save_picture(result, output, axis, to, prob)
+    _print_json({"figure": str(output)}) if json else print(f"drawn to {output}")
+
+
+@app.command()
+def laws(json: Json = False) -> None:
+    """List the built-in laws."""
+    from scalebayes import laws as built_in
+
+    listed = []
+    for law in built_in.PRIORS:
+        declared = built_in.signature(law)
+        lines = (law.__doc__ or "").strip().splitlines()
+        equation = next(line.strip().removeprefix(".. math:: ") for line in lines if ".. math::" in line)
+        listed.append(
+            {"name": declared.name, "inputs": declared.inputs, "parameters": declared.parameters,
+             "says": lines[0], "equation": equation}
+        )  # fmt: skip
+    if json:
+        _print_json({"laws": listed})
+        return
+    for law in listed:
+        print(f"{law['name']}({', '.join(law['inputs'])}; {', '.join(law['parameters'])})\n    {law['says']}")
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write.")] = Path("scalebayes-demo.png"),
+    json: Json = False,
+) -> None:
+    """Fit published models, forecast the largest ones from the smaller, and look at what they reached."""
+    from scalebayes.demo import run
+
+    answer = run()
+    _save_picture(answer.fit, output, None, None, 0.89)
+    if json:
+        _print_json(
+            _forecast(answer.forecast, ["C"]) | {"published": answer.published, "figure": str(output.resolve())}
+        )
+    else:
+        print(f"{answer}\nPicture: {output.resolve()}")
+
+
+def _save_picture(result: Fit, output: Path, axis: str | None, to: float | None, prob: float) -> None:
+    from scalebayes.show.curves import plot as draw
+    from scalebayes.storage import atomically
+
+    kinds = (".png", ".pdf", ".svg")
+    if output.suffix not in kinds:
+        raise ValueError(f"a picture is written as {', '.join(kinds)}; got {output.name!r}.")
+    figure = draw(result, axis, to=to, prob=prob)
+    with atomically(output) as temporary:
+        figure.savefig(temporary)
+
+
+def _pairs(options: list[str], name: str) -> dict[str, str]:
+    pairs = {}
+    for option in options:
+        key, sign, value = option.partition("=")
+        if not (key and sign and value):
+            raise ValueError(f"{name} takes NAME=COLUMN, for example {name} N=n_params; got {option!r}.")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def _numbers(point: str) -> dict[str, float]:
+    values = {}
+    for part in filter(None, point.split(",")):
+        key, sign, value = part.partition("=")
+        try:
+            values[key.strip()] = float(value)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise ValueError(f"--at takes numbers by name, for example --at N=70e9,D=1.4e12; got {point!r}.")
+    return values
+
+
+def _summary(result: Fit, prob: float) -> dict[str, Any]:
+    diagnostics = result.diagnostics
+    return {
+        "law": result.model.name,
+        "n_runs": len(result.model.runs),
+        "prob": prob,
+        "divergences": diagnostics.divergences,
+        "max_r_hat": diagnostics.max_r_hat,
+        "min_ess_bulk": diagnostics.min_ess_bulk,
+        "converged": not diagnostics.problems,
+        "excluded": result.model.runs.excluded,
+        "parameters": result.summary(prob).to_dict("records"),
+    }
+
+
+def _forecast(answer: Forecast, inputs: list[str]) -> dict[str, Any]:
+    points = [
+        {"inputs": {name: row.pop(name) for name in inputs}, "group": row.pop("group", None), **row}
+        for row in answer.table.to_dict("records")
+    ]
+    return {"prob": answer.prob, "converged": not answer.diagnostics.problems, "points": points}
+
+
+def _print_json(value: Any) -> None:
+    print(json_module.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity: null stands for it, and for what was not measured."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _print_table(table) -> None:
+    from scalebayes.questions.points import number
+
+    shown = table.fillna({"group": ""})
+    cells = [list(map(str, shown.columns))]
+    cells += [
+        [cell if isinstance(cell, str) else number(cell) for cell in row] for row in shown.itertuples(index=False)
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        left = "  ".join(cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True))
+        print(left, *(cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)), sep="  ")
+
+
+if __name__ == "__main__":
+    main()

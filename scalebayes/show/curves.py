@@ -1,0 +1,147 @@
+"""Data, median and bands of a fit along one axis, with the extrapolated region marked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.fitting import Fit, check_prob
+from scalebayes.questions.forecasting import forecast
+from scalebayes.questions.points import number
+from scalebayes.runs import UNITS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_POINTS = 80
+_MOST_LEVELS = 4
+
+
+def plot(fit: Fit, axis: str | None = None, *, to: float | None = None, prob: float = 0.89) -> Figure:
+    """Draw runs, median and bands along one input, on logarithmic axes, a panel for each group.
+
+    The darker band is the mean response's, the lighter one a single new run's. Beyond the largest run of the panel
+    the ground is shaded and the median dashed. With further inputs, runs and curves are coloured by the next one;
+    any others are held at their geometric mean.
+
+    Parameters
+    ----------
+    fit : Fit
+    axis : str, optional
+        The input along the abscissa; the law's last by default.
+    to : float, optional
+        Right end of the axis; ten times the largest run by default.
+    prob : float
+        Of both bands.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not shown and not saved; ``fig.savefig("curves.png")`` does.
+
+    Raises
+    ------
+    ValueError
+        If the law has no such input, or ``to`` lies below the smallest run.
+    """
+    from matplotlib.figure import Figure
+
+    check_prob(prob)
+    runs = fit.model.runs
+    inputs = list(runs.inputs)
+    axis = inputs[-1] if axis is None else axis
+    if axis not in inputs:
+        raise ValueError(f"{fit.model.name} has no input {axis!r} to plot along; it has {', '.join(inputs)}.")
+    ends = runs.x(axis).min(), runs.x(axis).max() * 10 if to is None else to
+    if not ends[0] < ends[1] < np.inf:
+        raise ValueError(
+            f"the plot runs from {axis} = {number(ends[0])}, the smallest run, to {to!r}: nothing to draw."
+        )
+    levels = runs.levels or (None,)
+    columns = min(len(levels), 3)
+    rows = -(-len(levels) // columns)
+    colours = len(inputs) > 1
+    figure = Figure(figsize=(max(6.4, 3.7 * columns + 0.9 * colours), 1.0 + 3.4 * rows), layout="constrained", dpi=150)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for panel, level in zip(panels.flat, levels, strict=False):
+        mapped = _panel(panel, fit, axis, level, ends, prob)
+    for panel in list(panels.flat)[len(levels) :]:
+        panel.set_visible(False)
+    unit = f" ({UNITS[axis]})" if axis in UNITS else ""
+    figure.supxlabel(f"{axis}{unit}", fontsize=10)
+    figure.supylabel(runs.response, fontsize=10)
+    if colours:
+        coloured = next(name for name in inputs if name != axis)
+        unit = f" ({UNITS[coloured]})" if coloured in UNITS else ""
+        figure.colorbar(mapped, ax=panels, label=f"{coloured}{unit}", fraction=0.05, pad=0.02)
+    shown = f"{100 * prob:g}% bands: dark the law's mean, light a single new run; shaded: beyond the runs"
+    figure.suptitle(f"{fit.model.name}, {len(runs)} runs. {shown}", fontsize=8.5)
+    return figure
+
+
+def _panel(panel: Axes, fit: Fit, axis: str, level: str | None, ends: tuple[float, float], prob: float):
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, LogNorm
+
+    runs = fit.model.runs
+    rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level
+    others = [name for name in runs.inputs if name != axis]
+    largest = runs.x(axis)[rows].max()
+    abscissa = np.geomspace(runs.x(axis)[rows].min(), ends[1], _POINTS)
+    mapped: ScalarMappable | None = None
+    slices: list[tuple[Any, Any]] = [(None, "C0")]
+    dots: Any = "black"
+    if others:
+        norm = LogNorm(runs.x(others[0]).min(), runs.x(others[0]).max())
+        # The palest end of the map would vanish on white.
+        palette = LinearSegmentedColormap.from_list("readable", colormaps["viridis"](np.linspace(0.88, 0, 256)))
+        mapped = ScalarMappable(norm, palette)
+        slices = [(value, mapped.to_rgba(value)) for value in _levels(runs.x(others[0])[rows])]
+        dots = mapped.to_rgba(runs.x(others[0])[rows])
+    for value, colour in slices:
+        held = {name: float(np.exp(np.log(runs.x(name)[rows]).mean())) for name in others[1:]}
+        at = pd.DataFrame({axis: abscissa} | ({others[0]: value} if others else {}) | held)
+        band = forecast(fit, at, group=level, prob=prob).table
+        panel.fill_between(abscissa, band["new_run_lower"], band["new_run_upper"], color=colour, alpha=0.13, lw=0)
+        panel.fill_between(abscissa, band["lower"], band["upper"], color=colour, alpha=0.35, lw=0)
+        inside = abscissa <= largest * 1.0001
+        panel.plot(abscissa[inside], band["median"][inside], color=colour, lw=1.3)
+        panel.plot(abscissa[~inside], band["median"][~inside], color=colour, lw=1.3, ls="--")
+    panel.scatter(runs.x(axis)[rows], runs.y[rows], s=13, zorder=3, edgecolors="white", linewidths=0.4, c=dots)
+    panel.set(xscale="log", yscale="log", xlim=(ends[0] / 1.15, ends[1]))
+    if largest < ends[1]:
+        panel.axvspan(largest, ends[1], color="0.5", alpha=0.12, lw=0, zorder=0)
+    _label_log_axis(panel)
+    if level is not None:
+        panel.set_title(level, fontsize=9)
+    return mapped
+
+
+def _levels(values: np.ndarray) -> np.ndarray:
+    """A few values of an input that stand for all of them: its own if they are few, else evenly spread in logs."""
+    distinct = np.unique(values)
+    if len(distinct) <= _MOST_LEVELS:
+        return distinct
+    return np.exp(np.quantile(np.log(distinct), np.linspace(0.02, 0.98, _MOST_LEVELS)))
+
+
+def _label_log_axis(panel: Axes) -> None:
+    """Plain numbers on a logarithmic ordinate that spans less than a decade or two."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = panel.get_ylim()
+    if high / low < 30:
+        steps = (
+            (1, 1.5, 2, 3, 4, 5, 6, 8)
+            if high / low > 2.5
+            else (1, 1.2, 1.4, 1.6, 1.8, 2, 2.25, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
+        )
+        panel.yaxis.set_major_locator(LogLocator(subs=steps, numticks=20))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.tick_params(labelsize=8)
+    panel.grid(alpha=0.25, lw=0.5)

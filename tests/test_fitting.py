@@ -1,0 +1,155 @@
+"""The fit on real runs against published figures, and what it keeps."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import scalebayes as sb
+
+
+def _row(fit, name, group=None):
+    table = fit.summary()
+    chosen = table[(table["name"] == name) & ((table["group"] == group) if group else table["group"].isna())]
+    return chosen.iloc[0]
+
+
+@pytest.mark.data
+def test_chinchilla_reproduces_the_published_refit(chinchilla_fit):
+    ranges = {"E": (1.77, 1.86), "alpha": (0.32, 0.375), "beta": (0.33, 0.415), "a_opt": (0.49, 0.535)}
+    for name, (low, high) in ranges.items():
+        assert low <= _row(chinchilla_fit, name)["mean"] <= high
+    diagnostics = chinchilla_fit.diagnostics
+    assert diagnostics.max_r_hat < 1.01
+    assert diagnostics.min_ess_bulk > 400
+    assert diagnostics.divergences < 0.005 * diagnostics.draws
+    assert not diagnostics.problems
+
+
+@pytest.mark.data
+def test_chinchilla_intervals_overlap_the_published_ones(chinchilla_fit):
+    published = {
+        "E": (1.769, 1.871), "A": (285.214, 743.626), "B": (1042.357, 5810.344),
+        "alpha": (0.317, 0.373), "beta": (0.331, 0.415),
+    }  # fmt: skip
+    ours = chinchilla_fit.summary(prob=0.95).set_index("name")
+    for name, (low, high) in published.items():
+        assert ours.loc[name, "lower"] < high
+        assert ours.loc[name, "upper"] > low
+
+
+@pytest.mark.data
+def test_pooled_corpora_forecast_the_largest_runs(public_data):
+    import pandas as pd
+
+    table = pd.read_csv(public_data / "gadre_overtraining.csv")
+    columns = {"N": "n_params", "D": "n_tokens"}
+    runs = sb.read_runs(table, inputs=columns, response="loss", group="dataset", where="split != 'target'")
+    fit = sb.fit(sb.laws.chinchilla, runs)
+    target = table[table["split"] == "target"]
+    answer = sb.forecast(fit, target).table
+    error = np.abs(answer["median"].to_numpy() / target["loss"].to_numpy() - 1)
+    redpajama = target["dataset"].to_numpy() == "redpajama"
+    assert error.mean() <= 0.015
+    assert error[redpajama].mean() <= 0.01
+
+
+def test_same_seed_gives_the_same_bytes(pile_runs):
+    first, second, other = (
+        sb.fit(sb.laws.power_floor, pile_runs, draws=500, chains=4, seed=seed).posterior for seed in (1, 1, 2)
+    )
+    for name in first:
+        assert first[name].to_numpy().tobytes() == second[name].to_numpy().tobytes()
+    assert first["E"].to_numpy().tobytes() != other["E"].to_numpy().tobytes()
+
+
+def test_saved_fit_forecasts_identically_in_a_new_process(pile_fit, fit_file):
+    script = (
+        "import sys, json, scalebayes as sb\n"
+        "table = sb.forecast(sb.load(sys.argv[1]), {'C': [1e23, 1e24]}, seed=3).table\n"
+        "print(table.to_json(double_precision=15))"
+    )
+    printed = subprocess.run([sys.executable, "-c", script, fit_file], capture_output=True, text=True, check=True)
+    here = sb.forecast(pile_fit, {"C": [1e23, 1e24]}, seed=3).table
+    assert json.loads(printed.stdout) == json.loads(here.to_json(double_precision=15))
+
+
+def test_loaded_fit_keeps_everything(pile_fit, fit_file):
+    loaded = sb.load(fit_file)
+    assert repr(loaded) == repr(pile_fit)
+    assert loaded.model.priors == pile_fit.model.priors
+    assert loaded.model.noise == pile_fit.model.noise
+    assert loaded.model.runs.digest == pile_fit.model.runs.digest
+    assert loaded.idata.attrs["seed"] == 1
+    assert list(loaded.posterior["alpha"].coords["family"].values) == list(pile_fit.model.runs.levels)
+    np.testing.assert_array_equal(loaded.idata["log_likelihood"]["run"], pile_fit.idata["log_likelihood"]["run"])
+
+
+def test_arviz_reads_the_tree(pile_fit):
+    from arviz_stats import loo
+
+    assert np.isfinite(loo(pile_fit.idata).elpd)
+
+
+def test_repr_leads_with_what_has_not_converged(pile_runs):
+    with pytest.warns(sb.ConvergenceWarning, match="has not converged"):
+        fit = sb.fit(sb.laws.power_floor, pile_runs, draws=4, chains=1, warmup=20)
+    first = repr(fit).splitlines()[0]
+    assert first.startswith("Fit of power_floor: NOT CONVERGED")
+    assert len(repr(fit).splitlines()) == 5
+
+
+def test_failed_save_leaves_the_old_file(pile_fit, tmp_path, monkeypatch):
+    path = tmp_path / "fit.nc"
+    path.write_bytes(b"old")
+    with pytest.raises(FileExistsError, match="exists"):
+        pile_fit.save(path)
+
+    def fails(self, *args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("xarray.DataTree.to_netcdf", fails)
+    with pytest.raises(OSError, match="disk full"):
+        pile_fit.save(path, overwrite=True)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
+
+
+def test_prior_is_shown_before_anything_is_fitted(pile_runs):
+    shown = sb.Model(sb.laws.power_floor, pile_runs).prior(200, seed=4)
+    assert shown["prior"]["E"].dims == ("chain", "draw", "family")
+    assert shown["prior_predictive"]["loss"].dims == ("chain", "draw", "run")
+    low, high = shown["prior_predictive"]["loss"].quantile([0.05, 0.95])
+    assert low < pile_runs.y.min()
+    assert high > pile_runs.y.max()
+
+
+@pytest.mark.data
+def test_law_of_three_inputs_from_a_notebook_is_a_law_like_any_other(public_data, tmp_path):
+    def repeated(N, D, U, *, E, A, B, alpha, beta, R):
+        import jax.numpy as jnp
+
+        worth = U * (1 + R * (1 - jnp.exp(-(D / U - 1) / R)))
+        return E + A * N**-alpha + B * worth**-beta
+
+    runs = sb.read_runs(
+        public_data / "datablations_final.csv",
+        inputs={"N": "n_params", "D": "n_tokens", "U": "n_unique_tokens"},
+        response="loss",
+        where="epochs <= 60 and loss < 5 and n_params > 2e7",
+    )
+    defaults = sb.laws.PRIORS[sb.laws.chinchilla]
+    priors = {name: sb.shared(pooling.prior) for name, pooling in defaults.items()}
+    fit = sb.fit(repeated, runs, priors=priors | {"R": sb.LogNormal(median=15, spread=0.7)})
+    assert not fit.diagnostics.problems
+    answer = sb.forecast(fit, {"N": 8.7e9, "D": 178e9, "U": 25e9})
+    row = answer.table.iloc[0]
+    assert row["lower"] < row["median"] < row["upper"] < 3.2
+    assert row["extrapolated"] in ("N", "D", "U")
+    fit.save(tmp_path / "own.nc")
+    with pytest.raises(ValueError, match="which is not built in; pass the function"):
+        sb.load(tmp_path / "own.nc")
+    again = sb.forecast(sb.load(tmp_path / "own.nc", law=repeated), {"N": 8.7e9, "D": 178e9, "U": 25e9})
+    assert again.table.equals(answer.table)
