@@ -132,8 +132,6 @@ def forecast(
     json: Json = False,
 ) -> None:
     """Forecast the response at new values of the inputs."""
-    import pandas as pd
-
     from scalebayes.questions.forecasting import forecast as ask
     from scalebayes.runs import read_table
     from scalebayes.storage import load
@@ -141,7 +139,7 @@ def forecast(
     if bool(at) == (at_file is not None):
         raise ValueError("say where to forecast: either --at N=70e9,D=1.4e12 or --at-file plan.csv.")
     result = load(path)
-    points = read_table(at_file)[0] if at_file is not None else pd.DataFrame([_numbers(point) for point in at or []])
+    points = read_table(at_file)[0] if at_file is not None else _points(at or [])
     answer = ask(result, points, group=group, new_group=new_group, prob=prob, seed=seed)
     if json:
         _print_json(_forecast(answer, list(result.model.runs.inputs)))
@@ -267,6 +265,15 @@ def _numbers(point: str) -> dict[str, float]:
         if not sign:
             raise ValueError(f"--at takes numbers by name, for example --at N=70e9,D=1.4e12; got {point!r}.")
     return values
+
+
+def _points(options: list[str]) -> dict[str, list[float]]:
+    points = [_numbers(option) for option in options]
+    names = list(points[0])
+    for point, option in zip(points, options, strict=True):
+        if set(point) != set(names):
+            raise ValueError(f"every --at names the same inputs; got {options[0]!r} and {option!r}.")
+    return {name: [point[name] for point in points] for name in names}
 
 
 def _summary(result: Fit, prob: float) -> dict[str, Any]:

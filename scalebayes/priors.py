@@ -12,17 +12,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any, Literal
 
 
-def _check(prior: object, *positive: str) -> None:
+def check_numbers(prior: object, *positive: str) -> None:
+    """Refuse a field of type float that is not a finite number, or not positive where it must be."""
+    name = type(prior).__name__
+    name = name.lower() if isinstance(prior, Shared | Pooled | Separate) else name
     for field in fields(prior):  # type: ignore[arg-type]
         value = getattr(prior, field.name)
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if field.type != "float" and not (field.type == "float | None" and value is not None):
             continue
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise TypeError(f"{name} needs a number for {field.name}, got {value!r} ({type(value).__name__}).")
         if not math.isfinite(value) or (field.name in positive and value <= 0):
             needed = "a positive number" if field.name in positive else "a finite number"
-            raise ValueError(f"{type(prior).__name__} needs {needed} for {field.name}, got {value!r}.")
+            raise ValueError(f"{name} needs {needed} for {field.name}, got {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Normal:
     sd: float
 
     def __post_init__(self) -> None:
-        _check(self, "sd")
+        check_numbers(self, "sd")
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class LogNormal:
     spread: float
 
     def __post_init__(self) -> None:
-        _check(self, "median", "spread")
+        check_numbers(self, "median", "spread")
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class FloorShare:
     sd: float
 
     def __post_init__(self) -> None:
-        _check(self, "sd")
+        check_numbers(self, "sd")
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ class ResponseShare:
     floor: str | None = "E"
 
     def __post_init__(self) -> None:
-        _check(self, "share", "spread")
+        check_numbers(self, "share", "spread")
 
 
 @dataclass(frozen=True)
@@ -195,7 +201,7 @@ class Anchored:
     reference: float | None = None
 
     def __post_init__(self) -> None:
-        _check(self, "reference")
+        check_numbers(self, "reference")
         if self.form not in ("amplitude", "scale"):
             raise ValueError(f"Anchored needs form 'amplitude' or 'scale', got {self.form!r}.")
         if not isinstance(self.value, LogNormal | ResponseShare):
@@ -303,7 +309,7 @@ def pooled(prior: Prior, *, spread: float) -> Pooled:
     pooled(LogNormal(median=0.3, spread=0.5), spread=0.2)
     """
     pooling = Pooled(_a_prior(prior), spread)
-    _check(pooling, "spread")
+    check_numbers(pooling, "spread")
     return pooling
 
 
@@ -338,6 +344,11 @@ def _a_prior(prior: object) -> Prior:
     raise TypeError(
         f"a prior is needed, such as LogNormal(median=0.3, spread=0.5), got {prior!r} ({type(prior).__name__})."
     )
+
+
+def with_pooling(prior: Prior | Pooling) -> Pooling:
+    """The prior itself if it says how groups divide it, else shared by all of them."""
+    return prior if isinstance(prior, Shared | Pooled | Separate) else shared(prior)
 
 
 def repool(pooling: Pooling, how: str) -> Pooling:

@@ -193,6 +193,10 @@ def read_runs(
     if where is not None:
         kept = _query(table, where, name)
         table, excluded = kept, len(table) - len(kept)
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise TypeError(
+            f"inputs is a mapping from the law's inputs to columns, such as {{'N': 'n_params'}}, got {inputs!r}."
+        )
     inputs = dict(inputs or {})
     groups = (group,) if isinstance(group, str) else tuple(group or ())
     named: list[tuple[str, str | None]] = [(f"input {key}", column) for key, column in inputs.items()]
@@ -205,6 +209,14 @@ def read_runs(
     if response is None:
         response = _recognised(table, "response", name)
     mapped = frozenset(inputs)
+    used: dict[str, str] = {}
+    for role, column in [*named, ("response", response)]:
+        if column is None or role in ("run", "seed"):
+            continue
+        if used.setdefault(column, role) != role:
+            raise ValueError(f"column {column!r} cannot be both {used[column]} and {role}; name another.")
+        if list(table.columns).count(column) > 1:
+            raise ValueError(f"{name} has {list(table.columns).count(column)} columns called {column!r}; rename them.")
     for key in SYNONYMS:
         candidates = _candidates(table, key)
         if key not in ("response", *inputs) and len(candidates) == 1 and candidates[0] not in inputs.values():
@@ -254,13 +266,19 @@ def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
         If an input has no column or several candidates, or a value is not a positive finite number, or does not vary.
     """
     if len(needed) == 1 and needed[0] not in runs.inputs:
-        mapped = sorted(runs.named) or sorted(runs.inputs)
+        mapped = [key for key in runs.inputs if key in runs.named] or list(runs.inputs)
         if len(mapped) > 1:
             raise ValueError(
                 f"{law} has one input, {needed[0]!r}, and the runs have {', '.join(mapped)}; "
-                f"say which one to use: inputs={{{needed[0]!r}: {runs.inputs[mapped[0]]!r}}}."
+                f"say which one to use: inputs={{{needed[0]!r}: {runs.inputs[mapped[0]]!r}}} "
+                f"(command line: --input {needed[0]}={runs.inputs[mapped[0]]})."
             )
         needed = tuple(mapped) or needed
+    strange = sorted(runs.named - set(needed))
+    if strange and not set(strange) <= set(SYNONYMS):
+        raise ValueError(
+            f"inputs names {', '.join(map(repr, strange))}, which {law} does not take; it takes {', '.join(needed)}."
+        )
     inputs = {key: runs.inputs[key] if key in runs.inputs else _recognised(runs.table, key, law) for key in needed}
     selected = replace(runs, inputs=MappingProxyType(inputs))
     for key, column in inputs.items():
@@ -300,13 +318,15 @@ def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, 
 def _query(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
     # pandas raises nearly any exception here, depending on which part of the expression it trips over.
     try:
-        kept = table.query(where)
+        chosen = table.eval(where)
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"where {where!r} cannot be applied to {name}: {reason}; its columns are {_columns(table)}."
         ) from None
-    return kept.copy()
+    if getattr(chosen, "dtype", None) != np.dtype(bool):
+        raise ValueError(f"where {where!r} is no condition: it gives values, not true or false for each row.")
+    return table.loc[np.asarray(chosen)].copy()
 
 
 def _columns(table: pd.DataFrame) -> str:
@@ -374,7 +394,8 @@ def _check_groups(runs: Runs) -> None:
     if name in RESERVED:
         raise ValueError(f"a group column cannot be called {name!r}, a dimension of every fit; rename it.")
     for column in runs.group:
-        missing = runs.table[column].isna().to_numpy()
+        values = runs.table[column]
+        missing = (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
         if missing.any():
             raise ValueError(
                 f"column {column!r} (group) is empty in {missing.sum()} of {len(runs)} rows, "

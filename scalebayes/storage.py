@@ -59,6 +59,8 @@ def save(fit: Fit, path: str | os.PathLike, overwrite: bool) -> None:
 
 def check_free(path: Path, overwrite: bool, how: str) -> None:
     """Refuse to replace a file, or to write into a folder that is not there."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder; name a file.")
     if path.exists() and not overwrite:
         raise FileExistsError(f"{str(path)!r} exists; choose another name or say {how} to replace it.")
     if not path.parent.is_dir():
@@ -83,9 +85,10 @@ class atomically:  # noqa: N801 - used as a statement
         return self.temporary
 
     def __exit__(self, kind, value, traceback) -> None:
-        if kind is None:
-            os.replace(self.temporary, self.target)
-        else:
+        try:
+            if kind is None:
+                os.replace(self.temporary, self.target)
+        finally:
             self.temporary.unlink(missing_ok=True)
 
 
@@ -114,17 +117,17 @@ def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
-    advice = "a file written by scalebayes fit or Fit.save is needed"
+    advice = "a file written by 'scalebayes fit' or Fit.save is needed"
     try:
         with xr.open_datatree(path, engine="h5netcdf") as opened:
             tree = opened.load()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
-            f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file. {advice}."
+            f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file: {advice}."
         ) from None
     groups = {"posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior"}
-    if "model" not in tree.attrs or not groups <= set(tree.children):
+    if tree.attrs.get("inference_library") != "scalebayes" or not groups <= set(tree.children):
         raise ValueError(f"{path.name} is a netCDF file, but holds no fit of scalebayes; {advice}.")
     described = json.loads(tree.attrs["model"])
     if law is None:

@@ -12,7 +12,7 @@ import scalebayes as sb
 from scalebayes.questions.points import read_points
 
 EXAMPLE = "for example 'def f(N, D, *, E, A, alpha)'"
-FILE_NEEDED = "a file written by scalebayes fit or Fit.save is needed."
+FILE_NEEDED = "a file written by 'scalebayes fit' or Fit.save is needed."
 LEAVE_OUT = "Correct them, or leave them out with where (command line: --where)."
 PRIOR = sb.LogNormal(median=0.3, spread=0.5)
 
@@ -120,7 +120,8 @@ def test_a_response_that_two_columns_may_hold_is_refused():
 
 
 def test_a_law_of_one_input_refuses_to_choose_among_two():
-    message = "power has one input, 'x', and the runs have D, N; say which one to use: inputs={'x': 'tokens'}."
+    message = "power has one input, 'x', and the runs have N, D; say which one to use: "
+    message += "inputs={'x': 'params'} (command line: --input x=params)."
     with refuses(ValueError, message):
         sb.Model(sb.laws.power, sb.read_runs(table()))
 
@@ -202,7 +203,7 @@ def test_a_response_in_per_cent_is_refused_by_a_law_for_losses():
     message = (
         "response 'loss' runs from 15 to 60, and chinchilla is a law for losses (a uniform guess over a million words "
         "costs 13.8 nats): this looks like per cent or a perplexity. Divide per cent by 100 (an accuracy first becomes "
-        "100 - accuracy), take the logarithm of a perplexity."
+        "100 - accuracy), or take the logarithm of a perplexity."
     )
     with refuses(ValueError, message):
         sb.Model(sb.laws.chinchilla, runs)
@@ -397,7 +398,7 @@ def test_a_prior_that_refers_to_what_is_not_there_is_refused(prior, message):
             {"value": PRIOR, "input": "N", "exponent": "alpha", "form": "offset"},
             "Anchored needs form 'amplitude' or 'scale', got 'offset'.",
         ),
-        (sb.pooled, {"prior": PRIOR, "spread": 0}, "Pooled needs a positive number for spread, got 0."),
+        (sb.pooled, {"prior": PRIOR, "spread": 0}, "pooled needs a positive number for spread, got 0."),
     ],
 )
 def test_a_number_that_makes_no_prior_is_refused(prior, numbers, message):
@@ -549,7 +550,7 @@ def test_a_truncated_netcdf_file_is_refused(foreign):
     foreign.write_bytes(whole[:half])
     message = (
         f"foreign.nc cannot be read (Unable to synchronously open file (truncated file: eof = {half}, "
-        f"sblock->base_addr = 0, stored_eof = {len(whole)})); it is truncated or no netCDF file. {FILE_NEEDED}"
+        f"sblock->base_addr = 0, stored_eof = {len(whole)})); it is truncated or no netCDF file: {FILE_NEEDED}"
     )
     with refuses(ValueError, message):
         sb.load(foreign)
@@ -560,7 +561,7 @@ def test_a_file_that_is_no_netcdf_file_is_refused(content, tmp_path):
     (tmp_path / "fit.nc").write_bytes(content)
     message = (
         "fit.nc cannot be read (Unable to synchronously open file (file signature not found)); "
-        f"it is truncated or no netCDF file. {FILE_NEEDED}"
+        f"it is truncated or no netCDF file: {FILE_NEEDED}"
     )
     with refuses(ValueError, message):
         sb.load(tmp_path / "fit.nc")
@@ -691,3 +692,53 @@ def test_a_group_that_cannot_be_asked_about_is_refused(group, message):
 def test_a_setting_of_the_sampler_out_of_range_is_refused(setting, message):
     with refuses(ValueError, message):
         sb.fit(sb.laws.chinchilla, sb.read_runs(table()), **setting)
+
+
+# What is easily mistaken ------------------------------------------------------------------------------------------
+
+
+def test_a_mistyped_group_column_of_a_forecast_is_refused():
+    runs = sb.read_runs(table(family=["a", "a", "a", "b", "b", "b"]), group="family")
+    message = "the points name 'familly', which is no input (N, D) nor the group (family)."
+    with refuses(ValueError, message):
+        read_points(runs, "chinchilla", {"N": 1e9, "D": 1e10, "familly": "a"})
+
+
+def test_no_points_are_refused():
+    runs = sb.read_runs(table())
+    with refuses(ValueError, "there are no points to forecast at."):
+        read_points(runs, "chinchilla", {"N": [], "D": 1e10})
+
+
+def test_a_column_of_two_roles_is_refused():
+    with refuses(ValueError, "column 'loss' cannot be both input N and response; name another."):
+        sb.read_runs(table(), inputs={"N": "loss"}, response="loss")
+
+
+def test_a_condition_that_is_none_is_refused():
+    message = "where 'loss + 1' is no condition: it gives values, not true or false for each row."
+    with refuses(ValueError, message):
+        sb.read_runs(table(), where="loss + 1")
+
+
+def test_a_bare_prior_of_the_noise_is_shared():
+    assert sb.Gaussian(sigma=sb.LogNormal(0.01, 1.0)).sigma == sb.shared(sb.LogNormal(0.01, 1.0))
+    with refuses(ValueError, "StudentT needs a positive number for nu_shape, got -1."):
+        sb.StudentT(nu_shape=-1)
+
+
+def test_a_prior_of_something_else_than_numbers_is_refused():
+    with refuses(TypeError, "LogNormal needs a number for spread, got 'wide' (str)."):
+        sb.LogNormal(median=0.3, spread="wide")
+
+
+def test_an_input_that_the_law_does_not_take_is_refused():
+    runs = sb.read_runs(table(), inputs={"n": "params"})
+    with refuses(ValueError, "inputs names 'n', which chinchilla does not take; it takes N, D."):
+        sb.Model(sb.laws.chinchilla, runs)
+
+
+def test_a_response_named_like_an_input_is_refused():
+    runs = sb.read_runs(table().rename(columns={"loss": "E"}), response="E")
+    with refuses(ValueError, "the response column 'E' has the name of an input or parameter; rename it."):
+        sb.Model(sb.laws.chinchilla, runs)

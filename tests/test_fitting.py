@@ -88,9 +88,9 @@ def test_loaded_fit_keeps_everything(pile_fit, fit_file):
 
 
 def test_arviz_reads_the_tree(pile_fit):
-    from arviz_stats import loo
+    from arviz_stats import summary
 
-    assert np.isfinite(loo(pile_fit.idata).elpd)
+    assert (summary(pile_fit.idata, round_to="none")["r_hat"] < 1.01).all()
 
 
 def test_repr_leads_with_what_has_not_converged(pile_runs):

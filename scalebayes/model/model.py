@@ -12,7 +12,7 @@ import numpy as np
 from scalebayes import laws
 from scalebayes.model.noise import Gaussian, Noise, StudentT
 from scalebayes.model.structure import Structure, describe
-from scalebayes.priors import Anchored, Pooled, Pooling, Prior, Separate, Shared, needs, repool, shared
+from scalebayes.priors import Anchored, Pooled, Pooling, Prior, Separate, Shared, needs, repool, with_pooling
 from scalebayes.runs import Runs, select_inputs
 
 if TYPE_CHECKING:
@@ -154,6 +154,10 @@ def _complete(
     law: Callable, declared: laws.Signature, given: Mapping, pooling: str | None, renamed: Mapping, runs: Runs
 ) -> dict[str, Pooling]:
     defaults = laws.PRIORS.get(law, {})
+    if not isinstance(given, Mapping):
+        raise TypeError(f"priors are a mapping from parameters to priors, got {type(given).__name__}.")
+    if pooling not in (None, "shared", "pooled", "separate"):
+        raise ValueError(f"pooling is 'shared', 'pooled' or 'separate', got {pooling!r}.")
     unknown = [name for name in given if name not in declared.parameters]
     if unknown:
         raise ValueError(
@@ -170,7 +174,7 @@ def _complete(
     for name in declared.parameters:
         if name in given:
             prior = given[name]
-            complete[name] = prior if isinstance(prior, Shared | Pooled | Separate) else shared(prior)
+            complete[name] = with_pooling(prior)
             if not runs.group and isinstance(prior, Pooled | Separate):
                 raise ValueError(
                     f"the prior of {name} is {type(prior).__name__.lower()}, but the runs have no group. "
@@ -192,9 +196,11 @@ def _complete(
                 raise ValueError(f"the prior of {name} refers to {other!r}, which {declared} does not have.")
             if needs(complete[other].prior):
                 raise ValueError(f"the prior of {name} refers to {other}, whose own prior refers to another parameter.")
-    taken = {"sigma", "nu"} & set(declared.parameters)
+    taken = [name for name in declared.parameters if name in ("sigma", "nu")]
     if taken:
-        raise ValueError(f"{declared.name} has a parameter {taken.pop()!r}, a name of the noise; rename it.")
+        raise ValueError(f"{declared.name} has a parameter {taken[0]!r}, a name of the noise; rename it.")
+    if runs.response in {*declared.parameters, *runs.inputs, "run", "group"}:
+        raise ValueError(f"the response column {runs.response!r} has the name of an input or parameter; rename it.")
     if runs.group_name in {*declared.parameters, *runs.inputs, "sigma", "nu"}:
         raise ValueError(f"the group column {runs.group_name!r} has the name of a parameter or input; rename it.")
     return complete
@@ -216,8 +222,8 @@ def _check_is_loss(law: str, runs: Runs) -> None:
     if y.max() > _LARGEST_LOSS:
         raise ValueError(
             f"{what}, and {law} is a law for losses (a uniform guess over a million words costs {_LARGEST_LOSS} nats): "
-            "this looks like per cent or a perplexity. Divide per cent by 100 (an accuracy first becomes 100 - accuracy), take "
-            "the logarithm of a perplexity."
+            "this looks like per cent or a perplexity. Divide per cent by 100 (an accuracy first becomes 100 - accuracy), "
+            "or take the logarithm of a perplexity."
         )
     ranks = [_rank_correlation(runs.x(name), y) for name in runs.inputs]
     if len(y) >= 4 and y.max() <= 1 and min(ranks) > 0.5:

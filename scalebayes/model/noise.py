@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from scalebayes.priors import LogNormal, Pooling, shared
+from scalebayes.priors import LogNormal, Pooling, check_numbers, shared, with_pooling
 
 
 def _default_sigma() -> Pooling:
@@ -19,8 +19,8 @@ class StudentT:
 
     Parameters
     ----------
-    sigma : shared, pooled or separate
-        Prior of the scale, in natural logs: 0.005 is half a per cent.
+    sigma : prior
+        Of the scale, bare (shared) or pooled or separate, in natural logs: 0.005 is half a per cent.
     nu_shape, nu_rate : float
         Of the gamma prior of the degrees of freedom above 2.
 
@@ -34,6 +34,10 @@ class StudentT:
     nu_shape: float = 2.0
     nu_rate: float = 0.2
 
+    def __post_init__(self) -> None:
+        check_numbers(self, "nu_shape", "nu_rate")
+        object.__setattr__(self, "sigma", with_pooling(self.sigma))
+
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -41,8 +45,8 @@ class Gaussian:
 
     Parameters
     ----------
-    sigma : shared, pooled or separate
-        Prior of the scale, in natural logs: 0.005 is half a per cent.
+    sigma : prior
+        Of the scale, bare (shared) or pooled or separate, in natural logs: 0.005 is half a per cent.
 
     Examples
     --------
@@ -51,6 +55,9 @@ class Gaussian:
     """
 
     sigma: Pooling = field(default_factory=_default_sigma)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sigma", with_pooling(self.sigma))
 
 
 Noise = StudentT | Gaussian

@@ -29,8 +29,9 @@ class Forecast:
         ``mean_response`` and ``new_run``, dims (chain, draw, point).
     prob : float
         Of the equal-tailed intervals.
+    inputs : tuple of str
     response, law : str
-        What is forecast, by which law.
+        What is forecast, from what, by which law.
     diagnostics : Diagnostics
         Of the fit.
     """
@@ -38,6 +39,7 @@ class Forecast:
     table: pd.DataFrame
     draws: xr.Dataset
     prob: float
+    inputs: tuple[str, ...]
     response: str
     law: str
     diagnostics: Diagnostics
@@ -54,14 +56,14 @@ class Forecast:
     __repr__ = __str__
 
     def _sentence(self, row: pd.Series) -> str:
-        inputs = [str(name) for name in self.table.columns[: self.table.columns.get_loc("mean")] if name != "group"]
+        inputs = {name: row[name] for name in self.inputs}
         group = f"{row['group']}: " if "group" in row else ""
         if row["extrapolation"] > 1:
             reach = f"extrapolates {number(row['extrapolation'])}x beyond the largest {row['extrapolated']}"
         else:
             reach = "inside the range of the runs"
         return (
-            f"{group}at {where(row[inputs].to_dict())} the expected {self.response} is {number(row['median'])} "
+            f"{group}at {where(inputs)} the expected {self.response} is {number(row['median'])} "
             f"({100 * self.prob:g}% interval {number(row['lower'])} to {number(row['upper'])}; "
             f"a single new run {number(row['new_run_lower'])} to {number(row['new_run_upper'])}); {reach}."
         )
@@ -157,4 +159,6 @@ def forecast(
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], "point": np.arange(len(points))}
     dims, shape = ("chain", "draw", "point"), (chains, draws, len(points))
     samples = {"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))}
-    return Forecast(table, xr.Dataset(samples, coords), prob, runs.response, fit.model.name, fit.diagnostics)
+    return Forecast(
+        table, xr.Dataset(samples, coords), prob, tuple(runs.inputs), runs.response, fit.model.name, fit.diagnostics
+    )

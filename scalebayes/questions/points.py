@@ -52,7 +52,8 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
     law : str
         Its name, for messages.
     at : mapping, pandas.DataFrame or xarray.Dataset
-        Inputs by the law's names or the columns' names; arrays of equal length or scalars.
+        Inputs by the law's names or the columns' names; arrays of equal length or scalars. A mapping has nothing
+        else; the further columns of a table are passed over.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If an input is missing or a value is not a positive finite number.
+        If an input is missing, a mapping names what is no input, or a value is not a positive finite number.
     TypeError
         If ``at`` is of another kind.
     """
@@ -76,8 +77,18 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
                 f"the arrays to forecast at have lengths {widths}; give equal lengths, or every combination by "
                 "sb.grid(...)."
             )
-        rows = range(max(widths.values(), default=0))
-        table = pd.DataFrame({k: np.ravel(v) if widths[k] > 1 else np.ravel(v)[0] for k, v in at.items()}, index=rows)
+        strange = [name for name in at if name not in {*runs.inputs, *runs.inputs.values(), *runs.group}]
+        if strange:
+            groups = f" nor the group ({', '.join(runs.group)})" if runs.group else ""
+            raise ValueError(
+                f"the points name {', '.join(map(repr, strange))}, which is no input ({', '.join(runs.inputs)}){groups}."
+            )
+        rows = range(min(widths.values(), default=0) and max(widths.values()))
+        columns = {name: np.ravel(value) for name, value in at.items()}
+        wide = {
+            name: value if len(value) == len(rows) else np.repeat(value, len(rows)) for name, value in columns.items()
+        }
+        table = pd.DataFrame(wide, index=rows)
     else:
         raise TypeError(f"points are a mapping, a DataFrame or a Dataset, got {type(at).__name__}.")
     points: dict[str, Any] = {}
@@ -93,12 +104,14 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
         values = pd.to_numeric(table[found[0]], errors="coerce").to_numpy(float)
         bad = ~(np.isfinite(values) & (values > 0))
         if bad.any():
-            first = table.index[np.flatnonzero(bad)[0]]
+            place = int(np.flatnonzero(bad)[0])
             raise ValueError(
                 f"{found[0]} must be a positive finite number; {bad.sum()} of {len(table)} points "
-                f"{'is' if bad.sum() == 1 else 'are'} not, first: row {first}: {table.loc[first, found[0]]!s}."
+                f"{'is' if bad.sum() == 1 else 'are'} not, first: row {table.index[place]}: {table[found[0]].iloc[place]!s}."
             )
         points[name] = values
+    if len(table) == 0:
+        raise ValueError("there are no points to forecast at.")
     if runs.group and all(column in table.columns for column in runs.group):
         parts = [table[column].astype(str) for column in runs.group]
         points[runs.group_name] = [", ".join(row) for row in zip(*parts, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import jax
 import jax.numpy as jnp
@@ -121,7 +122,7 @@ def reach(
         If the axis or what is held does not determine the inputs, or the target is not positive.
     """
     check_prob(prob)
-    if not (np.isfinite(target) and target > 0):
+    if not isinstance(target, Real) or not (np.isfinite(target) and target > 0):
         raise ValueError(f"the target is a positive finite {fit.model.runs.response}, got {target!r}.")
     runs = fit.model.runs
     held = {name: float(value) for name, value in (at or {}).items()}

@@ -1,0 +1,128 @@
+"""Statistical promises, each judged by a test whose failure probability is stated. Run by make test-slow."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest, ks_2samp
+
+import scalebayes as sb
+
+FAILURE_PROBABILITY = 1e-4
+
+
+def _simulate(seed, n=40):
+    """A table from the model: parameters from the prior of a chinchilla law, then runs with Student-t noise."""
+    rng = np.random.default_rng(seed)
+    N, D = np.exp(rng.uniform(np.log(1e8), np.log(1e10), n)), np.exp(rng.uniform(np.log(2e9), np.log(2e11), n))
+    truth = {
+        "E": rng.lognormal(np.log(1.8), 0.1), "alpha": rng.lognormal(np.log(0.3), 0.2), "beta": rng.lognormal(np.log(0.3), 0.2),
+        "A_at_ref": rng.lognormal(np.log(0.35), 0.3), "B_at_ref": rng.lognormal(np.log(0.35), 0.3),
+        "sigma": rng.lognormal(np.log(0.01), 0.3), "nu": 2 + rng.gamma(2.0, 1 / 0.2),
+    }  # fmt: skip
+    law = (
+        truth["E"] + truth["A_at_ref"] * (N / 1e9) ** -truth["alpha"] + truth["B_at_ref"] * (D / 2e10) ** -truth["beta"]
+    )
+    loss = law * np.exp(truth["sigma"] * rng.standard_t(truth["nu"], n))
+    truth |= {"A": truth["A_at_ref"] * 1e9 ** truth["alpha"], "B": truth["B_at_ref"] * 2e10 ** truth["beta"]}
+    return pd.DataFrame({"N": N, "D": D, "loss": loss}), truth
+
+
+def _same_priors():
+    """The priors that `_simulate` draws from, so that the intervals have exactly their nominal coverage."""
+    return {
+        "E": sb.LogNormal(1.8, 0.1), "alpha": sb.LogNormal(0.3, 0.2), "beta": sb.LogNormal(0.3, 0.2),
+        "A": sb.Anchored(sb.LogNormal(0.35, 0.3), input="N", exponent="alpha", reference=1e9),
+        "B": sb.Anchored(sb.LogNormal(0.35, 0.3), input="D", exponent="beta", reference=2e10),
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_truth_at_their_nominal_rate(tables=120):
+    noise = sb.StudentT(sigma=sb.LogNormal(0.01, 0.3))
+    names = ("E", "A", "B", "alpha", "beta", "sigma", "nu")
+    hits = dict.fromkeys(names, 0)
+    for seed in range(tables):
+        table, truth = _simulate(seed)
+        fit = sb.fit(sb.laws.chinchilla, sb.read_runs(table), priors=_same_priors(), noise=noise, draws=500, seed=seed)
+        rows = fit.summary(0.89).set_index("name")
+        for name in names:
+            hits[name] += rows.loc[name, "lower"] <= truth[name] <= rows.loc[name, "upper"]
+    print(f"89% intervals over {tables} tables:", {name: round(count / tables, 3) for name, count in hits.items()})
+    for name, count in hits.items():
+        assert binomtest(count, tables, 0.89).pvalue > FAILURE_PROBABILITY, name
+
+
+def _agrees(fit, reference, names, group=None):
+    for name in names:
+        ours, theirs = (
+            draws[name].stack(sample=("chain", "draw")).transpose("sample", ...).to_numpy().reshape(4000, -1)
+            for draws in (fit.posterior, reference)
+        )
+        for g in range(ours.shape[1]):
+            # Thinned to draws that are about independent, as the two-sample test assumes.
+            pvalue = ks_2samp(ours[::8, g], theirs[::8, g]).pvalue
+            assert pvalue > FAILURE_PROBABILITY, (name, g, pvalue)
+
+
+def _pm_sample(model, target_accept=0.9):
+    import jax
+    import pymc as pm
+
+    before = jax.config.jax_enable_x64
+    try:
+        with model.pymc():
+            drawn = pm.sample(
+                1000, tune=1000, chains=4, nuts_sampler="blackjax", random_seed=5, target_accept=target_accept,
+                nuts_sampler_kwargs={"chain_method": "vectorized"}, progressbar=False,
+            )  # fmt: skip
+        return drawn["posterior"].to_dataset()
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.filterwarnings("ignore")
+def test_posterior_equals_that_of_pm_sample(chinchilla_fit):
+    reference = _pm_sample(chinchilla_fit.model)
+    _agrees(chinchilla_fit, reference, ("E", "A", "B", "alpha", "beta", "sigma", "nu"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_pooled_posterior_equals_that_of_pm_sample(pile_runs):
+    fit = sb.fit(sb.laws.power_floor, pile_runs, seed=3)
+    reference = _pm_sample(fit.model, target_accept=0.98)
+    names = ("E", "A", "alpha", "sigma", "nu", "E_population", "alpha_population", "E_spread", "alpha_spread")
+    _agrees(fit, reference, names)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_pooling_helps_a_corpus_with_four_runs(public_data, choices=24):
+    table = pd.read_csv(public_data / "gadre_overtraining.csv")
+    corpora, rng = sorted(table["dataset"].unique()), np.random.default_rng(0)
+    wins, errors = 0, []
+    for choice in range(choices):
+        corpus = corpora[choice % 3]
+        own = table.index[table["dataset"] == corpus]
+        kept = rng.choice(own, 4, replace=False)
+        # The other two corpora differ by a run or so; equal counts let every choice share one compilation.
+        others = [rng.choice(table.index[table["dataset"] == c], 32, replace=False) for c in corpora if c != corpus]
+        runs = sb.read_runs(
+            table.loc[np.concatenate([kept, *others])],
+            inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset",
+        )  # fmt: skip
+        rest = table.loc[own.difference(kept)]
+        error = []
+        for pooling in ("pooled", "separate"):
+            fit = sb.fit(sb.laws.chinchilla, runs, pooling=pooling, draws=500, seed=choice)
+            median = sb.forecast(fit, rest).table["median"].to_numpy()
+            error.append(np.abs(np.log(median / rest["loss"].to_numpy())).mean())
+        errors.append(error)
+        wins += error[0] < error[1]
+    pooled, separate = np.mean(errors, axis=0)
+    print(f"pooled wins {wins} of {choices}; mean absolute log error {pooled:.4f} against {separate:.4f}")
+    assert pooled < separate
+    # With no effect of pooling, this many wins would be rarer than the stated probability.
+    assert binomtest(wins, choices, 0.5, alternative="greater").pvalue < FAILURE_PROBABILITY
