@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -59,8 +61,9 @@ for name, prior in model.priors.items():
 
 # %% [markdown]
 # Priors are easier to judge by the losses they imply. This is the 89% range of the curve at some of the runs before
-# any loss has been fitted, next to what was published. It should be wide, and it should not be absurd. (The priors of
-# E and A do look at the table once: they are shares of the smallest and of the typical loss.)
+# any loss has been fitted, next to what was published. It should hold the published losses and not be absurd: a uniform
+# guess over 50,000 tokens costs 10.8 nats, so above that the prior is looser than it need be. (The priors of E and A do
+# look at the table once: they are shares of the smallest and of the typical loss.)
 
 # %%
 before = model.prior(500)
@@ -154,8 +157,7 @@ print(stranger)
 # The same question backwards. With a floor in the law, "never" is a possible answer and has a probability.
 
 # %%
-target = sb.reach(fit, 1.5, "C", group="Pythia")
-print(target)
+print(sb.reach(fit, 1.5, "C", group="Pythia"))
 
 # %%
 print(sb.reach(fit, 1.3, "C", group="Pythia"))
@@ -189,7 +191,7 @@ priors = {
     "alpha": sb.LogNormal(median=0.3, spread=0.5),
     "B": sb.Anchored(sb.ResponseShare(share=0.3, spread=1.0), input="D", exponent="beta"),
     "beta": sb.LogNormal(median=0.3, spread=0.5),
-    "w": sb.LogNormal(median=0.5, spread=0.7),
+    "w": sb.LogNormal(median=0.7, spread=0.7),
 }
 
 inputs = {"N": "n_params", "D": "n_tokens", "C": "flops"}
@@ -202,9 +204,16 @@ parameters = own.summary().set_index("name")
 parameters[["mean", "sd", "lower", "upper", "r_hat", "ess_bulk"]].round(3)
 
 # %% [markdown]
-# Compare w with its prior: a median of 0.5, known to within a factor of two or so. What the runs have not narrowed,
-# they have not answered. Compare also sigma, the scatter of a run about the curve, with that of the first fit: if it
-# is hardly larger, N and D explain what looked like families.
+# Which count was it? A w beyond 1 would say neither: the overhead then stands in for something that the law leaves out.
+# The prior put less than a third of its weight there.
+
+# %%
+beyond = {when: float((own.idata[when]["w"] > 1).mean()) for when in ("prior", "posterior")}
+print(f"w > 1 with probability {beyond['prior']:.2f} before the runs and {beyond['posterior']:.2f} after them.")
+
+# %% [markdown]
+# Sigma is the scatter of a run about the curve. If it is hardly larger than in the first fit, N and D explain most of
+# what looked like a difference between families.
 
 # %%
 scatter = {
@@ -220,18 +229,17 @@ print(second)
 # %% [markdown]
 # ## The answer
 #
-# Each band assumes its own law. Where two defensible laws differ, the truth is at least as uncertain as the two bands
-# together.
+# Each band assumes its own law. Where two defensible laws differ, the truth is at least as uncertain as both bands
+# together. Where they agree, remember that they saw the same twenty runs.
 
 # %%
 one, other = answer.table.iloc[0], second.table.iloc[0]
 low = min(one["new_run_lower"], other["new_run_lower"])
 high = max(one["new_run_upper"], other["new_run_upper"])
-apart = abs(one["median"] - other["median"])
 print(
-    f"A Pythia of {N / 1e9:.0f}e9 parameters ({C:.1e} FLOPs, {one['extrapolation']:.1f}x the largest so far) should reach "
-    f"a loss of {one['median']:.2f} nats per token: a single run lies between {one['new_run_lower']:.2f} and "
-    f"{one['new_run_upper']:.2f} with probability {answer.prob:.0%} if the compute law with families holds; a law of size "
-    f"and data without families says {other['median']:.2f}, {apart:.2f} away, and a loss outside {low:.2f} to {high:.2f} "
-    "should surprise both."
+    f"A Pythia of {N / 1e9:.0f}e9 parameters ({one['extrapolation']:.1f}x the compute of the largest so far) should "
+    f"reach about {one['median']:.2f} nats per token: with probability {answer.prob:.0%} between "
+    f"{one['new_run_lower']:.2f} and {one['new_run_upper']:.2f} if compute and family decide, between "
+    f"{other['new_run_lower']:.2f} and {other['new_run_upper']:.2f} if size and data do; outside {low:.2f} to "
+    f"{high:.2f} it should surprise either way."
 )

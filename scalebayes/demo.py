@@ -8,7 +8,7 @@ from scalebayes import laws
 from scalebayes.datasets import pile_families
 from scalebayes.fitting import Fit, fit
 from scalebayes.questions.forecasting import Forecast, forecast
-from scalebayes.questions.points import number
+from scalebayes.questions.points import factor
 from scalebayes.runs import read_runs
 
 
@@ -41,7 +41,7 @@ class Demo:
             held = row["new_run_lower"] <= reached <= row["new_run_upper"]
             hits += held
             lines.append(
-                f"  {row['group']:<17} {number(row['extrapolation']):>5}x the compute: forecast {row['median']:.3f}, "
+                f"  {row['group']:<17} {factor(row['extrapolation']):>5} the compute: forecast {row['median']:.3f}, "
                 f"89% for a new run {row['new_run_lower']:.3f} to {row['new_run_upper']:.3f}; "
                 f"published {reached:.3f} ({'inside' if held else 'OUTSIDE'})"
             )

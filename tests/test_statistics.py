@@ -37,7 +37,8 @@ def _same_priors():
 
 
 @pytest.mark.slow
-def test_intervals_hold_the_truth_at_their_nominal_rate(tables=120):
+def test_intervals_hold_the_truth_at_their_nominal_rate():
+    tables = 120
     noise = sb.StudentT(sigma=sb.LogNormal(0.01, 0.3))
     names = ("E", "A", "B", "alpha", "beta", "sigma", "nu")
     hits = dict.fromkeys(names, 0)
@@ -99,7 +100,8 @@ def test_pooled_posterior_equals_that_of_pm_sample(pile_runs):
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_pooling_helps_a_corpus_with_four_runs(public_data, choices=24):
+def test_pooling_helps_a_corpus_with_four_runs(public_data):
+    choices = 24
     table = pd.read_csv(public_data / "gadre_overtraining.csv")
     corpora, rng = sorted(table["dataset"].unique()), np.random.default_rng(0)
     wins, errors = 0, []
@@ -116,7 +118,7 @@ def test_pooling_helps_a_corpus_with_four_runs(public_data, choices=24):
         rest = table.loc[own.difference(kept)]
         error = []
         for pooling in ("pooled", "separate"):
-            fit = sb.fit(sb.laws.chinchilla, runs, pooling=pooling, draws=500, seed=choice)
+            fit = sb.fit(sb.laws.chinchilla, runs, pooling=pooling, noise=sb.StudentT(), draws=500, seed=choice)
             median = sb.forecast(fit, rest).table["median"].to_numpy()
             error.append(np.abs(np.log(median / rest["loss"].to_numpy())).mean())
         errors.append(error)

@@ -40,8 +40,8 @@ class Model:
         ``LogNormal(median=0.3, spread=0.5)`` is shared by all groups; `pooled` and `separate` say otherwise. The rest
         are the law's defaults. After creation this holds the prior of every parameter.
     pooling : {"shared", "pooled", "separate"}, optional
-        How groups divide every parameter not named in ``priors``; by default pooled. The noise scale is shared, or
-        separate if everything is.
+        How groups divide every parameter not named in ``priors``; by default pooled. The default noise scale is
+        shared, or separate if everything is.
     noise : {"student_t", "gaussian"} or StudentT or Gaussian
         Of a run about the law, on the log response.
 
@@ -74,7 +74,7 @@ class Model:
         runs = select_inputs(self.runs, declared.name, declared.inputs)
         renamed = dict(zip(declared.inputs, runs.inputs, strict=True))
         noise = _noise(self.noise)
-        if self.pooling == "separate":
+        if self.pooling == "separate" and isinstance(self.noise, str):
             noise = replace(noise, sigma=repool(noise.sigma, "separate"))
         priors = _complete(self.law, declared, self.priors, self.pooling, renamed, runs)
         for name, value in (("runs", runs), ("noise", noise), ("priors", MappingProxyType(priors))):

@@ -11,7 +11,16 @@ import xarray as xr
 from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.predictive import expected, of_group, of_new_group, scatter
-from scalebayes.questions.points import Points, check_group, extrapolation, number, quantiles, read_points, where
+from scalebayes.questions.points import (
+    Points,
+    check_group,
+    extrapolation,
+    factor,
+    quantiles,
+    read_points,
+    response,
+    where,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,13 +68,13 @@ class Forecast:
         inputs = {name: row[name] for name in self.inputs}
         group = f"{row['group']}: " if "group" in row else ""
         if row["extrapolation"] > 1:
-            reach = f"extrapolates {number(row['extrapolation'])}x beyond the largest {row['extrapolated']}"
+            reach = f"extrapolates {factor(row['extrapolation'])} beyond the largest {row['extrapolated']}"
         else:
             reach = "inside the range of the runs"
         return (
-            f"{group}at {where(inputs)} the expected {self.response} is {number(row['median'])} "
-            f"({100 * self.prob:g}% interval {number(row['lower'])} to {number(row['upper'])}; "
-            f"a single new run {number(row['new_run_lower'])} to {number(row['new_run_upper'])}); {reach}."
+            f"{group}at {where(inputs)} the expected {self.response} is {response(row['median'])} "
+            f"({100 * self.prob:g}% interval {response(row['lower'])} to {response(row['upper'])}; "
+            f"a single new run {response(row['new_run_lower'])} to {response(row['new_run_upper'])}); {reach}."
         )
 
 

@@ -177,6 +177,16 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
+def response(value: float) -> str:
+    """A loss or error with four digits, so that the ends of an interval line up: 1.450, 0.1234."""
+    return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e4 else number(value)
+
+
+def factor(value: float) -> str:
+    """How many times something is beyond something: 43.5x."""
+    return f"{number(float(f'{value:.3g}'))}x"
+
+
 def where(x: Mapping[str, float]) -> str:
     """A point in words: "N = 7e10, D = 1.4e12"."""
     return ", ".join(f"{name} = {number(value)}" for name, value in x.items())

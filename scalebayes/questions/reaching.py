@@ -16,7 +16,7 @@ from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.predictive import of_group, of_new_group
 from scalebayes.precision import double_precision
-from scalebayes.questions.points import check_group, extrapolation, number, quantiles, where
+from scalebayes.questions.points import check_group, extrapolation, factor, number, quantiles, where
 from scalebayes.runs import UNITS
 
 # One parameter, token or FLOP, and beyond any computer: the ends between which a target is looked for.
@@ -68,7 +68,7 @@ class Reach:
                     f"{row['p_never']:.3f}; if it is, from {number(row['lower'])}{unit} on)."
                 )
                 continue
-            reach = "inside the range of the runs" if beyond <= 1 else f"{number(beyond)}x beyond the largest observed"
+            reach = "inside the range of the runs" if beyond <= 1 else f"{factor(beyond)} beyond the largest observed"
             lines.append(
                 f"{target} is reached at {row['axis']} = {number(row['median'])}{unit} ({100 * self.prob:g}% interval "
                 f"{number(row['lower'])} to {number(row['upper'])}), {reach}; never, with probability {row['p_never']:.3f}."
