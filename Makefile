@@ -8,11 +8,11 @@ READY := $(VENV)/.ready
 .PHONY: demo test test-slow bench bench-smoke lint lock clean
 
 demo: $(READY)
-	$(BIN)/scalebayes demo
+	$(BIN)/scalebayes demo --force
 
 test: $(READY)
 	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 -p no:doctest notebooks
+	SCALEBAYES_NOTEBOOK_DRAWS=300 $(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

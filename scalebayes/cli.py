@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 if TYPE_CHECKING:
     from scalebayes.fitting import Fit
@@ -43,9 +44,15 @@ def main() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     warnings.showwarning = _one_line_warning
     try:
-        app()
+        code = app(standalone_mode=False)
+    except TyperException as error:
+        commands = [command.callback.__name__ for command in app.registered_commands if command.callback]
+        known = [word for word in sys.argv[1:2] if word in commands]
+        said = error.format_message().rstrip(".")
+        _refuse(ValueError(f"{said}; see '{' '.join(['scalebayes', *known, '--help'])}'."))
     except (ValueError, TypeError, OSError) as error:
         _refuse(error)
+    raise SystemExit(code or 0)
 
 
 def _refuse(error: Exception) -> NoReturn:
@@ -116,8 +123,9 @@ def summary(path: FitFile, prob: Prob = 0.89, json: Json = False) -> None:
     if json:
         _print_json(_summary(result, prob))
         return
+    table = result.summary(prob)
     print(result)
-    _print_table(result.summary(prob))
+    _print_table(table)
 
 
 @app.command()
@@ -185,9 +193,9 @@ def plot(
     json: Json = False,
 ) -> None:
     """Draw runs, median and bands, with the extrapolated region marked."""
-    from scalebayes.storage import check_free, load
+    from scalebayes.storage import load
 
-    check_free(output, force, "--force")
+    _check_picture(output, force)
     result = load(path)
     _save_picture(result, output, axis, to, prob)
     _print_json({"figure": str(output)}) if json else print(f"drawn to {output}")
@@ -217,11 +225,13 @@ def laws(json: Json = False) -> None:
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write.")] = Path("scalebayes-demo.png"),
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Fit published models, forecast the largest ones from the smaller, and look at what they reached."""
     from scalebayes.demo import run
 
+    _check_picture(output, force)
     answer = run()
     _save_picture(answer.fit, output, None, None, 0.89)
     if json:
@@ -232,13 +242,19 @@ def demo(
         print(f"{answer}\nPicture: {output.resolve()}")
 
 
+def _check_picture(output: Path, force: bool) -> None:
+    from scalebayes.storage import check_free
+
+    check_free(output, force, "--force")
+    kinds = (".png", ".pdf", ".svg")
+    if output.suffix not in kinds:
+        raise ValueError(f"a picture is written as {', '.join(kinds)}; got {output.name!r}.")
+
+
 def _save_picture(result: Fit, output: Path, axis: str | None, to: float | None, prob: float) -> None:
     from scalebayes.show.curves import plot as draw
     from scalebayes.storage import atomically
 
-    kinds = (".png", ".pdf", ".svg")
-    if output.suffix not in kinds:
-        raise ValueError(f"a picture is written as {', '.join(kinds)}; got {output.name!r}.")
     figure = draw(result, axis, to=to, prob=prob)
     with atomically(output) as temporary:
         figure.savefig(temporary)
@@ -258,6 +274,8 @@ def _numbers(point: str) -> dict[str, float]:
     values = {}
     for part in filter(None, point.split(",")):
         key, sign, value = part.partition("=")
+        if key.strip() in values:
+            raise ValueError(f"--at names {key.strip()} twice in {point!r}; repeat --at for another point.")
         try:
             values[key.strip()] = float(value)
         except ValueError:

@@ -21,7 +21,7 @@ from scalebayes.inference.diagnostics import ConvergenceWarning, Diagnostics, di
 from scalebayes.model import Model
 from scalebayes.model.noise import Noise
 from scalebayes.model.structure import Structure
-from scalebayes.priors import Pooling, Prior
+from scalebayes.priors import Pooled, Pooling, Prior
 from scalebayes.runs import Runs
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def fit(
     draws: int = 1000,
     chains: int = 4,
     warmup: int = 500,
-    target_accept: float = 0.95,
+    target_accept: float | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
@@ -193,7 +193,7 @@ def sample(
     draws: int = 1000,
     chains: int = 4,
     warmup: int = 500,
-    target_accept: float = 0.95,
+    target_accept: float | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
@@ -205,8 +205,9 @@ def sample(
     draws, chains, warmup : int
         Draws kept of each chain, number of chains, and adapting steps before them. Chains that have not mixed by then
         (r-hat 1.01 or more, bulk ESS 400 or less) go on up to eight times as long and are thinned to ``draws``.
-    target_accept : float
-        Mean acceptance rate that the step size is adapted to.
+    target_accept : float, optional
+        Mean acceptance rate that the step size is adapted to; by default 0.9, and 0.95 where parameters are pooled,
+        whose posteriors have narrower corners.
     seed : int
         The same seed on the same machine gives the same bytes.
     progress : bool, optional
@@ -229,6 +230,8 @@ def sample(
     for name, value, least in (("draws", draws, 4), ("chains", chains, 1), ("warmup", warmup, 20), ("seed", seed, 0)):
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} is a whole number from {least} on, got {value!r}.")
+    pooled = any(isinstance(pooling, Pooled) for pooling in model.priors.values()) and bool(model.runs.group)
+    target_accept = target_accept or (0.95 if pooled else 0.9)
     if not 0 < target_accept < 1:
         raise ValueError(f"target_accept lies between 0 and 1, got {target_accept!r}.")
     from scalebayes.inference.sampling import sample as draw
@@ -347,3 +350,9 @@ def check_prob(prob: float) -> None:
     """Refuse what is no probability of an interval."""
     if not 0 < prob < 1:
         raise ValueError(f"prob lies between 0 and 1, got {prob!r}; for 89% say 0.89.")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what is no seed."""
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed is a whole number from 0 on, got {seed!r}.")

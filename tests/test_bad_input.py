@@ -699,7 +699,10 @@ def test_a_setting_of_the_sampler_out_of_range_is_refused(setting, message):
 
 def test_a_mistyped_group_column_of_a_forecast_is_refused():
     runs = sb.read_runs(table(family=["a", "a", "a", "b", "b", "b"]), group="family")
-    message = "the points name 'familly', which is no input (N, D) nor the group (family)."
+    message = (
+        "the points name 'familly', which chinchilla does not take; it takes N (parameters), D (tokens) and the group "
+        "family, for example N=6e08, D=1e10."
+    )
     with refuses(ValueError, message):
         read_points(runs, "chinchilla", {"N": 1e9, "D": 1e10, "familly": "a"})
 

@@ -349,7 +349,7 @@ def test_plot_refuses_a_kind_of_picture_it_cannot_write(refuses, fit_file, tmp_p
 
 
 def test_forecast_refuses_a_point_without_an_input_of_the_law(refuses, fit_file):
-    message = "the points name 'N', which is no input (C) nor the group (family)."
+    message = "the points name 'N', which power_floor does not take; it takes C (FLOPs) and the group family, for example C=4e20."
     refuses(message, "forecast", fit_file, "--at", "N=70e9")
 
 
@@ -501,3 +501,17 @@ def test_plot_refuses_an_axis_that_the_law_does_not_have(refuses, fit_file, tmp_
 )
 def test_reach_refuses_a_question_without_an_answer(refuses, fit_file, question, message):
     refuses(message, "reach", fit_file, *question)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nope",), "No such command 'nope'; see 'scalebayes --help'."),
+        (("plot",), "Missing argument 'FIT.nc'; see 'scalebayes plot --help'."),
+        (("fit", "x.csv", "--law", "power"), "Missing option '-o' / '--output'; see 'scalebayes fit --help'."),
+        (("forecast", "fit.nc", "--at", "C=1,C=2"), "--at names C twice in 'C=1,C=2'; repeat --at for another point."),
+    ],
+)
+def test_a_misspelt_command_is_one_line(refuses, fit_file, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(fit_file.parent)
+    refuses(message, *(fit_file if argument == "fit.nc" else argument for argument in arguments))

@@ -63,6 +63,23 @@ def test_log_likelihood_is_a_student_t_on_the_log_response(pile_runs):
 
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
+def test_every_quantity_of_the_model_is_kept(pile_runs, options):
+    model = sb.Model(sb.laws.power_floor, pile_runs, **options)
+    transport, numbers = _transport_of(model)
+    with double_precision():
+        found = transport.density.expand(transport.density.initial, numbers)
+    kept = {v.name for v in model_variables(model)} - {"log_loss"}
+    assert {name for name in kept if not name.endswith(("_offset", "_logit"))} == set(found)
+
+
+def model_variables(model):
+    from scalebayes.model.graph import build
+
+    graph = build(*model.describe(), model.coords())
+    return [*graph.free_RVs, *graph.deterministics]
+
+
+@pytest.mark.parametrize("options", CASES.values(), ids=CASES)
 def test_gradient_is_finite_at_the_initial_point(pile_runs, options):
     transport, numbers = _transport_of(sb.Model(sb.laws.power_floor, pile_runs, **options))
     with double_precision():

@@ -63,6 +63,14 @@ def test_new_group_is_less_certain_than_a_known_one(pile_fit):
     assert new["upper"] - new["lower"] > 3 * (known["upper"] - known["lower"])
 
 
+def test_new_group_of_shared_parameters_is_like_any_other(pile_runs):
+    model = sb.Model(sb.laws.power_floor, pile_runs, pooling="shared")
+    fit = sb.sample(model, draws=300, seed=5)
+    new = sb.forecast(fit, {"C": 1e22}, new_group=True).table.iloc[0]
+    known = sb.forecast(fit, {"C": 1e22}, group="Pythia").table.iloc[0]
+    assert (new["lower"], new["upper"]) == pytest.approx((known["lower"], known["upper"]), rel=1e-12)
+
+
 def test_points_may_be_a_table_a_mapping_or_a_dataset(pile_fit):
     mapping = sb.forecast(pile_fit, {"C": [1e22, 1e23]}, group="Pythia").table
     frame = sb.forecast(pile_fit, pd.DataFrame({"flops": [1e22, 1e23]}), group="Pythia").table

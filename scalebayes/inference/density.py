@@ -73,7 +73,9 @@ def from_pymc(model: pm.Model) -> Density:
     variables = model.value_vars
     shapes = [np.shape(initial[v.name]) for v in variables]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    natural = [v for v in model.unobserved_value_vars if v not in variables]
+    # Offsets and log-odds are helpers of what derives from them; every other quantity is kept.
+    helpers = [v for v in variables if v.name.endswith(("_offset", "_logit")) or model.values_to_rvs[v].name != v.name]
+    natural = [v for v in model.unobserved_value_vars if v not in helpers]
     names = tuple(v.name for v in natural)
     observed = model.observed_RVs[0]
 

@@ -42,7 +42,7 @@ class Diagnostics:
         if self.divergences > LARGEST_DIVERGING_SHARE * self.draws:
             found.append(f"{self.divergences} of {self.draws} draws diverged")
         if not self.max_r_hat < LARGEST_R_HAT:
-            found.append(f"r-hat reaches {self.max_r_hat:.3f} (below {LARGEST_R_HAT} is needed)")
+            found.append(f"r-hat reaches {self.max_r_hat:.4f} (below {LARGEST_R_HAT} is needed)")
         if not self.min_ess_bulk > SMALLEST_ESS:
             found.append(f"the smallest bulk ESS is {self.min_ess_bulk:.0f} (above {SMALLEST_ESS} is needed)")
         return tuple(found)

@@ -85,7 +85,7 @@ def prior_parameters(model: Model, draws: int, seed: int) -> xr.Dataset:
 
     structure, numbers = model.describe()
     graph = build(structure, numbers, model.coords())
-    names = [p.name for p in structure.parameters] + [p.at_reference for p in structure.parameters if p.anchor]
+    names = list(dict.fromkeys(n for p in structure.parameters for n in (p.name, p.at_reference, p.free)))
     names += [
         f"{p.free}_{part}" for p in structure.parameters if p.pooling == "pooled" for part in ("population", "spread")
     ]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.fitting import Fit, check_prob
+from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.predictive import expected, of_group, of_new_group, scatter
 from scalebayes.questions.points import (
@@ -118,6 +118,7 @@ def forecast(
         If an input is missing, a value is not a positive finite number, or there is no such group.
     """
     check_prob(prob)
+    check_seed(seed)
     runs = fit.model.runs
     points = read_points(runs, fit.model.name, at)
     level = check_group(runs, group, new_group)

@@ -79,9 +79,10 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
             )
         strange = [name for name in at if name not in {*runs.inputs, *runs.inputs.values(), *runs.group}]
         if strange:
-            groups = f" nor the group ({', '.join(runs.group)})" if runs.group else ""
+            groups = f" and the group {', '.join(runs.group)}" if runs.group else ""
             raise ValueError(
-                f"the points name {', '.join(map(repr, strange))}, which is no input ({', '.join(runs.inputs)}){groups}."
+                f"the points name {', '.join(map(repr, strange))}, which {law} does not take; it takes "
+                f"{_needed(runs)}{groups}, for example {_example(runs)}."
             )
         rows = range(min(widths.values(), default=0) and max(widths.values()))
         columns = {name: np.ravel(value) for name, value in at.items()}
@@ -99,7 +100,7 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
             unit = f" ({UNITS[name]})" if name in UNITS else ""
             raise ValueError(
                 f"{law} needs {', '.join(runs.inputs)} at each point; {name}{unit} is missing, given: {given}. "
-                f"For example {', '.join(f'{n}={_typical(runs, n)}' for n in runs.inputs)}."
+                f"For example {_example(runs)}."
             )
         values = pd.to_numeric(table[found[0]], errors="coerce").to_numpy(float)
         bad = ~(np.isfinite(values) & (values > 0))
@@ -118,8 +119,13 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
     return pd.DataFrame(points)
 
 
-def _typical(runs: Runs, name: str) -> str:
-    return f"{float(np.exp(np.log(runs.x(name)).mean())):.0e}".replace("e+", "e")
+def _example(runs: Runs) -> str:
+    typical = {name: np.exp(np.log(runs.x(name)).mean()) for name in runs.inputs}
+    return ", ".join(f"{name}={value:.0e}".replace("e+", "e") for name, value in typical.items())
+
+
+def _needed(runs: Runs) -> str:
+    return ", ".join(f"{name} ({UNITS[name]})" if name in UNITS else name for name in runs.inputs)
 
 
 def check_group(runs: Runs, group: object, new_group: bool) -> str | None:
