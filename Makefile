@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow bench bench-smoke lint lock clean
+.PHONY: demo test test-slow test-slow-ci bench bench-smoke lint lock clean
 
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
@@ -16,6 +16,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# The part of the slow tests that CI runs.
+test-slow-ci: $(READY)
+	$(BIN)/python -m pytest -m slow -k pm_sample tests
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

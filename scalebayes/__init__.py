@@ -1,9 +1,12 @@
-"""Bayesian inference for scaling laws.
+"""Bayesian inference for scaling laws: from a table of training runs to a forecast that says how sure it is.
 
->>> import scalebayes as sb                                                          # doctest: +SKIP
->>> runs = sb.read_runs("runs.csv", inputs={"N": "n_params", "D": "n_tokens"})       # doctest: +SKIP
->>> fit = sb.fit(sb.laws.chinchilla, runs)                                           # doctest: +SKIP
->>> print(sb.forecast(fit, {"N": 70e9, "D": 1.4e12}))                                # doctest: +SKIP
+The main job, with a table whose columns are n_params, n_tokens and loss::
+
+    import scalebayes as sb
+
+    runs = sb.read_runs("runs.csv", inputs={"N": "n_params", "D": "n_tokens"}, response="loss")
+    fit = sb.fit(sb.laws.chinchilla, runs)
+    print(sb.forecast(fit, {"N": 70e9, "D": 1.4e12}))
 """
 
 from importlib import import_module

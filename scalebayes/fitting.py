@@ -26,6 +26,7 @@ from scalebayes.runs import Runs
 
 if TYPE_CHECKING:
     from scalebayes.inference.geometry import Transport
+    from scalebayes.inference.sampling import Draws
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -126,9 +127,13 @@ class Fit:
         runs, attrs = self.model.runs, self.idata.attrs
         groups = f", {len(runs.levels)} groups by {runs.group_name}" if runs.group else ""
         left_out = f", {runs.excluded} rows left out ({runs.where})" if runs.excluded else ""
-        means = self.summary().query("name in @self.model.parameters and group.isna()")
-        values = ", ".join(f"{row.name_} {row.mean_:.4g} ± {row.sd:.2g}" for row in means.rename(
-            columns={"name": "name_", "mean": "mean_"}).itertuples()) or "one value per group: see summary()"  # fmt: skip
+        draws = {name: self.posterior[name] for name in self.model.parameters}
+        values = ", ".join(
+            f"{name} {float(d.mean()):.4g} ± {float(d.std()):.2g}"
+            for name, d in draws.items()
+            if d.dims == ("chain", "draw")
+        )
+        values = values or "one value per group: see summary()"
         return "\n".join(
             [
                 f"Fit of {self.model.name}: {self.diagnostics}",
@@ -243,28 +248,10 @@ def sample(
             _transport(_Specification(structure, numbers)), numbers,
             draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, seed=seed, advanced=advanced,
         )  # fmt: skip
-    coords = {"chain": np.arange(chains), "draw": np.arange(draws), **model.coords()}
-    per_draw = ("chain", "draw")
-    group = (model.runs.group_name,)
-    posterior = {
-        name: (per_draw + (group if value.ndim > 2 else ()), value) for name, value in sorted(found.variables.items())
-    }
-    inputs = {
-        name: ("run", model.runs.x(name), {"column": column}) for name, column in model.runs.inputs.items()
-    }  # fmt: skip
-    levels = {"group": ("run", model.runs.group_labels)} if model.runs.group else {}
-    datasets: dict[str, dict] = {
-        "posterior": posterior,
-        "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},
-        "log_likelihood": {structure.observed: ((*per_draw, "run"), found.log_likelihood)},
-        "observed_data": {structure.observed: ("run", np.log(model.runs.y))},
-        "constant_data": {**inputs, model.runs.response: ("run", model.runs.y), **levels},
-    }
-    tree = xr.DataTree.from_dict({name: _dataset(variables, coords) for name, variables in datasets.items()})
+    settings = {"seed": seed, "warmup": warmup, "target_accept": target_accept, "thin": found.thin}
+    tree = _tree(model, structure.observed, found)
     tree["prior"] = xr.DataTree(prior_parameters(model, 500, seed))
-    tree.attrs = _attributes(model) | {
-        "seed": seed, "warmup": warmup, "target_accept": target_accept, "thin": found.thin
-    }  # fmt: skip
+    tree.attrs = _attributes(model) | settings
     result = Fit(model, tree)
     problems = result.diagnostics.problems
     if problems:
@@ -304,6 +291,28 @@ def _transport(specification: _Specification) -> Transport:
     )
     with double_precision():
         return Transport(from_pymc(build(structure, specification.numbers, coords)), blocks)
+
+
+def _tree(model: Model, observed: str, found: Draws) -> xr.DataTree:
+    """Draws and data under the caller's labels, in the groups that ArviZ expects."""
+    runs, per_draw = model.runs, ("chain", "draw")
+    chains, draws = found.stats["lp"].shape
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws), **model.coords()}
+    groups: dict[str, dict] = {
+        "posterior": {
+            name: (per_draw + ((runs.group_name,) if value.ndim > 2 else ()), value)
+            for name, value in sorted(found.variables.items())
+        },
+        "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},
+        "log_likelihood": {observed: ((*per_draw, "run"), found.log_likelihood)},
+        "observed_data": {observed: ("run", np.log(runs.y))},
+        "constant_data": {
+            **{name: ("run", runs.x(name), {"column": column}) for name, column in runs.inputs.items()},
+            **({"group": ("run", runs.group_labels)} if runs.group else {}),
+            runs.response: ("run", runs.y),
+        },
+    }
+    return xr.DataTree.from_dict({name: _dataset(variables, coords) for name, variables in groups.items()})
 
 
 def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:

@@ -73,8 +73,8 @@ def _pm_sample(model, target_accept=0.9):
     try:
         with model.pymc():
             drawn = pm.sample(
-                1000, tune=1000, chains=4, nuts_sampler="blackjax", random_seed=5, target_accept=target_accept,
-                nuts_sampler_kwargs={"chain_method": "vectorized"}, progressbar=False,
+                1000, tune=1000, chains=4, nuts_sampler="numpyro", random_seed=5, progressbar=False,
+                nuts={"chain_method": "vectorized", "target_accept": target_accept},
             )  # fmt: skip
         return drawn["posterior"].to_dataset()
     finally:

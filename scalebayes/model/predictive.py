@@ -49,7 +49,9 @@ def scatter(structure: Structure, parameters: Mapping[str, np.ndarray], points: 
 def of_group(structure: Structure, draws: xr.Dataset, level: str | None) -> dict[str, np.ndarray]:
     """Parameters of the law and the noise of one group, each of shape (sample,); of the only one if there is none."""
     names = [p.name for p in structure.parameters] + (["nu"] if structure.student_t else [])
-    chosen = draws[names] if level is None else draws[names].sel({structure.group: level})
+    chosen = draws[names]
+    if level is not None and structure.group in chosen.dims:  # a model may share everything
+        chosen = chosen.sel({structure.group: level})
     return {name: chosen[name].to_numpy().reshape(-1) for name in names}
 
 
