@@ -45,7 +45,13 @@ class Demo:
                 f"89% for a new run {row['new_run_lower']:.3f} to {row['new_run_upper']:.3f}; "
                 f"published {reached:.3f} ({'inside' if held else 'OUTSIDE'})"
             )
-        return "\n".join([*lines, "", f"{hits} of {len(self.published)} inside. {self.fit.diagnostics}."])
+        lines += [
+            "",
+            f"{hits} of {len(self.published)} inside. The bands say what follows if the law's form is true; "
+            "a model outside says that it is not quite.",
+            f"({self.fit.diagnostics})",
+        ]
+        return "\n".join(lines)
 
 
 def run(seed: int = 0) -> Demo:

@@ -1,0 +1,76 @@
+"""Runs: what is read, recognised, counted and said."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scalebayes as sb
+from scalebayes.runs import select_inputs
+
+
+def _table():
+    return pd.DataFrame(
+        {
+            "name": list("abcdef"),
+            "Model Size": [1e8, 2e8, 1e9, 1e8, 2e8, 1e9],
+            "training-tokens": ["2e9", "4e9", "2e10", "2e9", "4e9", "2e10"],
+            "val_loss": [3.4, 3.1, 2.6, 3.3, 3.0, 2.5],
+            "architecture": list("xxxyyy"),
+            "context": [2048, 2048, 2048, 8192, 8192, 8192],
+            "stopped": [0, 0, 0, 0, 0, 0],
+        },
+        index=[10, 11, 12, 13, 14, 15],
+    )
+
+
+@pytest.mark.parametrize("kind", ["frame", "csv", "parquet"])
+def test_runs_are_read_from_a_table_and_from_files(tmp_path, kind):
+    source = _table()
+    if kind == "csv":
+        source.to_csv(tmp_path / "runs.csv", index=False)
+        source = tmp_path / "runs.csv"
+    elif kind == "parquet":
+        source.to_parquet(tmp_path / "runs.parquet")
+        source = str(tmp_path / "runs.parquet")
+    runs = sb.read_runs(source, group="architecture", run="name")
+    assert dict(runs.inputs) == {"N": "Model Size", "D": "training-tokens"}
+    assert runs.response == "val_loss"
+    np.testing.assert_array_equal(runs.x("D"), [2e9, 4e9, 2e10] * 2)
+    assert runs.labels.tolist() == list("abcdef")
+    assert runs.levels == ("x", "y")
+
+
+def test_several_columns_name_one_group():
+    runs = sb.read_runs(_table(), group=["architecture", "context"])
+    assert runs.group_name == "architecture_context"
+    assert runs.levels == ("x, 2048", "y, 8192")
+    assert runs.group_index.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_rows_left_out_are_counted_and_units_are_said():
+    runs = sb.read_runs(_table(), group="architecture", where="`Model Size` < 5e8")
+    assert str(runs) == (
+        "4 runs from table: N = Model Size (parameters), D = training-tokens (tokens); response val_loss\n"
+        "groups by architecture: x (2), y (2)\n"
+        "2 rows left out by where: `Model Size` < 5e8"
+    )
+    assert runs.labels.tolist() == [10, 11, 13, 14]
+
+
+def test_the_callers_table_is_left_alone():
+    table = _table()
+    runs = sb.read_runs(table, group="architecture")
+    table.loc[10, "val_loss"] = 99.0
+    assert runs.y[0] == 3.4
+
+
+def test_a_law_of_one_input_takes_the_one_that_was_named():
+    runs = sb.read_runs(_table(), inputs={"D": "training-tokens"})
+    assert dict(select_inputs(runs, "power_floor", ("x",)).inputs) == {"D": "training-tokens"}
+
+
+def test_digest_follows_the_numbers_and_groups_only():
+    first = sb.read_runs(_table(), group="architecture")
+    same = sb.read_runs(_table().assign(name="other"), group="architecture")
+    other = sb.read_runs(_table().assign(val_loss=lambda t: t["val_loss"] * 1.01), group="architecture")
+    assert first.digest == same.digest != other.digest
