@@ -175,7 +175,14 @@ def reach(
     held = _numbers(at) if at else None
     answer = ask(load(path), target, axis, at=held, group=group, new_group=new_group, prob=prob)
     if json:
-        _print_json({"prob": prob, "held": answer.held, "targets": answer.table.to_dict("records")})
+        _print_json(
+            {
+                "prob": prob,
+                "converged": not answer.diagnostics.problems,
+                "held": answer.held,
+                "targets": answer.table.to_dict("records"),
+            }
+        )
     else:
         print(answer)
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
@@ -20,8 +20,8 @@ from scalebayes import laws
 from scalebayes.inference.diagnostics import ConvergenceWarning, Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.model import Model
 from scalebayes.model.noise import Noise
-from scalebayes.model.structure import Structure
-from scalebayes.priors import Pooled, Pooling, Prior
+from scalebayes.model.structure import Structure, initial_values
+from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Fit:
         Law, runs, priors and noise.
     idata : xarray.DataTree
         ``posterior``, ``sample_stats``, ``log_likelihood``, ``observed_data``, ``constant_data``, ``prior``; ready for
-        every function of ArviZ. Dims ``run`` and the group's column carry the labels of the table. Attributes hold
+        ArviZ's summaries, diagnostics and LOO. Dims ``run`` and the group's column carry the labels of the table. Attributes hold
         versions, seed, settings and a hash of the data.
     """
 
@@ -51,13 +51,13 @@ class Fit:
         """Draws of every variable, dims (chain, draw[, group])."""
         return self.idata["posterior"].to_dataset()
 
-    @property
+    @cached_property
     def diagnostics(self) -> Diagnostics:
         """Divergences, r-hat and effective sample size."""
         return diagnose(self.idata)
 
     def summary(self, prob: float = 0.89) -> pd.DataFrame:
-        """Mean, spread and diagnostics of every parameter, in published units.
+        """Mean, spread and diagnostics of every parameter: the law's in published units, spreads in logs.
 
         Parameters
         ----------
@@ -155,7 +155,7 @@ def fit(
     draws: int = 1000,
     chains: int = 4,
     warmup: int = 500,
-    target_accept: float | None = None,
+    target_accept: float = 0.95,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
@@ -198,7 +198,7 @@ def sample(
     draws: int = 1000,
     chains: int = 4,
     warmup: int = 500,
-    target_accept: float | None = None,
+    target_accept: float = 0.95,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
@@ -210,9 +210,8 @@ def sample(
     draws, chains, warmup : int
         Draws kept of each chain, number of chains, and adapting steps before them. Chains that have not mixed by then
         (r-hat 1.01 or more, bulk ESS 400 or less) go on up to eight times as long and are thinned to ``draws``.
-    target_accept : float, optional
-        Mean acceptance rate that the step size is adapted to; by default 0.9, and 0.95 where parameters are pooled,
-        whose posteriors have narrower corners.
+    target_accept : float
+        Mean acceptance rate that the step size is adapted to.
     seed : int
         The same seed on the same machine gives the same bytes.
     progress : bool, optional
@@ -235,17 +234,17 @@ def sample(
     for name, value, least in (("draws", draws, 4), ("chains", chains, 1), ("warmup", warmup, 20), ("seed", seed, 0)):
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} is a whole number from {least} on, got {value!r}.")
-    pooled = any(isinstance(pooling, Pooled) for pooling in model.priors.values()) and bool(model.runs.group)
-    target_accept = target_accept or (0.95 if pooled else 0.9)
     if not 0 < target_accept < 1:
         raise ValueError(f"target_accept lies between 0 and 1, got {target_accept!r}.")
     from scalebayes.inference.sampling import sample as draw
     from scalebayes.model.predictive import prior_parameters
 
     structure, numbers = model.describe()
+    transport = _transport(_Specification(structure, numbers))
+    initial = transport.density.position(initial_values(structure, numbers))
     with _progress(progress, warmup + draws, model.name) as advanced:
         found = draw(
-            _transport(_Specification(structure, numbers)), numbers,
+            transport, numbers, initial=initial,
             draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, seed=seed, advanced=advanced,
         )  # fmt: skip
     settings = {"seed": seed, "warmup": warmup, "target_accept": target_accept, "thin": found.thin}
@@ -290,7 +289,8 @@ def _transport(specification: _Specification) -> Transport:
         if p.pooling == "pooled"
     )
     with double_precision():
-        return Transport(from_pymc(build(structure, specification.numbers, coords)), blocks)
+        graph = build(structure, specification.numbers, coords)
+        return Transport(from_pymc(graph, [name for p in structure.parameters for name in p.helpers]), blocks)
 
 
 def _tree(model: Model, observed: str, found: Draws) -> xr.DataTree:
@@ -308,8 +308,8 @@ def _tree(model: Model, observed: str, found: Draws) -> xr.DataTree:
         "observed_data": {observed: ("run", np.log(runs.y))},
         "constant_data": {
             **{name: ("run", runs.x(name), {"column": column}) for name, column in runs.inputs.items()},
-            **({"group": ("run", runs.group_labels)} if runs.group else {}),
-            runs.response: ("run", runs.y),
+            **{f"group_{i}": ("run", np.asarray(runs.table[c].astype(str), str)) for i, c in enumerate(runs.group)},
+            "response": ("run", runs.y, {"column": runs.response}),
         },
     }
     return xr.DataTree.from_dict({name: _dataset(variables, coords) for name, variables in groups.items()})

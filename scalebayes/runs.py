@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -103,7 +104,7 @@ class Runs:
     @property
     def group_name(self) -> str:
         """Name of the group dimension: the column's, or the columns' joined by an underscore."""
-        return "_".join(self.group)
+        return re.sub(r"\W", "_", "_".join(map(str, self.group)))
 
     @property
     def group_labels(self) -> np.ndarray:

@@ -40,7 +40,7 @@ def describe_model(model: Model) -> dict[str, Any]:
         "law_source": source,
         "inputs": dict(runs.inputs),
         "response": runs.response,
-        "group": runs.group_name,
+        "group": list(runs.group),
         "where": runs.where,
         "excluded": runs.excluded,
         "source": runs.source,
@@ -139,14 +139,14 @@ def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
         law = laws.named(described["law"])
     constants = tree["constant_data"].to_dataset()
     columns = {column: constants[name].to_numpy() for name, column in described["inputs"].items()}
-    columns[described["response"]] = constants[described["response"]].to_numpy()
-    if described["group"]:
-        columns[described["group"]] = constants["group"].to_numpy().astype(str)
+    columns[described["response"]] = constants["response"].to_numpy()
+    for place, column in enumerate(described["group"]):
+        columns[column] = constants[f"group_{place}"].to_numpy().astype(str)
     runs = Runs(
         table=pd.DataFrame(columns, index=pd.Index(constants["run"].to_numpy())),
         inputs=MappingProxyType(described["inputs"]),
         response=described["response"],
-        group=(described["group"],) if described["group"] else (),
+        group=tuple(described["group"]),
         named=frozenset(described["inputs"]),
         where=described["where"],
         excluded=described["excluded"],

@@ -9,6 +9,7 @@ from scipy import stats
 import scalebayes as sb
 from scalebayes.fitting import _Specification, _transport
 from scalebayes.inference.geometry import conditional, fit_geometry, starting_points
+from scalebayes.model.structure import initial_values
 from scalebayes.precision import double_precision
 
 CASES = {
@@ -25,9 +26,13 @@ def _transport_of(model):
     return _transport(_Specification(structure, numbers)), numbers
 
 
-def _positions(density, n):
+def _initial(model, density):
+    return density.position(initial_values(*model.describe()))
+
+
+def _positions(model, density, n):
     offsets = np.random.default_rng(0).normal(size=(n, density.size))
-    return density.initial + 0.3 * offsets
+    return _initial(model, density) + 0.3 * offsets
 
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
@@ -41,7 +46,7 @@ def test_density_equals_the_logp_of_pymc(pile_runs, options):
         names = [v.name for v in graph.value_vars]
         shapes = [np.shape(graph.initial_point()[name]) for name in names]
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-        for position in _positions(transport.density, 100):
+        for position in _positions(model, transport.density, 100):
             parts = np.split(position, ends[:-1])
             point = {name: part.reshape(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
             ours = float(transport.density.logp(position, numbers))
@@ -54,7 +59,7 @@ def test_log_likelihood_is_a_student_t_on_the_log_response(pile_runs):
     model = sb.Model(sb.laws.power_floor, pile_runs, pooling="shared")
     transport, numbers = _transport_of(model)
     with double_precision():
-        for position in _positions(transport.density, 5):
+        for position in _positions(model, transport.density, 5):
             found = transport.density.expand(position, numbers)
             E, A, alpha, sigma, nu = (float(found[name]) for name in ("E", "A", "alpha", "sigma", "nu"))
             law = E + A * pile_runs.x("C") ** -alpha
@@ -67,7 +72,7 @@ def test_every_quantity_of_the_model_is_kept(pile_runs, options):
     model = sb.Model(sb.laws.power_floor, pile_runs, **options)
     transport, numbers = _transport_of(model)
     with double_precision():
-        found = transport.density.expand(transport.density.initial, numbers)
+        found = transport.density.expand(_initial(model, transport.density), numbers)
     kept = {v.name for v in model_variables(model)} - {"log_loss"}
     assert {name for name in kept if not name.endswith(("_offset", "_logit"))} == set(found)
 
@@ -81,18 +86,22 @@ def model_variables(model):
 
 @pytest.mark.parametrize("options", CASES.values(), ids=CASES)
 def test_gradient_is_finite_at_the_initial_point(pile_runs, options):
-    transport, numbers = _transport_of(sb.Model(sb.laws.power_floor, pile_runs, **options))
+    model = sb.Model(sb.laws.power_floor, pile_runs, **options)
+    transport, numbers = _transport_of(model)
     with double_precision():
-        gradient = jax.grad(transport.density.logp)(jnp.asarray(transport.density.initial), numbers)
+        gradient = jax.grad(transport.density.logp)(jnp.asarray(_initial(model, transport.density)), numbers)
     assert np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("options", [CASES["pooled"], CASES["mixed"]], ids=["pooled", "mixed"])
 def test_jacobian_of_the_whitening_is_the_one_stated(pile_runs, options):
-    transport, numbers = _transport_of(sb.Model(sb.laws.power_floor, pile_runs, **options))
+    model = sb.Model(sb.laws.power_floor, pile_runs, **options)
+    transport, numbers = _transport_of(model)
     with double_precision():
         data = {name: jnp.asarray(numbers[name]) for name in transport.density.data}
-        geometry, _ = fit_geometry(transport, jnp.asarray(starting_points(transport.density.initial, 4, 0)), data)
+        geometry, _ = fit_geometry(
+            transport, jnp.asarray(starting_points(_initial(model, transport.density), 4, 0)), data
+        )
         constant = np.linalg.slogdet(geometry.factor)[1]
         for z in np.random.default_rng(1).normal(size=(5, transport.density.size)):
             position = lambda z: transport.position(z, geometry, data)[0]  # noqa: E731

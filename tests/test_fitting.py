@@ -153,3 +153,56 @@ def test_law_of_three_inputs_from_a_notebook_is_a_law_like_any_other(public_data
         sb.load(tmp_path / "own.nc")
     again = sb.forecast(sb.load(tmp_path / "own.nc", law=repeated), {"N": 8.7e9, "D": 178e9, "U": 25e9})
     assert again.table.equals(answer.table)
+
+
+def test_several_group_columns_survive_saving(tmp_path):
+    table = sb.pile_families().assign(lab=lambda t: np.where(t["family"] == "Pythia", "Eleuther", "Cerebras"))
+    runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group=["lab", "family"])
+    fit = sb.fit(sb.laws.power_floor, runs)
+    fit.save(tmp_path / "fit.nc")
+    points = table[["flops", "lab", "family"]].tail(2)
+    before, after = sb.forecast(fit, points).table, sb.forecast(sb.load(tmp_path / "fit.nc"), points).table
+    assert len(before) == 2
+    assert before.equals(after)
+
+
+@pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: only their bytes matter
+def test_same_seed_gives_the_same_bytes_whatever_was_fitted_before(pile_runs):
+    from scalebayes.fitting import _transport
+
+    def draws(priors):
+        return sb.fit(sb.laws.power_floor, pile_runs, priors=priors, draws=200, seed=6).posterior["E"].to_numpy()
+
+    priors = {"alpha": sb.pooled(sb.LogNormal(median=0.1, spread=0.3), spread=0.2)}
+    _transport.cache_clear()
+    alone = draws(priors)
+    _transport.cache_clear()
+    draws({"alpha": sb.pooled(sb.LogNormal(median=0.5, spread=1.0), spread=0.6)})
+    assert draws(priors).tobytes() == alone.tobytes()
+
+
+def test_names_that_a_graph_refuses_are_no_trouble(tmp_path):
+    table = sb.pile_families().rename(columns={"loss": "val/loss"})
+
+    def law(C, *, E, A_offset, alpha):
+        return E + A_offset * (C / 1e21) ** -alpha
+
+    priors = {"E": sb.FloorShare(1.2, 1.3), "A_offset": sb.Normal(0.8, 0.3), "alpha": sb.LogNormal(0.2, 0.5)}
+    fit = sb.fit(law, sb.read_runs(table, response="val/loss"), priors=priors)
+    fit.save(tmp_path / "fit.nc")
+    loaded = sb.load(tmp_path / "fit.nc", law=law)
+    assert loaded.model.runs.response == "val/loss"
+    assert loaded.summary().equals(fit.summary())
+    assert "the expected val/loss is" in str(sb.forecast(loaded, {"C": 1e22}))
+
+
+def test_thinned_draws_hide_no_divergence():
+    from scalebayes.inference.sampling import _thinned
+
+    diverging = np.zeros((1, 6), bool)
+    diverging[0, 1] = True
+    stats = {"lp": np.arange(6.0)[None], "diverging": diverging, "n_steps": np.ones((1, 6), int)}
+    kept = _thinned(stats, 3)
+    assert kept["diverging"].tolist() == [[True, False]]
+    assert kept["n_steps"].tolist() == [[3, 3]]
+    assert kept["lp"].tolist() == [[2.0, 5.0]]

@@ -7,7 +7,7 @@ that one compilation serves every table of the same shape.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -34,8 +34,6 @@ class Density:
     ----------
     size : int
         Length of a position.
-    initial : array, shape (size,)
-        PyMC's initial point.
     places : mapping of str to slice
         Where each free variable lies in a position, by its name before transformation.
     data : tuple of str
@@ -49,20 +47,28 @@ class Density:
     """
 
     size: int
-    initial: np.ndarray
     places: Mapping[str, slice]
     data: tuple[str, ...]
     logp: Callable[[jax.Array, Data], jax.Array]
     expand: Callable[[jax.Array, Data], dict[str, jax.Array]]
     pointwise: Callable[[jax.Array, Data], jax.Array]
 
+    def position(self, values: Data) -> np.ndarray:
+        """A position from unconstrained values by the names of the free variables."""
+        position = np.empty(self.size)
+        for name, place in self.places.items():
+            position[place] = values[name]
+        return position
 
-def from_pymc(model: pm.Model) -> Density:
+
+def from_pymc(model: pm.Model, helpers: Collection[str] = ()) -> Density:
     """The density of a PyMC model with one observed variable.
 
     Parameters
     ----------
     model : pymc.Model
+    helpers : collection of str
+        Free variables that need not be kept, because what matters derives from them.
 
     Returns
     -------
@@ -73,9 +79,8 @@ def from_pymc(model: pm.Model) -> Density:
     variables = model.value_vars
     shapes = [np.shape(initial[v.name]) for v in variables]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-    # Offsets and log-odds are helpers of what derives from them; every other quantity is kept.
-    helpers = [v for v in variables if v.name.endswith(("_offset", "_logit")) or model.values_to_rvs[v].name != v.name]
-    natural = [v for v in model.unobserved_value_vars if v not in helpers]
+    transformed = [v for v in variables if model.values_to_rvs[v].name != v.name]
+    natural = [v for v in model.unobserved_value_vars if v not in transformed and v.name not in helpers]
     names = tuple(v.name for v in natural)
     observed = model.observed_RVs[0]
 
@@ -92,7 +97,6 @@ def from_pymc(model: pm.Model) -> Density:
 
     return Density(
         size=int(ends[-1]),
-        initial=np.concatenate([np.ravel(initial[v.name]) for v in variables]),
         places={
             model.values_to_rvs[v].name: slice(int(end) - int(np.prod(shape)), int(end))
             for v, shape, end in zip(variables, shapes, ends, strict=True)

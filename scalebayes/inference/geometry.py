@@ -155,7 +155,7 @@ def fit_geometry(transport: Transport, starts: jax.Array, data: Data) -> tuple[G
     ----------
     transport : Transport
     starts : array, shape (start, size)
-        Positions to climb from.
+        Positions to climb from; the first is the centre of the prior.
     data : mapping of str to array
 
     Returns
@@ -170,10 +170,10 @@ def fit_geometry(transport: Transport, starts: jax.Array, data: Data) -> tuple[G
 
     # With the spreads held at their prior's scale, every group is expanded about a mode of its own.
     def climbing(position, data):
-        return density.logp(jnp.where(held, density.initial, position), data)
+        return density.logp(jnp.where(held, starts[0], position), data)
 
-    found, heights = _climb(climbing, jnp.where(held, density.initial, starts), data)
-    best = found[jnp.argmax(heights)]
+    found, heights = _climb(climbing, jnp.where(held, starts[0], starts), data)
+    best = jnp.where(held, starts[0], found[jnp.argmax(heights)])
     if not blocks:
         top, factor = _newton(lambda position: density.logp(position, data), best)
         return Geometry(top, factor, jnp.zeros((0, 0, 0)), jnp.zeros((0, 0))), heights

@@ -16,7 +16,7 @@ from blackjax.adaptation.step_size import dual_averaging_adaptation
 from blackjax.adaptation.window_adaptation import build_schedule
 
 from scalebayes.inference.density import Data
-from scalebayes.inference.diagnostics import well_mixed
+from scalebayes.inference.diagnostics import SMALLEST_ESS, well_mixed
 from scalebayes.inference.geometry import Geometry, Transport, fit_geometry, starting_points
 from scalebayes.precision import double_precision
 
@@ -63,6 +63,7 @@ def sample(
     transport: Transport,
     data: Data,
     *,
+    initial: np.ndarray,
     draws: int,
     chains: int,
     warmup: int,
@@ -80,6 +81,8 @@ def sample(
     transport : Transport
     data : mapping of str to array
         Arguments of the density.
+    initial : array, shape (size,)
+        Centre of the prior, a position.
     draws, chains, warmup : int
         Draws kept of each chain, chains, and steps before them that adapt.
     target_accept : float
@@ -96,11 +99,11 @@ def sample(
     with double_precision():
         compiled = _compiled(transport, target_accept)
         arguments = {name: jnp.asarray(data[name]) for name in transport.density.data}
-        geometry, heights = compiled.geometry(starting_points(transport.density.initial, STARTS, seed), arguments)
-        start_key, chain_key = jax.random.split(jax.random.key(seed))
+        geometry, heights = compiled.geometry(starting_points(initial, STARTS, seed), arguments)
+        start_key, *chain_keys = jax.random.split(jax.random.key(seed), chains + 1)
         z = jax.random.normal(start_key, (chains, transport.density.size))
         carry = compiled.start(z, geometry, arguments)
-        keys = jax.random.split(chain_key, chains)
+        keys = jnp.stack(chain_keys)
         found: list[tuple[jax.Array, dict[str, jax.Array]]] = []
         thin, made = 1, 0
         while True:
@@ -112,10 +115,12 @@ def sample(
                 made = int(first) + CHUNK
                 advanced(made, _steps(warmup) + _steps(draws * thin))
             kept = slice(thin - 1, draws * thin, thin)
-            z, stats = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, kept], *found)  # noqa: B023
+            z, stats = jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1)[:, : draws * thin], *found)  # noqa: B023
+            z, stats = z[:, kept], _thinned(stats, thin)
             variables, log_likelihood = compiled.expand(z, geometry, arguments)
             variables = {name: np.asarray(value) for name, value in variables.items()}
-            if thin >= MOST_THINNING or well_mixed(variables):
+            hopeless = draws * chains <= SMALLEST_ESS
+            if thin >= MOST_THINNING or hopeless or well_mixed(variables):
                 break
             thin *= 2
         return Draws(
@@ -125,6 +130,16 @@ def sample(
             heights=np.asarray(heights),
             thin=thin,
         )
+
+
+def _thinned(stats: dict[str, jax.Array], thin: int) -> dict[str, jax.Array]:
+    """Statistics of the draws kept; a draw counts as diverging if any step on the way to it did."""
+    kept = {name: value[:, thin - 1 :: thin] for name, value in stats.items()}
+    by_draw = (*kept["lp"].shape, thin)
+    return kept | {
+        "diverging": stats["diverging"].reshape(by_draw).any(-1),
+        "n_steps": stats["n_steps"].reshape(by_draw).sum(-1),
+    }
 
 
 def _steps(wanted: int) -> int:

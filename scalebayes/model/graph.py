@@ -59,7 +59,7 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
 def _data(name: str, value: np.ndarray, structure: Structure):
     # A static shape, because wrap_jax traces the law when the graph is built.
     shape = np.shape(value)
-    dims = "run" if shape == (structure.n_runs,) and not name.endswith(("_prior", "_bound")) else None
+    dims = "run" if shape == (structure.n_runs,) and not name.endswith(("_prior", "_bound", "_typical")) else None
     return pm.Data(name, value, dims=dims, shape=shape)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import jax
@@ -33,8 +34,13 @@ def expected(law: Callable, x: list[np.ndarray], parameters: Mapping[str, np.nda
     array, shape (sample, point)
     """
     with double_precision():
-        at_points = jax.jit(jax.vmap(lambda theta: law(*x, **theta)))
-        return np.asarray(at_points({name: np.asarray(value, float) for name, value in parameters.items()}))
+        theta = {name: np.asarray(value, float) for name, value in parameters.items()}
+        return np.asarray(_evaluator(law)([np.asarray(values, float) for values in x], theta))
+
+
+@lru_cache(maxsize=32)
+def _evaluator(law: Callable) -> Callable:
+    return jax.jit(jax.vmap(lambda x, theta: law(*x, **theta), (None, 0)))
 
 
 def scatter(structure: Structure, parameters: Mapping[str, np.ndarray], points: int, rng) -> np.ndarray:
@@ -60,6 +66,10 @@ def of_new_group(
 ) -> dict[str, np.ndarray]:
     """Parameters of a group not seen: pooled ones drawn from the population, separate ones from their prior."""
     samples = draws.sizes["chain"] * draws.sizes["draw"]
+    # A group without runs has no typical response of its own; it gets that of all.
+    numbers = {
+        name: np.exp(np.log(value).mean()) if name.endswith("_typical") else value for name, value in numbers.items()
+    }
     values: dict[str, np.ndarray] = {}
     for parameter in build_order(structure.parameters):
         free = parameter.free

@@ -6,6 +6,7 @@ compilation serves both.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -31,9 +32,9 @@ class Parameter:
     pooling : {"shared", "pooled", "separate"}
     anchor : tuple of (input, exponent, form) or None
     relative : bool
-        Whether the free value is a share of the typical response,
+        Whether the free value is a share of the typical response.
     floor : str or None
-        above this parameter, if given.
+        The parameter above which that response is counted, if any.
     """
 
     name: str
@@ -52,6 +53,13 @@ class Parameter:
     def free(self) -> str:
         """Name of the quantity that has the prior."""
         return f"{self.name}_share" if self.relative else self.at_reference
+
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        """Names of free variables that only serve to build this parameter: offsets and log-odds."""
+        base = f"{self.free}_population" if self.pooling == "pooled" else self.free
+        logit = (f"{base}_logit",) if self.link == "floor" else ()
+        return logit + ((f"{self.free}_offset",) if self.pooling == "pooled" else ())
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -92,6 +100,11 @@ class Structure:
         return f"log_{self.response}"
 
 
+def safe(column: str) -> str:
+    """A column's name without what PyMC and netCDF refuse in names: val/loss becomes val_loss."""
+    return re.sub(r"\W", "_", str(column))
+
+
 def describe(
     law: Callable, runs: Runs, priors: Mapping[str, Pooling], noise: Noise
 ) -> tuple[Structure, dict[str, np.ndarray]]:
@@ -100,7 +113,7 @@ def describe(
     inputs = tuple(runs.inputs)
     structure_parameters = []
     numbers: dict[str, np.ndarray] = {name: runs.x(name) for name in inputs}
-    numbers[f"log_{runs.response}_data"] = np.log(y)
+    numbers[f"log_{safe(runs.response)}_data"] = np.log(y)
     if grouped:
         numbers[f"{runs.group_name}_index"] = runs.group_index
     for name, pooling in {**priors, "sigma": noise.sigma}.items():
@@ -114,19 +127,22 @@ def describe(
         link, place, scale = _place(prior)
         constants = [place, scale, *([pooling.spread] if isinstance(pooling, Pooled) and grouped else [])]
         numbers[f"{name}_prior"] = np.asarray(constants, float)
+        # What is separate looks at the runs of its own group only.
+        apart = grouped and isinstance(pooling, Separate)
+        parts = [y[runs.group_index == g] for g in range(len(runs.levels))] if apart else [y]
         if link == "floor":
-            apart = grouped and isinstance(pooling, Separate)
-            smallest = [y[runs.group_index == g].min() for g in range(len(runs.levels))] if apart else y.min()
-            numbers[f"{name}_bound"] = np.asarray(smallest, float)
+            smallest = np.asarray([part.min() for part in parts])
+            numbers[f"{name}_bound"] = smallest if apart else smallest[0]
         relative, floor = isinstance(prior, ResponseShare), None
         if isinstance(prior, ResponseShare):
             floor = prior.floor
-            numbers[f"{name}_typical"] = np.asarray(np.exp(np.log(y).mean()))
+            typical = np.exp([np.log(part).mean() for part in parts])
+            numbers[f"{name}_typical"] = typical if apart else typical[0]
         structure_parameters.append(Parameter(name, link, word, anchor, relative, floor))
     if isinstance(noise, StudentT):
         numbers["nu_prior"] = np.asarray([noise.nu_shape, noise.nu_rate])
     structure = Structure(
-        law, inputs, runs.response, runs.group_name, tuple(structure_parameters), isinstance(noise, StudentT),
+        law, inputs, safe(runs.response), runs.group_name, tuple(structure_parameters), isinstance(noise, StudentT),
         len(runs), len(runs.levels),
     )  # fmt: skip
     return structure, numbers
@@ -143,6 +159,23 @@ def _place(prior: Normal | LogNormal | FloorShare | ResponseShare) -> tuple[Link
         case ResponseShare(share, spread, _):
             return "log", np.log(share), spread
     raise TypeError(f"unknown prior {prior!r}.")
+
+
+def initial_values(structure: Structure, numbers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The centre of the prior of every free variable, on its unconstrained scale."""
+    values: dict[str, np.ndarray] = {}
+    if structure.student_t:
+        shape, rate = numbers["nu_prior"]
+        values["nu_above_2"] = np.log(shape / rate)
+    for p in structure.parameters:
+        prior = numbers[f"{p.name}_prior"]
+        base = f"{p.free}_population" if p.pooling == "pooled" else p.free
+        groups = structure.n_groups if p.pooling == "separate" else 1
+        values[f"{base}_logit" if p.link == "floor" else base] = np.full(groups, prior[0])
+        if p.pooling == "pooled":
+            values[f"{p.free}_spread"] = np.log(0.67 * prior[2])  # the median of a half-normal
+            values[f"{p.free}_offset"] = np.zeros(structure.n_groups)
+    return values
 
 
 def unlink(link: Link, u, bound, xp):

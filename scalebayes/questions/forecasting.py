@@ -33,7 +33,7 @@ class Forecast:
         One row per point: the inputs, the group (if there are groups), mean, median, lower and upper of the *mean
         response* (where the law's curve lies), new_run_lower and new_run_upper of a *single new run* (curve and
         noise), prior_lower and prior_upper (the mean response's band before the runs were seen), extrapolation (factor
-        beyond the largest observed value of the input exceeded most; 1 inside) and extrapolated (which input).
+        beyond the largest observed value of the input exceeded most; 1 if none is) and extrapolated (which input).
     draws : xarray.Dataset
         ``mean_response`` and ``new_run``, dims (chain, draw, point).
     prob : float
@@ -70,7 +70,7 @@ class Forecast:
         if row["extrapolation"] > 1:
             reach = f"extrapolates {factor(row['extrapolation'])} beyond the largest {row['extrapolated']}"
         else:
-            reach = "inside the range of the runs"
+            reach = "not beyond the largest runs"
         return (
             f"{group}at {where(inputs)} the expected {self.response} is {response(row['median'])} "
             f"({100 * self.prob:g}% interval {response(row['lower'])} to {response(row['upper'])}; "
@@ -122,6 +122,11 @@ def forecast(
     runs = fit.model.runs
     points = read_points(runs, fit.model.name, at)
     level = check_group(runs, group, new_group)
+    if runs.group_name in points and (new_group or (level is not None and set(points[runs.group_name]) != {level})):
+        raise ValueError(
+            f"the points have a column of groups, {runs.group_name!r}, which disagrees with the group asked for; "
+            "leave one of them out."
+        )
     if runs.group and not new_group:
         if level is not None:
             points[runs.group_name] = level

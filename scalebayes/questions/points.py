@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from scalebayes.runs import UNITS, Runs
-
-if TYPE_CHECKING:
-    from scalebayes.fitting import Fit
 
 type Points = Mapping[str, Any] | pd.DataFrame | xr.Dataset
 
@@ -155,7 +152,7 @@ def extrapolation(runs: Runs, x: Mapping[str, np.ndarray], level: str | None) ->
     Returns
     -------
     factor : array, shape (point,)
-        1 inside the range of every input.
+        1 where no input exceeds its largest observed value.
     name : array of str, shape (point,)
     """
     rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level
@@ -196,8 +193,3 @@ def factor(value: float) -> str:
 def where(x: Mapping[str, float]) -> str:
     """A point in words: "N = 7e10, D = 1.4e12"."""
     return ", ".join(f"{name} = {number(value)}" for name, value in x.items())
-
-
-def footing(fit: Fit) -> str:
-    """The sentence on the sampler that ends every answer."""
-    return f"{fit.diagnostics}."

@@ -20,7 +20,7 @@ from scalebayes.questions.points import check_group, extrapolation, factor, numb
 from scalebayes.runs import UNITS
 
 # One parameter, token or FLOP, and beyond any computer: the ends between which a target is looked for.
-_SMALLEST, _LARGEST = 0.0, np.log(1e100)
+_LOG_SMALLEST, _LOG_LARGEST = 0.0, np.log(1e100)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +31,8 @@ class Reach:
     ----------
     table : pandas.DataFrame
         One row per group: target, axis, median, lower and upper of the scale at which the mean response reaches the
-        target (infinite where it never does), p_never, and extrapolation of the median beyond the largest observed.
+        target (infinite where it never does), p_never, earliest (lower end among the draws that reach it), and
+        extrapolation of the median: factor beyond the largest observed value of the input (extrapolated) exceeded most.
     draws : xarray.DataArray
         The scale, dims (chain, draw, group); infinite where the target is never reached.
     prob : float
@@ -65,10 +66,14 @@ class Reach:
             if not np.isfinite(row["median"]):
                 lines.append(
                     f"{target} is more likely than not never reached by any {row['axis']} (probability "
-                    f"{row['p_never']:.3f}; if it is, from {number(row['lower'])}{unit} on)."
+                    f"{row['p_never']:.3f}; if it is, hardly before {number(row['earliest'])}{unit})."
                 )
                 continue
-            reach = "inside the range of the runs" if beyond <= 1 else f"{factor(beyond)} beyond the largest observed"
+            reach = (
+                "not beyond the largest runs"
+                if beyond <= 1
+                else f"{factor(beyond)} beyond the largest {row['extrapolated']}"
+            )
             lines.append(
                 f"{target} is reached at {row['axis']} = {number(row['median'])}{unit} ({100 * self.prob:g}% interval "
                 f"{number(row['lower'])} to {number(row['upper'])}), {reach}; never, with probability {row['p_never']:.3f}."
@@ -143,14 +148,17 @@ def reach(
         )
         scale = _solve(fit.model.law, path, {name: parameters[name] for name in fit.model.parameters}, float(target))
         lower, median, upper = quantiles(scale, prob)
-        largest = np.inf
+        beyond, which = np.inf, axis
         if np.isfinite(median):
             at_median = {name: np.asarray([value]) for name, value in zip(runs.inputs, path(median), strict=True)}
-            largest = float(extrapolation(runs, at_median, known)[0][0])
+            beyond, which = (values[0] for values in extrapolation(runs, at_median, known))
+        finite = scale[np.isfinite(scale)]
+        earliest = float(np.quantile(finite, (1 - prob) / 2)) if finite.size else np.inf
         named = {} if label is None else {"group": label}
         rows.append(
             named | {"target": float(target), "axis": axis, "median": float(median), "lower": float(lower),
-                     "upper": float(upper), "p_never": float(np.isinf(scale).mean()), "extrapolation": largest}
+                     "upper": float(upper), "p_never": float(np.isinf(scale).mean()), "earliest": earliest,
+                     "extrapolation": float(beyond), "extrapolated": str(which)}
         )  # fmt: skip
         found.append(scale.reshape(chains, draws))
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], "group": ["" if g is None else g for g in levels]}
@@ -202,8 +210,8 @@ def _solve(law: Callable, path: Callable, parameters: Mapping[str, np.ndarray], 
             middle = (low + high) / 2
             return jnp.where(above(middle), middle, low), jnp.where(above(middle), high, middle)
 
-        low, high = jax.lax.fori_loop(0, 64, halve, (jnp.asarray(_SMALLEST), jnp.asarray(_LARGEST)))
-        return jnp.where(above(jnp.asarray(_LARGEST)), jnp.inf, jnp.exp((low + high) / 2))
+        low, high = jax.lax.fori_loop(0, 64, halve, (jnp.asarray(_LOG_SMALLEST), jnp.asarray(_LOG_LARGEST)))
+        return jnp.where(above(jnp.asarray(_LOG_LARGEST)), jnp.inf, jnp.exp((low + high) / 2))
 
     with double_precision():
         return np.asarray(jax.jit(jax.vmap(of_draw))({k: np.asarray(v, float) for k, v in parameters.items()}))

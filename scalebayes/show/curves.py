@@ -78,7 +78,11 @@ def plot(fit: Fit, axis: str | None = None, *, to: float | None = None, prob: fl
         unit = f" ({UNITS[coloured]})" if coloured in UNITS else ""
         figure.colorbar(mapped, ax=panels, label=f"{coloured}{unit}", fraction=0.05, pad=0.02)
     shown = f"{100 * prob:g}% bands: dark the law's mean, light a single new run; shaded: beyond the runs"
-    figure.suptitle(f"{fit.model.name}, {len(runs)} runs. {shown}", fontsize=8.5)
+    problems = fit.diagnostics.problems
+    title = f"{fit.model.name}, {len(runs)} runs. {shown}"
+    if problems:
+        title = f"NOT CONVERGED: {'; '.join(problems)}\n{title}"
+    figure.suptitle(title, fontsize=8.5, color="firebrick" if problems else "black")
     return figure
 
 
@@ -91,7 +95,7 @@ def _panel(panel: Axes, fit: Fit, axis: str, level: str | None, ends: tuple[floa
     rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level
     others = [name for name in runs.inputs if name != axis]
     largest = runs.x(axis)[rows].max()
-    abscissa = np.geomspace(runs.x(axis)[rows].min(), ends[1], _POINTS)
+    abscissa = np.geomspace(min(runs.x(axis)[rows].min(), ends[1]), ends[1], _POINTS)
     mapped: ScalarMappable | None = None
     slices: list[tuple[Any, Any]] = [(None, "C0")]
     dots: Any = "black"
