@@ -35,7 +35,7 @@ lint: $(READY)
 # Needs uv. No address of an index goes into the file.
 lock:
 	uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.12 --generate-hashes \
-		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+		--no-header --no-annotate --output-file requirements.lock
 
 $(READY): requirements.lock pyproject.toml
 	@if [ -z "$(PYTHON)" ] && ! command -v uv >/dev/null 2>&1; then \
