@@ -46,6 +46,7 @@ def _fit(model, seed):
             fit = sb.sample(model, draws=500 * 2**attempt, seed=seed + 1000 * attempt)
         if not fit.diagnostics.problems:
             return fit
+        print(f"seed {seed}, attempt {attempt + 1} left out, not converged: {'; '.join(fit.diagnostics.problems)}")
     raise AssertionError(f"no converged fit in 4 attempts: {fit.diagnostics}")
 
 
