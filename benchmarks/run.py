@@ -1,155 +1,213 @@
-"""Benchmarks: scalebayes beside what a user would otherwise write by hand, on the same runs and the same posterior.
+"""One fit beside what a good user writes by hand, on the same runs and the same posterior.
 
-``python benchmarks/run.py`` rewrites the table in benchmarks/README.md; ``--smoke`` runs everything on its smallest
+``python benchmarks/run.py`` rewrites the tables in benchmarks/README.md; ``--smoke`` runs everything on its smallest
 setting and writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import subprocess
-import time
-import warnings
+import sys
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 
-import numpy as np
-import pandas as pd
-
-import scalebayes as sb
+from cases import CASES, Case, named
 
 HERE = Path(__file__).parent
-DATA = Path(os.environ.get("SCALEBAYES_DATA", HERE.parents[1] / "shared" / "data"))
-MARK = "<!-- the table below is written by make bench -->"
+MARK = "<!-- the tables below are written by make bench -->"
+END = "<!-- end of what make bench writes -->"
+GROUPED_ONLY = ("pymc_centred", "nutpie_centred", "numpyro_centred")
+METHODS = ("scalebayes", "pymc", "nutpie", "numpyro", *GROUPED_ONLY, "least_squares")
+SMOKE_CASES = ("chinchilla", "six_groups")
+SMOKE_METHODS = ("scalebayes", "pymc", "numpyro", "least_squares")
+# An alternative that is further from convergence has no effective draws to compare with.
+LARGEST_R_HAT, LARGEST_DIVERGING_SHARE = 1.05, 0.005
+
+LABELS = {
+    "scalebayes": "scalebayes",
+    "pymc": "PyMC by hand, its own NUTS",
+    "nutpie": "PyMC by hand, nutpie",
+    "numpyro": "NumPyro by hand",
+    "pymc_centred": "the same centred, PyMC's own NUTS",
+    "nutpie_centred": "the same centred, nutpie",
+    "numpyro_centred": "the same centred, NumPyro",
+    "least_squares": "least squares, bootstrap refits",
+}
+# Heading, key of the row, format.
+COLUMNS = (
+    ("s cold", "seconds_cold", ".1f"),
+    ("s warm", "seconds_warm", ".2f"),
+    ("s cold - warm", "seconds_compile", ".1f"),
+    ("s sampling", "seconds_sampling", ".2f"),
+    ("min ESS", "min_ess", ".0f"),
+    ("ESS/s warm", "rate_whole", ".0f"),
+    ("ESS/s sampling", "rate_sampling", ".0f"),
+    ("steps/draw", "steps_per_draw", ".0f"),
+    ("gradients/effective draw", "gradients_per_effective_draw", ".0f"),
+    ("diverging", "diverging", ".2%"),
+    ("max r-hat", "max_r_hat", ".3f"),
+    ("peak MiB", "peak_mib", ".0f"),
+)
+Row = dict[str, float | str | None]
 
 
-def chinchilla_runs():
-    """240 real runs if the public tables are there, else the bundled 20."""
-    columns = {"N": "n_params", "D": "n_tokens"}
-    path = DATA / "chinchilla_besiroglu.csv"
-    if path.is_file():
-        return sb.read_runs(path, inputs=columns, response="loss", where="epoch_excluded == 0")
-    return sb.read_runs(sb.pile_families(), inputs=columns, response="loss")
+def in_fresh_process(arguments: list[str], cache: str) -> str:
+    """What a script of this folder prints, with empty compilation caches, so that cold is cold."""
+    flags = [os.environ.get("PYTENSOR_FLAGS", ""), f"base_compiledir={cache}"]
+    environment = {**os.environ, "PYTENSOR_FLAGS": ",".join(filter(None, flags)), "XDG_CACHE_HOME": cache}
+    command = [sys.executable, str(HERE / arguments[0]), *arguments[1:]]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1])
+    return done.stdout.strip().splitlines()[-1]
 
 
-def smallest_ess(posterior) -> float:
-    from arviz_stats import ess
-
-    values = ess(posterior[["E", "A", "B", "alpha", "beta", "sigma", "nu"]])
-    return min(float(values[name].min()) for name in values)
-
-
-def with_scalebayes(runs, draws: int, repeats: int) -> list[dict]:
-    """First fit of the process (compiling) and the median of the following ones."""
-    rows = []
-    for repeat in range(repeats + 1):
-        start = time.perf_counter()
-        fit = sb.fit(sb.laws.chinchilla, runs, draws=draws, seed=repeat)
-        seconds = time.perf_counter() - start
-        steps = float(fit.idata["sample_stats"]["n_steps"].mean())
-        rows.append({"seconds": seconds, "ess": smallest_ess(fit.posterior), "steps": steps})
-    warm = pd.DataFrame(rows[1:]).median().to_dict()
-    return [{"what": "scalebayes, first fit of a process", **rows[0]}, {"what": "scalebayes, later fits", **warm}]
+def measured(case: str, method: str, draws: int, repeats: int) -> Row:
+    """The numbers of one method on one case, or what stopped it."""
+    arguments = ["samplers.py", case, method, "--draws", str(draws), "--repeats", str(repeats)]
+    with tempfile.TemporaryDirectory() as cache:
+        try:
+            row = json.loads(in_fresh_process(arguments, cache))
+        except RuntimeError as reason:
+            return {"method": method, "error": str(reason)}
+    return row | {
+        "rate_whole": row["ess_per_second_warm"],
+        "rate_sampling": row["min_ess"] / row["seconds_sampling"],
+        "diverging": row["divergences"] / row["draws"],
+    }
 
 
-def textbook_model(runs):
-    """The same posterior as a good user writes it in PyMC: logarithms of the parameters, amplitudes at the centre."""
-    import pymc as pm
-
-    model = sb.Model(sb.laws.chinchilla, runs)
-    _, numbers = model.describe()
-    N, D, y = runs.x("N"), runs.x("D"), np.log(runs.y)
-    with pm.Model() as by_hand:
-        logit = pm.Normal("E_logit", *numbers["E_prior"])
-        E = pm.Deterministic("E", numbers["E_bound"] * pm.math.sigmoid(logit))
-        alpha = pm.LogNormal("alpha", *numbers["alpha_prior"])
-        beta = pm.LogNormal("beta", *numbers["beta_prior"])
-        left = pm.math.maximum(numbers["A_typical"] - E, numbers["A_typical"] / 20)
-        a = pm.LogNormal("a", *numbers["A_prior"]) * left
-        b = pm.LogNormal("b", *numbers["B_prior"]) * left
-        pm.Deterministic("A", a * numbers["A_reference"] ** alpha)
-        pm.Deterministic("B", b * numbers["B_reference"] ** beta)
-        sigma = pm.LogNormal("sigma", *numbers["sigma_prior"])
-        nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above_2", *numbers["nu_prior"]))
-        law = E + a * (N / numbers["A_reference"]) ** -alpha + b * (D / numbers["B_reference"]) ** -beta
-        pm.StudentT("log_loss", nu=nu, mu=pm.math.log(law), sigma=sigma, observed=y)
-    return by_hand
+def measured_rounds(case: Case, methods: list[str], draws: int, repeats: int, rounds: int) -> list[list[Row]]:
+    """All methods one after another, and that as often as there are rounds."""
+    found = []
+    for i in range(rounds):
+        rows = []
+        for method in methods:
+            print(f"{case.name}, {LABELS[method]}, round {i + 1} of {rounds}", file=sys.stderr, flush=True)
+            rows.append(measured(case.name, method, draws, repeats if method == "scalebayes" else 1))
+        found.append(rows)
+    return found
 
 
-def with_pymc(runs, draws: int) -> list[dict]:
-    """PyMC's own NUTS at its defaults, compilation included as the user meets it."""
-    import logging
-
-    import pymc as pm
-
-    logging.getLogger("pymc").setLevel(logging.ERROR)
-    start = time.perf_counter()
-    with textbook_model(runs), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        drawn = pm.sample(draws, tune=draws, chains=4, cores=2, progressbar=False, random_seed=0, nuts_sampler="pymc")
-    seconds = time.perf_counter() - start
-    steps = float(drawn["sample_stats"]["n_steps"].mean())
-    ess = smallest_ess(drawn["posterior"].to_dataset())
-    return [{"what": "PyMC written by hand, its default NUTS", "seconds": seconds, "ess": ess, "steps": steps}]
+def sound(row: Row) -> bool:
+    """Whether the draws are near enough to convergence for their effective number to mean something."""
+    small = row.get("max_r_hat") is not None and row["max_r_hat"] <= LARGEST_R_HAT
+    return small and row["diverging"] <= LARGEST_DIVERGING_SHARE
 
 
-def with_least_squares(runs, refits: int) -> list[dict]:
-    """What the field does: Huber loss on log residuals by L-BFGS, refitted to bootstrap samples."""
-    from scipy.optimize import minimize
-    from scipy.special import huber
-
-    N, D, y = np.log(runs.x("N")), np.log(runs.x("D")), np.log(runs.y)
-    rng = np.random.default_rng(0)
-
-    def objective(theta, rows):
-        e, a, b, alpha, beta = theta
-        law = np.logaddexp(np.logaddexp(a - alpha * N[rows], b - beta * D[rows]), e)
-        return huber(1e-3, law - y[rows]).sum()
-
-    start = time.perf_counter()
-    first = minimize(objective, [0.6, 6.0, 7.0, 0.35, 0.35], args=(np.arange(len(y)),), method="L-BFGS-B").x
-    for _ in range(refits):
-        minimize(objective, first, args=(rng.integers(len(y), size=len(y)),), method="L-BFGS-B")
-    seconds = time.perf_counter() - start
-    what = f"least squares, {refits} bootstrap refits"
-    return [{"what": what, "seconds": seconds, "ess": float(refits), "steps": np.nan}]
+def ratio(rows: list[Row], rate: str, among: tuple[str, ...]) -> tuple[float, str] | None:
+    """scalebayes' min ESS per second over the best of some others', and which that is."""
+    by_name = {row["method"]: row for row in rows if "error" not in row}
+    others = {name: by_name[name] for name in among if name in by_name}
+    others = {name: row for name, row in others.items() if name == "least_squares" or sound(row)}
+    if "scalebayes" not in by_name or not others:
+        return None
+    best = max(others, key=lambda name: others[name][rate])
+    return by_name["scalebayes"]["ess_per_second_warm"] / others[best][rate], best
 
 
-def table(rows: list[dict]) -> str:
-    """The results as Markdown."""
-    lines = ["| what | seconds | min ESS | min ESS per s | leapfrog steps per draw |", "|---|---:|---:|---:|---:|"]
-    for row in rows:
-        steps = "" if np.isnan(row["steps"]) else f"{row['steps']:.0f}"
-        rate = row["ess"] / row["seconds"]
-        lines.append(f"| {row['what']} | {row['seconds']:.2f} | {row['ess']:.0f} | {rate:.0f} | {steps} |")
+def ratios(rounds: list[list[Row]]) -> str:
+    """The line under a table: how many times as many effective draws per second as the best alternative."""
+    by_hand = tuple(method for method in METHODS if method not in ("scalebayes", "least_squares"))
+    said = []
+    for what, rate, among in (
+        ("sampling alone (stricter, the one that targets are judged by)", "rate_sampling", by_hand),
+        ("the whole call, compilation included, as a user meets it", "rate_whole", by_hand),
+        ("bootstrap refits of least squares, which are no posterior", "rate_whole", ("least_squares",)),
+    ):
+        found = [one for one in (ratio(rows, rate, among) for rows in rounds) if one]
+        best = " or ".join(dict.fromkeys(LABELS[name] for _, name in found))
+        number = f"{median(number for number, _ in found):.1f}x ({best})" if found else "none has converged"
+        said.append(f"{what}: {number}")
+    if not all(sound(row) for rows in rounds for row in rows if row["method"] == "scalebayes"):
+        said.append("but scalebayes' own draws are not sound by the rule for the alternatives")
+    return f"Warm scalebayes' min ESS per second over the best alternative's: {'; '.join(said)}."
+
+
+def table(rounds: list[list[Row]]) -> str:
+    """Medians over the rounds as Markdown."""
+    headings = ["method", *(heading for heading, _, _ in COLUMNS)]
+    lines = [f"| {' | '.join(headings)} |", f"|---|{'---:|' * len(COLUMNS)}"]
+    for rows in zip(*rounds, strict=True):
+        failed = [row["error"] for row in rows if "error" in row]
+        cells = [f"failed: {failed[0]}", *[""] * (len(COLUMNS) - 1)] if failed else [cell(rows, c) for c in COLUMNS]
+        lines.append(f"| {LABELS[rows[0]['method']]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def cell(rows: tuple[Row, ...], column: tuple[str, str, str]) -> str:
+    """One number."""
+    _, key, form = column
+    values = [row[key] for row in rows if row[key] is not None]
+    return format(median(values), form) if values else ""
+
+
+def section(case: Case, rounds: list[list[Row]], draws: int, repeats: int) -> str:
+    """What the README says of a case."""
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
+    note = (
+        f"{case}. 4 chains x {draws} draws; rounds: {len(rounds)}, warm fits of scalebayes in each: {repeats}, medians; "
+        f"commit {commit.stdout.strip() or 'unknown'}; {machine}; {datetime.now(UTC):%Y-%m-%d}."
+    )
+    return "\n\n".join([f"## {case.name}", note, table(rounds), ratios(rounds)])
+
+
+def write(sections: Mapping[str, str]) -> None:
+    """Put the sections in the README in place of the older ones of these cases."""
+    readme = HERE / "README.md"
+    before, _, rest = readme.read_text().partition(MARK)
+    old, _, after = rest.partition(END)
+    kept = {part.split("\n", 1)[0].strip(): f"## {part.strip()}" for part in old.split("## ")[1:]}
+    merged = {**kept, **sections}
+    parts = [merged[name] for name in CASES if name in merged]
+    readme.write_text("\n\n".join([f"{before}{MARK}", *parts, f"{END}{after.rstrip()}"]) + "\n")
+
+
+def run_case(name: str, smoke: bool, rounds: int) -> None:
+    """Prove, measure, print, and unless this is a trial write."""
+    try:
+        case = named(name)
+    except FileNotFoundError as missing:
+        print(f"skipped: {missing}")
+        return
+    methods = [m for m in (SMOKE_METHODS if smoke else METHODS) if case.groups or m not in GROUPED_ONLY]
+    if any(m.startswith("nutpie") for m in methods) and find_spec("nutpie") is None:
+        print("skipped: nutpie is not installed (pip install nutpie), and it may be the best alternative")
+        methods = [m for m in methods if not m.startswith("nutpie")]
+    draws, repeats = (10, 1) if smoke else (1000, 5)
+    with tempfile.TemporaryDirectory() as cache:
+        proof = in_fresh_process(["same_posterior.py", name], cache)
+    found = measured_rounds(case, methods, draws, repeats, rounds)
+    text = section(case, found, draws, repeats)
+    print(f"{proof}\n\n{text}\n", flush=True)
+    failed = [row["method"] for rows in found for row in rows if "error" in row]
+    if smoke and failed:
+        raise RuntimeError(f"{name}: {', '.join(failed)} failed; see the table")
+    if not smoke:
+        write({name: text})
+
+
 def main() -> None:
-    """Run all of them and write the table."""
+    """Run all of them and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="smallest setting, nothing written")
-    smoke = parser.parse_args().smoke
-    runs = chinchilla_runs()
-    draws, repeats, refits = (50, 1, 5) if smoke else (1000, 5, 4000)
-    with warnings.catch_warnings():
-        if smoke:  # fifty draws cannot converge and need not
-            warnings.simplefilter("ignore", sb.ConvergenceWarning)
-        rows = with_scalebayes(runs, draws, repeats) + with_pymc(runs, draws) + with_least_squares(runs, refits)
-    written = table(rows)
-    print(written)
-    if smoke:
-        return
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
-    ).stdout.strip()
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-    note = f"chinchilla, {len(runs)} runs, 4 chains x {draws} draws; commit {commit}; {machine}; {datetime.now(UTC):%Y-%m-%d}."
-    readme = HERE / "README.md"
-    kept = readme.read_text().split(MARK)[0]
-    readme.write_text(f"{kept}{MARK}\n\n{note}\n\n{written}\n")
+    parser.add_argument("--case", choices=CASES, action="append", help="only this case; may be repeated")
+    parser.add_argument("--rounds", type=int, default=1, help="how often all methods of a case are run")
+    arguments = parser.parse_args()
+    names = arguments.case or (SMOKE_CASES if arguments.smoke else tuple(CASES))
+    # Side by side only where times do not matter.
+    with ThreadPoolExecutor(2 if arguments.smoke else 1) as pool:
+        list(pool.map(lambda name: run_case(name, arguments.smoke, arguments.rounds), names))
 
 
 if __name__ == "__main__":

@@ -40,8 +40,6 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the output file if
 
 def main() -> None:
     """Run the command line; the entry point of the package."""
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_cache_folder()))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
     warnings.showwarning = _one_line_warning
     try:
         code = app(standalone_mode=False)
@@ -67,11 +65,6 @@ def _one_line_warning(message, category, filename, lineno, file=None, line=None)
     print(f"scalebayes: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "scalebayes" / "jax"
-
-
 @app.command()
 def fit(
     runs: Annotated[
@@ -91,6 +84,9 @@ def fit(
     noise: Annotated[str, typer.Option(help="student_t or gaussian.")] = "student_t",
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
+    warmup: Annotated[int | None, typer.Option(help="Adapting steps; as many as needed by default.")] = None,
+    target_accept: Annotated[float, typer.Option(help="Mean acceptance rate of the steps.")] = 0.95,
+    ess: Annotated[int | None, typer.Option(help="Draw until every bulk ESS exceeds this.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,
     force: Force = False,
     json: Json = False,
@@ -105,7 +101,8 @@ def fit(
 
     table = read_runs(runs, inputs=_pairs(inputs or [], "--input"), response=response, group=group, where=where)
     result = fit_law(
-        laws.named(law), table, pooling=pooling, noise=noise, draws=draws, chains=chains, seed=seed,  # type: ignore[arg-type]
+        laws.named(law), table, pooling=pooling, noise=noise, draws=draws, chains=chains,  # type: ignore[arg-type]
+        warmup=warmup, target_accept=target_accept, ess=ess, seed=seed,
     )  # fmt: skip
     result.save(output, overwrite=force)
     if json:
@@ -312,6 +309,7 @@ def _summary(result: Fit, prob: float) -> dict[str, Any]:
         "min_ess_bulk": diagnostics.min_ess_bulk,
         "converged": not diagnostics.problems,
         "excluded": result.model.runs.excluded,
+        "modes": list(result.modes),
         "parameters": result.summary(prob).to_dict("records"),
     }
 

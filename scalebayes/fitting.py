@@ -7,26 +7,25 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from scalebayes import laws
+from scalebayes.caching import compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning, Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.model import Model
 from scalebayes.model.noise import Noise
-from scalebayes.model.structure import Structure, initial_values
 from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
 
 if TYPE_CHECKING:
-    from scalebayes.inference.geometry import Transport
-    from scalebayes.inference.sampling import Draws
+    from scalebayes.inference.sampling import Draws, Settings
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,6 +54,15 @@ class Fit:
     def diagnostics(self) -> Diagnostics:
         """Divergences, r-hat and effective sample size."""
         return diagnose(self.idata)
+
+    @property
+    def modes(self) -> tuple[dict[str, Any], ...]:
+        """Separate modes of the posterior that the search for starting points found, the heaviest first.
+
+        Each with its ``share`` of the mass (Laplace's approximation, which is rough), its ``height`` (log density) and
+        the law's parameters there, a list for those with a value per group. Empty if there is one mode.
+        """
+        return tuple(sorted(json.loads(self.idata.attrs.get("modes", "[]")), key=lambda mode: -mode["share"]))
 
     def summary(self, prob: float = 0.89) -> pd.DataFrame:
         """Mean, spread and diagnostics of every parameter: the law's in published units, spreads in logs.
@@ -134,10 +142,15 @@ class Fit:
             if d.dims == ("chain", "draw")
         )
         values = values or "one value per group: see summary()"
+        modes = [
+            f"  {len(self.modes)} separate modes (shares of the mass about "
+            f"{', '.join(f'{mode["share"]:.2f}' for mode in self.modes)}): means and intervals mix them; see modes"
+        ]
         return "\n".join(
             [
                 f"Fit of {self.model.name}: {self.diagnostics}",
                 f"  runs: {len(runs)} from {runs.source}{groups}{left_out}",
+                *(modes if self.modes else []),
                 f"  parameters: {values}",
                 f"  noise: {attrs['noise_name']}; seed {attrs['seed']}; data {attrs['data_hash']}",
                 f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}, blackjax {attrs['blackjax']}",
@@ -154,8 +167,10 @@ def fit(
     noise: Noise | Literal["student_t", "gaussian"] = "student_t",
     draws: int = 1000,
     chains: int = 4,
-    warmup: int = 500,
+    warmup: int | None = None,
     target_accept: float = 0.95,
+    ess: int | None = None,
+    max_draws: int | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
@@ -169,7 +184,7 @@ def fit(
         From `read_runs`.
     priors, pooling, noise
         See `Model`.
-    draws, chains, warmup, target_accept, seed, progress
+    draws, chains, warmup, target_accept, ess, max_draws, seed, progress
         See `sample`.
 
     Returns
@@ -179,7 +194,7 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If law, runs and priors do not fit each other; see `Model`.
+        If law, runs and priors do not fit each other; see `Model` and `sample`.
 
     Warns
     -----
@@ -188,8 +203,9 @@ def fit(
     """
     model = Model(law, runs, priors=priors or {}, pooling=pooling, noise=noise)
     return sample(
-        model, draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, seed=seed, progress=progress
-    )
+        model, draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, max_draws=max_draws,
+        seed=seed, progress=progress,
+    )  # fmt: skip
 
 
 def sample(
@@ -197,8 +213,10 @@ def sample(
     *,
     draws: int = 1000,
     chains: int = 4,
-    warmup: int = 500,
+    warmup: int | None = None,
     target_accept: float = 0.95,
+    ess: int | None = None,
+    max_draws: int | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
@@ -207,11 +225,17 @@ def sample(
     Parameters
     ----------
     model : Model
-    draws, chains, warmup : int
-        Draws kept of each chain, number of chains, and adapting steps before them. Chains that have not mixed by then
-        (r-hat 1.01 or more, bulk ESS 400 or less) go on up to eight times as long and are thinned to ``draws``.
+    draws, chains : int
+        Draws kept of each chain, and number of chains. Chains that have not mixed by then (r-hat 1.01 or more, bulk ESS
+        400 or less) go on up to eight times as long and are thinned to ``draws``.
+    warmup : int, optional
+        Adapting steps before them; as many as the posterior needs if not given: 150, or 550 with a second whitening.
     target_accept : float
         Mean acceptance rate that the step size is adapted to.
+    ess : int, optional
+        Draw until the bulk ESS of every variable exceeds this, instead of a number of ``draws``.
+    max_draws : int, optional
+        Draws of each chain at which that ends; by default eight times ``draws``.
     seed : int
         The same seed on the same machine gives the same bytes.
     progress : bool, optional
@@ -224,78 +248,112 @@ def sample(
     Raises
     ------
     ValueError
-        If a setting is out of range.
+        If a setting is out of range, or the law gives NaN where the priors allow its parameters.
 
     Warns
     -----
     ConvergenceWarning
         If the draws do not represent the posterior well.
     """
-    for name, value, least in (("draws", draws, 4), ("chains", chains, 1), ("warmup", warmup, 20), ("seed", seed, 0)):
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} is a whole number from {least} on, got {value!r}.")
-    if not 0 < target_accept < 1:
-        raise ValueError(f"target_accept lies between 0 and 1, got {target_accept!r}.")
+    check_settings(
+        draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, max_draws=max_draws, seed=seed
+    )
+    prior = checked_prior(model, seed)
+    from scalebayes.inference.sampling import Settings
     from scalebayes.inference.sampling import sample as draw
-    from scalebayes.model.predictive import prior_parameters
+    from scalebayes.preparing import prepare
 
-    structure, numbers = model.describe()
-    transport = _transport(_Specification(structure, numbers))
-    initial = transport.density.position(initial_values(structure, numbers))
-    with _progress(progress, warmup + draws, model.name) as advanced:
-        found = draw(
-            transport, numbers, initial=initial,
-            draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, seed=seed, advanced=advanced,
-        )  # fmt: skip
-    settings = {"seed": seed, "warmup": warmup, "target_accept": target_accept, "thin": found.thin}
-    tree = _tree(model, structure.observed, found)
-    tree["prior"] = xr.DataTree(prior_parameters(model, 500, seed))
-    tree.attrs = _attributes(model) | settings
-    result = Fit(model, tree)
-    problems = result.diagnostics.problems
-    if problems:
-        warnings.warn(
-            f"the fit of {model.name} has not converged: {'; '.join(problems)}. "
-            "More draws or warm-up, or narrower priors, may help; do not use it as it is.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
+    with compilation_cache():
+        ready = prepare(model)
+        with _progress(progress, model.name) as advanced:
+            found = draw(
+                ready.transport, [ready.numbers], initial=[ready.initial], seeds=[seed], settings=settings,
+                advanced=advanced,
+            )  # fmt: skip
+    result = assemble(model, found[0], prior, settings, seed)
+    _warn(result, settings)
     return result
 
 
-@dataclass(frozen=True)
-class _Specification:
-    """A structure with one example of its numbers, which do not distinguish it."""
-
-    structure: Structure
-    numbers: Mapping[str, np.ndarray] = field(compare=False)
-
-
-@lru_cache(maxsize=16)
-def _transport(specification: _Specification) -> Transport:
-    """The density and its whitening for every model of that structure."""
-    from scalebayes.inference.density import from_pymc
-    from scalebayes.inference.geometry import Block, Transport
-    from scalebayes.model.graph import build
-    from scalebayes.precision import double_precision
-
-    structure = specification.structure
-    coords = {"run": range(structure.n_runs)}
-    if structure.group:
-        coords[structure.group] = range(structure.n_groups)
-    blocks = tuple(
-        Block(f"{p.free}_population", f"{p.free}_spread", f"{p.free}_offset", p.link != "identity")
-        for p in structure.parameters
-        if p.pooling == "pooled"
-    )
-    with double_precision():
-        graph = build(structure, specification.numbers, coords)
-        return Transport(from_pymc(graph, [name for p in structure.parameters for name in p.helpers]), blocks)
+def check_settings(
+    *,
+    draws: int,
+    chains: int,
+    warmup: int | None,
+    target_accept: float,
+    ess: int | None,
+    max_draws: int | None,
+    seed: int,
+) -> None:
+    """Refuse settings of the sampler that are out of range."""
+    whole = (
+        ("draws", draws, 4), ("chains", chains, 1), ("warmup", warmup, 20), ("ess", ess, 1),
+        ("max_draws", max_draws, 4), ("seed", seed, 0),
+    )  # fmt: skip
+    for name, value, least in whole:
+        optional = name in ("warmup", "ess", "max_draws")
+        if optional and value is None:
+            continue
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name} is a whole number from {least} on, got {value!r}.")
+    if not 0 < target_accept < 1:
+        raise ValueError(f"target_accept lies between 0 and 1, got {target_accept!r}.")
+    if max_draws is not None and ess is None:
+        raise ValueError("max_draws bounds the chase of an effective sample size; say ess too, or draws alone.")
 
 
-def _tree(model: Model, observed: str, found: Draws) -> xr.DataTree:
+def checked_prior(model: Model, seed: int) -> xr.Dataset:
+    """Draws from the prior, at which the law must be a number.
+
+    Raises
+    ------
+    ValueError
+        With the run and the parameters at which it is not.
+    """
+    from scalebayes.model.predictive import prior_parameters, undefined
+
+    prior = prior_parameters(model, 500, seed)
+    problem = undefined(model, prior)
+    if problem:
+        raise ValueError(problem)
+    return prior
+
+
+def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, seed: int) -> Fit:
+    """The fit of a model from what the sampler drew."""
+    tree = _tree(model, found)
+    tree["prior"] = xr.DataTree(prior)
+    made = {"seed": seed, "warmup": found.warmup, "target_accept": settings.target_accept, "thin": found.thin}
+    modes = [
+        {"share": mode.share, "height": mode.height, **{n: mode.values[n].tolist() for n in model.parameters}}
+        for mode in found.modes
+    ]
+    tree.attrs = _attributes(model) | made | {"modes": json.dumps(modes), "ess": settings.ess or 0}
+    return Fit(model, tree)
+
+
+def _warn(fit: Fit, settings: Settings) -> None:
+    problems, name = fit.diagnostics.problems, fit.model.name
+    if problems:
+        message = (
+            f"the fit of {name} has not converged: {'; '.join(problems)}. "
+            "More draws or warm-up, or narrower priors, may help; do not use it as it is."
+        )
+    elif settings.ess and fit.diagnostics.min_ess_bulk <= settings.ess:
+        message = (
+            f"the fit of {name} was to reach a bulk ESS of {settings.ess}; its {fit.diagnostics.draws // settings.chains} "
+            f"draws of each chain reach {fit.diagnostics.min_ess_bulk:.0f}. A larger max_draws goes on."
+        )
+    else:
+        return
+    warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+
+def _tree(model: Model, found: Draws) -> xr.DataTree:
     """Draws and data under the caller's labels, in the groups that ArviZ expects."""
     runs, per_draw = model.runs, ("chain", "draw")
+    observed = model.describe()[0].observed
     chains, draws = found.stats["lp"].shape
     coords = {"chain": np.arange(chains), "draw": np.arange(draws), **model.coords()}
     groups: dict[str, dict] = {
@@ -304,7 +362,8 @@ def _tree(model: Model, observed: str, found: Draws) -> xr.DataTree:
             for name, value in sorted(found.variables.items())
         },
         "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},
-        "log_likelihood": {observed: ((*per_draw, "run"), found.log_likelihood)},
+        # Without the copies that make up a size.
+        "log_likelihood": {observed: ((*per_draw, "run"), found.log_likelihood[:, :, : len(runs)])},
         "observed_data": {observed: ("run", np.log(runs.y))},
         "constant_data": {
             **{name: ("run", runs.x(name), {"column": column}) for name, column in runs.inputs.items()},
@@ -336,7 +395,7 @@ def _attributes(model: Model) -> dict[str, str]:
 
 
 @contextmanager
-def _progress(wanted: bool | None, total: int, what: str) -> Iterator[Callable[[int, int], None]]:
+def _progress(wanted: bool | None, what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -347,7 +406,7 @@ def _progress(wanted: bool | None, total: int, what: str) -> Iterator[Callable[[
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(f"fitting {what} (compiling)", total=total)
+        task = bar.add_task(f"fitting {what} (compiling)", total=None)
 
         def advanced(made: int, total: int) -> None:
             bar.update(task, completed=made, total=total, description=f"fitting {what}")

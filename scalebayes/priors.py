@@ -233,10 +233,14 @@ class Pooled:
     """Groups around a common value (partial pooling); made by `pooled`."""
 
     prior: Prior
-    spread: float
+    spread: float | Mapping[str, float]
 
     def __repr__(self) -> str:
         return f"pooled({self.prior!r}, spread={self.spread!r})"
+
+    def spreads(self, group: str) -> dict[str, float]:
+        """The spread over each factor; a single number is that over the groups as they are."""
+        return dict(self.spread) if isinstance(self.spread, Mapping) else {group: self.spread}
 
 
 @dataclass(frozen=True, repr=False)
@@ -277,20 +281,26 @@ def shared(prior: Prior) -> Shared:
     return Shared(_a_prior(prior))
 
 
-def pooled(prior: Prior, *, spread: float) -> Pooled:
+def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
     r"""A value per group, around a value common to the population of groups.
 
     .. math:: \log x_g \sim \mathrm{Normal}(\log x_\mathrm{population}, \tau), \quad
               \tau \sim \mathrm{HalfNormal}(\mathrm{spread})
 
-    (without logarithms for a `Normal` prior, and for an `Anchored` one about its value at the reference).
+    (without logarithms for a `Normal` prior, and for an `Anchored` one about its value at the reference). With several
+    group columns, crossed or nested, the deviations of a group's factors add up:
+
+    .. math:: \log x_g = \log x_\mathrm{population} + \sum_f u_{f, \mathrm{level}_f(g)}, \quad
+              u_{f,l} \sim \mathrm{Normal}(0, \tau_f), \quad \tau_f \sim \mathrm{HalfNormal}(\mathrm{spread}_f)
 
     Parameters
     ----------
     prior : Normal, LogNormal, FloorShare, ResponseShare or Anchored
         Prior of the population's value.
-    spread : float
-        Scale of the half-normal prior of tau: 0.3 means "groups differ by some 30%".
+    spread : float or mapping of str to float
+        Scale of the half-normal prior of tau: 0.3 means "groups differ by some 30%". One number is for the groups as
+        they are (every combination of the group columns); a mapping has one for each factor: a group column, or the
+        columns' names joined by ``_`` for their combinations.
 
     Returns
     -------
@@ -307,10 +317,19 @@ def pooled(prior: Prior, *, spread: float) -> Pooled:
     --------
     >>> pooled(LogNormal(median=0.3, spread=0.5), spread=0.2)
     pooled(LogNormal(median=0.3, spread=0.5), spread=0.2)
+    >>> pooled(LogNormal(median=0.3, spread=0.5), spread={"architecture": 0.2, "dataset": 0.1})
+    pooled(LogNormal(median=0.3, spread=0.5), spread={'architecture': 0.2, 'dataset': 0.1})
     """
-    pooling = Pooled(_a_prior(prior), spread)
-    check_numbers(pooling, "spread")
-    return pooling
+    spreads = spread if isinstance(spread, Mapping) else {"spread": spread}
+    if not spreads:
+        raise ValueError("pooled needs a spread for at least one factor, got none.")
+    for factor, value in spreads.items():
+        where = f"spread of {factor!r}" if isinstance(spread, Mapping) else "spread"
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise TypeError(f"pooled needs a number for {where}, got {value!r} ({type(value).__name__}).")
+        if not math.isfinite(value) or value <= 0:
+            raise ValueError(f"pooled needs a positive number for {where}, got {value!r}.")
+    return Pooled(_a_prior(prior), dict(spread) if isinstance(spread, Mapping) else spread)
 
 
 def separate(prior: Prior) -> Separate:
@@ -381,6 +400,6 @@ def to_plain(value: Any) -> Any:
 
 def from_plain(value: Any) -> Any:
     """The prior that `to_plain` wrote down."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and "is" in value:
         return _WORDS[value["is"]](**{name: from_plain(v) for name, v in value.items() if name != "is"})
     return value

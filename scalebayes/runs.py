@@ -82,6 +82,10 @@ class Runs:
     def __len__(self) -> int:
         return len(self.table)
 
+    def __getstate__(self) -> dict:
+        # A read-only view cannot be pickled; without this no table could be sent to another process.
+        return {**vars(self), "inputs": dict(self.inputs)}
+
     def __str__(self) -> str:
         columns = ", ".join(
             f"{name} = {column}" + (f" ({UNITS[name]})" if name in UNITS else "")
@@ -121,6 +125,13 @@ class Runs:
     def group_index(self) -> np.ndarray:
         """Position in `levels` of each run's group."""
         return np.searchsorted(np.asarray(self.levels), self.group_labels)
+
+    def factor(self, column: str) -> tuple[tuple[str, ...], np.ndarray]:
+        """Levels of one of the group's columns, sorted, and the position of each group's level among them."""
+        labels = np.asarray(self.table[column].astype(str), dtype=str)
+        levels, index = np.unique(labels, return_inverse=True)
+        _, first = np.unique(self.group_index, return_index=True)
+        return tuple(levels.tolist()), index[first]
 
     @property
     def group_sizes(self) -> tuple[int, ...]:
@@ -402,11 +413,20 @@ def _check_groups(runs: Runs) -> None:
                 f"column {column!r} (group) is empty in {missing.sum()} of {len(runs)} rows, "
                 f"first: row {runs.labels[np.flatnonzero(missing)[0]]}. Fill it in, or leave these rows out."
             )
+    if len(runs.group) > 1:
+        _check_factors(runs)
+        return
     if len(runs.levels) == 1:
         raise ValueError(
             f"group {name!r} has one level, {runs.levels[0]!r}, so nothing can be pooled. "
             "Leave the group out, or add runs of another group."
         )
+    check_group_sizes(runs)
+
+
+def check_group_sizes(runs: Runs) -> None:
+    """Refuse groups of one run, of which no parameter of their own can be told."""
+    name = runs.group_name
     single = [level for level, size in zip(runs.levels, runs.group_sizes, strict=True) if size == 1]
     if single:
         raise ValueError(
@@ -414,3 +434,21 @@ def _check_groups(runs: Runs) -> None:
             f"({', '.join(map(repr, single[:3]))}{', ...' if len(single) > 3 else ''}), from which no group can be told. "
             "Add runs, leave these out, or group by another column."
         )
+
+
+def _check_factors(runs: Runs) -> None:
+    """Of several group columns each needs what a single one does; a combination may well have been run only once."""
+    for column in runs.group:
+        counts = runs.table[column].astype(str).value_counts()
+        if len(counts) == 1:
+            raise ValueError(
+                f"group column {column!r} has one level, {counts.index[0]!r}, so nothing can be pooled over it. "
+                "Leave it out of the group, or add runs of another level."
+            )
+        single = sorted(counts.index[counts == 1])
+        if single:
+            raise ValueError(
+                f"group column {column!r}: {len(single)} of {len(counts)} levels {'has' if len(single) == 1 else 'have'} "
+                f"one run ({', '.join(map(repr, single[:3]))}{', ...' if len(single) > 3 else ''}), from which no level "
+                "can be told. Add runs, leave these out, or group by another column."
+            )

@@ -293,8 +293,53 @@ def test_two_group_columns_are_refused_by_their_joint_name():
         "group 'family_corpus': 2 of 4 levels have one run ('a, y', 'b, x'), from which no group can be told. "
         "Add runs, leave these out, or group by another column."
     )
+    runs = sb.read_runs(table(family=list("aaabbb"), corpus=list("xxyxyy")), group=["family", "corpus"])
     with refuses(ValueError, message):
-        sb.read_runs(table(family=list("aaabbb"), corpus=list("xxyxyy")), group=["family", "corpus"])
+        sb.Model(sb.laws.chinchilla, runs)
+
+
+def test_combinations_of_one_run_are_no_trouble_when_only_their_columns_matter():
+    runs = sb.read_runs(table(family=list("aaabbb"), corpus=list("xxyxyy")), group=["family", "corpus"])
+    priors = {
+        name: sb.pooled(sb.LogNormal(1.0, 0.5), spread={"family": 0.2, "corpus": 0.1})
+        for name in ("E", "A", "B", "alpha", "beta")
+    }
+    assert sb.Model(sb.laws.chinchilla, runs, priors=priors).describe()[0].n_groups == 4
+
+
+def test_a_group_column_of_one_level_or_a_level_of_one_run_is_refused():
+    message = (
+        "group column 'corpus' has one level, 'x', so nothing can be pooled over it. Leave it out of the group, or add "
+        "runs of another level."
+    )
+    with refuses(ValueError, message):
+        sb.read_runs(table(family=list("aaabbb"), corpus=list("xxxxxx")), group=["family", "corpus"])
+    message = (
+        "group column 'corpus': 1 of 2 levels has one run ('y'), from which no level can be told. Add runs, leave these "
+        "out, or group by another column."
+    )
+    with refuses(ValueError, message):
+        sb.read_runs(table(family=list("aaabbb"), corpus=list("xxyxxx")), group=["family", "corpus"])
+
+
+def test_a_spread_over_a_column_that_is_no_group_is_refused():
+    runs = sb.read_runs(table(family=list("aaabbb")), group="family")
+    message = "the prior of alpha has a spread over 'lab', which is no group column of the runs; there is 'family'."
+    with refuses(ValueError, message):
+        sb.Model(sb.laws.chinchilla, runs, priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread={"lab": 0.1})})
+
+
+@pytest.mark.parametrize(
+    ("spread", "kind", "message"),
+    [
+        ({}, ValueError, "pooled needs a spread for at least one factor, got none."),
+        ({"lab": 0}, ValueError, "pooled needs a positive number for spread of 'lab', got 0."),
+        ({"lab": "x"}, TypeError, "pooled needs a number for spread of 'lab', got 'x' (str)."),
+    ],
+)
+def test_spreads_over_factors_are_positive_numbers(spread, kind, message):
+    with refuses(kind, message):
+        sb.pooled(sb.LogNormal(0.3, 0.5), spread=spread)
 
 
 def test_an_empty_group_cell_is_refused():

@@ -4,7 +4,10 @@ import json
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import scalebayes as sb
@@ -168,7 +171,7 @@ def test_several_group_columns_survive_saving(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: only their bytes matter
 def test_same_seed_gives_the_same_bytes_whatever_was_fitted_before(pile_runs):
-    from scalebayes.fitting import _transport
+    from scalebayes.preparing import _transport
 
     def draws(priors):
         return sb.fit(sb.laws.power_floor, pile_runs, priors=priors, draws=200, seed=6).posterior["E"].to_numpy()
@@ -206,3 +209,62 @@ def test_thinned_draws_hide_no_divergence():
     assert kept["diverging"].tolist() == [[True, False]]
     assert kept["n_steps"].tolist() == [[3, 3]]
     assert kept["lp"].tolist() == [[2.0, 5.0]]
+
+
+def test_two_modes_are_found_reported_and_both_sampled():
+    def law(C, *, A, B, alpha, beta):
+        return A * (C / 1e20) ** -alpha + B * (C / 1e20) ** -beta
+
+    # The two terms can change places: a mode for each order, of equal mass.
+    rng = np.random.default_rng(0)
+    C = np.exp(rng.uniform(np.log(1e18), np.log(1e22), 40))
+    loss = law(C, A=2.0, B=0.4, alpha=0.05, beta=0.5) * np.exp(0.005 * rng.normal(size=40))
+    runs = sb.read_runs(pd.DataFrame({"flops": C, "loss": loss}))
+    priors = dict.fromkeys(("A", "B"), sb.LogNormal(1.0, 1.0)) | dict.fromkeys(
+        ("alpha", "beta"), sb.LogNormal(0.2, 1.0)
+    )
+    with pytest.warns(sb.ConvergenceWarning, match="r-hat reaches"):
+        fit = sb.fit(law, runs, priors=priors, draws=100)
+    assert [mode["share"] for mode in fit.modes] == pytest.approx([0.5, 0.5], abs=0.02)
+    low, high = sorted(mode["alpha"] for mode in fit.modes)
+    assert (low, high) == pytest.approx((0.05, 0.5), rel=0.2)
+    assert sorted(mode["beta"] for mode in fit.modes) == pytest.approx([low, high], rel=1e-3)
+    assert "  2 separate modes (shares of the mass about 0.50, 0.50): means and intervals mix them" in repr(fit)
+    of_chains = fit.posterior["alpha"].mean("draw").to_numpy()
+    assert (np.abs(of_chains - low) < 0.05).sum() == 2
+    assert (np.abs(of_chains - high) < 0.15).sum() == 2
+
+
+def test_an_ess_is_reached_or_said_not_to_be(pile_runs):
+    fit = sb.fit(sb.laws.power, pile_runs, pooling="shared", ess=1500)
+    assert fit.diagnostics.min_ess_bulk > 1500
+    assert fit.idata.attrs["ess"] == 1500
+    with pytest.warns(sb.ConvergenceWarning) as caught:
+        short = sb.fit(sb.laws.power, pile_runs, pooling="shared", ess=10**6, max_draws=900)
+    reached = f"{short.diagnostics.min_ess_bulk:.0f}"
+    assert str(caught[0].message) == (
+        "the fit of power was to reach a bulk ESS of 1000000; its 900 draws of each chain reach "
+        f"{reached}. A larger max_draws goes on."
+    )
+
+
+def test_a_law_that_is_undefined_in_its_prior_is_named_with_the_values(pile_runs):
+    def law(C, *, A, alpha):
+        return A * (C / 1e20) ** -alpha + 0 * jnp.sqrt(0.5 - alpha)
+
+    priors = {"A": sb.LogNormal(2.0, 0.1), "alpha": sb.LogNormal(0.4, 0.5)}
+    with pytest.raises(
+        ValueError, match=r"^law gives NaN at A=[\d.]+, alpha=0\.[5-9]\d* for run .+ \(C=.+\), and"
+    ) as caught:
+        sb.fit(law, pile_runs, priors=priors)
+    assert str(caught.value).endswith(
+        "of the draws from its prior; a law must give a number wherever its priors allow. Narrow the priors, or mend the law."
+    )
+
+
+def test_single_precision_of_the_caller_is_kept_and_does_not_reach_the_fit(pile_runs):
+    jax.config.update("jax_enable_x64", False)
+    fit = sb.fit(sb.laws.power, pile_runs, pooling="shared", draws=200)
+    assert fit.posterior["alpha"].dtype == np.float64
+    assert jnp.asarray(1.0).dtype == jnp.float32
+    assert jax.config.jax_compilation_cache_dir is None

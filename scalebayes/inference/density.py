@@ -21,9 +21,12 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import constant
 
+from scalebayes.inference.powers import cheap_powers
 from scalebayes.precision import jax_funcify
 
 Data = Mapping[str, np.ndarray]
+# Among the data: which runs are real, where others were added to make up a size; without it all are.
+REAL = "run_is_real"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +40,13 @@ class Density:
     places : mapping of str to slice
         Where each free variable lies in a position, by its name before transformation.
     data : tuple of str
-        Names of the data the functions need.
+        Names of the data the functions need; `REAL` may be added to them.
     logp : Callable
         (position, data) to the log posterior density up to a constant, Jacobians included.
     expand : Callable
         (position, data) to a dict of every variable on its natural scale.
     pointwise : Callable
-        (position, data) to the log likelihood of each run.
+        (position, data) to the log likelihood of each run, zero for one that is not real.
     """
 
     size: int
@@ -61,7 +64,7 @@ class Density:
         return position
 
 
-def from_pymc(model: pm.Model, helpers: Collection[str] = ()) -> Density:
+def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collection[str] = ()) -> Density:
     """The density of a PyMC model with one observed variable.
 
     Parameters
@@ -69,6 +72,8 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = ()) -> Density:
     model : pymc.Model
     helpers : collection of str
         Free variables that need not be kept, because what matters derives from them.
+    positive : collection of str
+        Data known to be positive, whose powers are then cheap.
 
     Returns
     -------
@@ -84,7 +89,7 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = ()) -> Density:
     names = tuple(v.name for v in natural)
     observed = model.observed_RVs[0]
 
-    logp, of_logp = _to_jax(model, [model.logp()])
+    prior, of_prior = _to_jax(model, [model.logp(vars=model.free_RVs)])
     expand, of_expand = _to_jax(model, natural)
     pointwise, of_pointwise = _to_jax(model, model.logp(vars=[observed], sum=False))
 
@@ -95,16 +100,30 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = ()) -> Density:
     def arguments(position, data, needed):
         return [*split(position), *(data[name] for name in needed)]
 
+    def signs(position, data):
+        return False, {name: name in positive for name in data}
+
+    def replayed(function, needed):
+        called = cheap_powers(lambda position, data: function(*arguments(position, data, needed)), signs)
+        return lambda position, data: called(position, {name: data[name] for name in needed})
+
+    log_prior, log_each = replayed(prior, of_prior), replayed(pointwise, of_pointwise)
+    natural_values = replayed(expand, of_expand)
+
+    def likelihood(position, data):
+        each = log_each(position, data)[0]
+        return jnp.where(data[REAL], each, 0.0) if REAL in data else each
+
     return Density(
         size=int(ends[-1]),
         places={
             model.values_to_rvs[v].name: slice(int(end) - int(np.prod(shape)), int(end))
             for v, shape, end in zip(variables, shapes, ends, strict=True)
         },
-        data=tuple(dict.fromkeys(of_logp + of_expand + of_pointwise)),
-        logp=lambda position, data: logp(*arguments(position, data, of_logp))[0],
-        expand=lambda position, data: dict(zip(names, expand(*arguments(position, data, of_expand)), strict=True)),
-        pointwise=lambda position, data: pointwise(*arguments(position, data, of_pointwise))[0],
+        data=tuple(dict.fromkeys(of_prior + of_expand + of_pointwise)),
+        logp=lambda position, data: log_prior(position, data)[0] + likelihood(position, data).sum(),
+        expand=lambda position, data: dict(zip(names, natural_values(position, data), strict=True)),
+        pointwise=likelihood,
     )
 
 

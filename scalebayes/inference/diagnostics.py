@@ -69,9 +69,9 @@ def worst(posterior: xr.Dataset) -> tuple[float, float]:
     return largest, min(float(ess[name].min(skipna=False)) for name in ess)
 
 
-def well_mixed(variables: Mapping[str, np.ndarray]) -> bool:
-    """Whether arrays of draws, leading dimensions (chain, draw), have the r-hat and ESS that a result needs."""
-    largest, smallest = worst(
+def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
+    """The largest r-hat and the smallest bulk ESS of arrays with leading dimensions (chain, draw)."""
+    return worst(
         xr.Dataset(
             {
                 name: (("chain", "draw", *(f"{name}_{i}" for i in range(value.ndim - 2))), value)
@@ -79,7 +79,6 @@ def well_mixed(variables: Mapping[str, np.ndarray]) -> bool:
             }
         )
     )
-    return largest < LARGEST_R_HAT and smallest > SMALLEST_ESS
 
 
 def diagnose(idata: xr.DataTree) -> Diagnostics:

@@ -1,47 +1,64 @@
 r"""A map from about standard normal coordinates to the positions of a density.
 
-Ungrouped coordinates (population level, noise, spreads) are whitened by the curvature at their mode. The offsets of
-each group's pooled parameters, theta = mu + T o with T = diag(tau), are whitened *given* the population: with H the
-information of the group's own runs and s their score at an expansion point theta_0,
+Three layers, each whitened given the ones before it. First what no group owns (spreads, noise, shared parameters, other
+factors), phi, by the curvature at its mode; a spread in the coordinate in which its half-normal prior is a normal one.
+Then the population's centre, mu, and last what each group owns, theta = mu + T o with T = diag(tau). With H_g the
+information of the group's own runs, s_g their score and X_g its derivative by phi at an expansion point
+(theta_0, phi_0), and b_g = H_g theta_0 + s_g + X_g (phi - phi_0),
 
-.. math:: Q = I + T H T = C C^\top, \quad
-          o = Q^{-1} T (H (\theta_0 - \mu) + s) + C^{-\top} w, \quad
-          \log |\partial o / \partial w| = -\sum \log \operatorname{diag} C
+.. math:: Q_g &= I + T H_g T = C_g C_g^\top, \quad W_g = T^{-1} Q_g^{-1} T \\
+          \mu &\sim \mathrm{Normal}(P^{-1} (\textstyle\sum_g W_g b_g + \Lambda m), P^{-1}), \quad
+          P = \textstyle\sum_g W_g H_g + \Lambda \\
+          o_g &= Q_g^{-1} T (b_g - H_g \mu) + C_g^{-\top} w_g
 
-so that w is near standard normal for *every* (mu, tau): no funnel, and no choice between centred and non-centred. The
-Jacobian makes this exact. A poor expansion point costs time, never correctness.
+where Lambda and m are the prior's: exact if the likelihood were normal in theta. Then w is near standard normal for
+*every* phi and mu: no funnel, and no choice between centred and non-centred. The Jacobian makes this exact for any
+likelihood; a poor expansion point costs time, never correctness.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimistix
+from jax.scipy.special import erf, erfinv, log_ndtr, ndtri
 
 from scalebayes.inference.density import Data, Density
+
+_WIDTH = 1e-4  # of differences of gradients
+_EXPANSIONS = 40  # draws that the second whitening averages over
+_MOST_DENSE = 64
+_PER_INDEPENDENT = 8  # draws of a sampler under a poor whitening that count as one
 
 
 @dataclass(frozen=True)
 class Block:
-    """Names of the variables of one pooled parameter.
+    """Names of the variables of one parameter that every group owns.
 
     Parameters
     ----------
-    population, spread, offset : str
-        ``value = population * exp(spread * offset)``, or ``population + spread * offset``.
+    own : str
+        What the groups own: standard offsets of a pooled parameter, or the values of a separate one.
+    prior : str
+        Name of the data that hold centre and scale of the prior, of the population's centre or each separate value.
+    centre, population, spread : str
+        The free variable of the population, its value and the groups' spread about it:
+        ``value = population * exp(spread * own)``, or ``population + spread * own``. Empty for a separate parameter.
     log : bool
         Which of the two.
     """
 
-    population: str
-    spread: str
-    offset: str
-    log: bool
+    own: str
+    prior: str
+    centre: str = ""
+    population: str = ""
+    spread: str = ""
+    log: bool = False
 
 
 class Geometry(NamedTuple):
@@ -49,17 +66,34 @@ class Geometry(NamedTuple):
 
     Parameters
     ----------
-    mode : array, shape (ungrouped,)
-    factor : array, shape (ungrouped, ungrouped)
+    mode : array, shape (free,)
+    factor : array, shape (free, free)
     information : array, shape (block, block, group)
+        H.
     pull : array, shape (block, group)
         ``H theta_0 + s``.
+    cross : array, shape (block, group, free)
+        X.
+    expanded_at : array, shape (free,)
+        phi_0.
+    centre : array, shape (centre,)
+        The population's free variables at the expansion point.
+    slope : array, shape (centre,)
+        Derivative of mu by them.
+    shift, outer : array, shapes (dense,) and (dense, dense)
+        What is left, seen in draws: ``shift + outer z`` stands for the first coordinates of z.
     """
 
     mode: jax.Array
     factor: jax.Array
     information: jax.Array
     pull: jax.Array
+    cross: jax.Array
+    expanded_at: jax.Array
+    centre: jax.Array
+    slope: jax.Array
+    shift: jax.Array
+    outer: jax.Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,44 +104,158 @@ class Transport:
     ----------
     density : Density
     blocks : sequence of Block
-        Pooled parameters; empty for a model without groups.
+        What the groups own; empty for a model without groups.
+    scales : mapping of str to (str, int)
+        For each spread, by its name, where in the data the scale of its half-normal prior stands.
     """
 
     density: Density
     blocks: Sequence[Block]
+    scales: Mapping[str, tuple[str, int]]
 
-    @property
-    def grouped(self) -> np.ndarray:
-        """Places of the offsets in a position, shape (block, group)."""
-        places = [np.arange(self.density.size)[self.density.places[b.offset]] for b in self.blocks]
-        return np.asarray(places, int).reshape(len(self.blocks), -1 if self.blocks else 0)
+    def _places(self, names: Sequence[str]) -> np.ndarray:
+        everywhere = np.arange(self.density.size)
+        return np.concatenate([everywhere[self.density.places[name]] for name in names] or [np.empty(0, int)])
 
-    @property
-    def ungrouped(self) -> np.ndarray:
+    @cached_property
+    def owned(self) -> np.ndarray:
+        """Places of what the groups own in a position, shape (block, group)."""
+        return self._places([b.own for b in self.blocks]).reshape(len(self.blocks), -1 if self.blocks else 0)
+
+    @cached_property
+    def centres(self) -> np.ndarray:
+        """Places of the free variables of the populations."""
+        return self._places([b.centre for b in self.blocks if b.centre])
+
+    @cached_property
+    def free(self) -> np.ndarray:
         """Places of everything else."""
-        return np.setdiff1d(np.arange(self.density.size), self.grouped)
+        return np.setdiff1d(np.arange(self.density.size), np.concatenate([self.owned.ravel(), self.centres]))
 
-    def join(self, ungrouped: jax.Array, offsets: jax.Array) -> jax.Array:
-        """A position from its two parts."""
-        position = jnp.zeros(self.density.size).at[self.ungrouped].set(ungrouped)
-        return position.at[self.grouped].set(offsets)
+    @cached_property
+    def dense(self) -> int:
+        """How many coordinates are whitened together once there are draws: all, unless they are very many."""
+        size = self.density.size
+        return size if size <= _MOST_DENSE else len(self.free) + len(self.centres)
 
-    def population(self, ungrouped: jax.Array, data: Data) -> tuple[jax.Array, jax.Array]:
-        """mu and tau of every block, each of shape (block,)."""
-        values = self.density.expand(self.join(ungrouped, jnp.zeros(self.grouped.shape)), data)
-        mu = [jnp.log(values[b.population]) if b.log else values[b.population] for b in self.blocks]
-        return jnp.stack(mu), jnp.stack([values[b.spread] for b in self.blocks])
+    @cached_property
+    def spreads(self) -> np.ndarray:
+        """Places of the blocks' spreads in a position."""
+        return self._places([b.spread for b in self.blocks if b.spread])
+
+    @cached_property
+    def pooled(self) -> np.ndarray:
+        """Which blocks are pooled."""
+        return np.asarray([bool(b.spread) for b in self.blocks], bool)
+
+    def unwarp(self, phi: jax.Array, data: Data) -> tuple[jax.Array, jax.Array]:
+        """Free variables from the coordinates in which the spreads' priors are normal, and the log Jacobian."""
+        if not self.scales:
+            return phi, jnp.zeros(())
+        at, scale = self._of_spreads(data)
+        v = phi[at]
+        # |x| with x standard normal is as far up its distribution as v is up a normal one; each half where it is exact.
+        low, high = jnp.minimum(v, 0.0), jnp.maximum(v, 0.0)
+        x = jnp.where(v < 0, jnp.sqrt(2.0) * erfinv(jnp.exp(log_ndtr(low))), -ndtri(jnp.exp(log_ndtr(-high)) / 2))
+        return phi.at[at].set(jnp.log(scale * x)), ((x**2 - v**2) / 2 - jnp.log(x)).sum()
+
+    def warp(self, free: jax.Array, data: Data) -> jax.Array:
+        """The inverse of `unwarp`."""
+        if not self.scales:
+            return free
+        at, scale = self._of_spreads(data)
+        x = jnp.exp(free[at]) / scale
+        low, high = jnp.minimum(x, 0.6), jnp.maximum(x, 0.6)
+        return free.at[at].set(
+            jnp.where(x < 0.6, ndtri(erf(low / jnp.sqrt(2.0))), -ndtri(2 * jnp.exp(log_ndtr(-high))))
+        )
+
+    def _of_spreads(self, data: Data) -> tuple[np.ndarray, jax.Array]:
+        at = np.searchsorted(self.free, self._places(list(self.scales)))
+        return at, jnp.stack([data[name][place] for name, place in self.scales.values()])
+
+    def join(self, free: jax.Array, centre: jax.Array, own: jax.Array) -> jax.Array:
+        """A position from its parts."""
+        position = jnp.zeros(self.density.size).at[self.free].set(free)
+        return position.at[self.centres].set(centre).at[self.owned].set(own)
+
+    def taus(self, free: jax.Array, data: Data) -> jax.Array:
+        """tau of every block, shape (block,)."""
+        values = self._values(free, jnp.zeros(len(self.centres)), data)
+        return jnp.stack([values[b.spread] if b.spread else data[b.prior][1] for b in self.blocks])
+
+    def mus(self, free: jax.Array, centre: jax.Array, data: Data) -> jax.Array:
+        """mu of every block, shape (block,)."""
+        values = self._values(free, centre, data)
+        mu = [values[b.population] if b.spread else data[b.prior][0] for b in self.blocks]
+        return jnp.stack([jnp.log(m) if b.log else m for m, b in zip(mu, self.blocks, strict=True)])
+
+    def _values(self, free, centre, data):
+        return self.density.expand(self.join(free, centre, jnp.zeros(self.owned.shape)), data)
+
+    def owned_from(self, offsets, mu, tau):
+        """What the groups own, from standard offsets of all blocks."""
+        return jnp.where(self.pooled[:, None], offsets, mu[:, None] + tau[:, None] * offsets)
+
+    def offsets_from(self, own, mu, tau):
+        """The inverse of `owned_from`."""
+        return jnp.where(self.pooled[:, None], own, (own - mu[:, None]) / tau[:, None])
 
     def position(self, z: jax.Array, geometry: Geometry, data: Data) -> tuple[jax.Array, jax.Array]:
         """The position at z, and the log Jacobian up to a constant."""
-        free = len(self.ungrouped)
-        ungrouped = geometry.mode + geometry.factor @ z[:free]
+        n, m = len(self.free), len(self.centres)
+        z = z.at[: self.dense].set(geometry.shift + geometry.outer @ z[: self.dense])
+        phi = geometry.mode + geometry.factor @ z[:n]
+        free, warped = self.unwarp(phi, data)
         if not self.blocks:
-            return self.join(ungrouped, jnp.zeros(self.grouped.shape)), jnp.zeros(())
-        mu, tau = self.population(ungrouped, data)
-        w = z[free:].reshape(self.grouped.shape)
-        offsets, log_jacobian = conditional(mu, tau, geometry.information, geometry.pull, w)
-        return self.join(ungrouped, offsets), log_jacobian
+            return free, warped
+        tau = self.taus(free, data)
+        given = conditional(tau, geometry.information, geometry.pull + geometry.cross @ (phi - geometry.expanded_at))
+        centre_of, _, stretched = self._centring(given, geometry, free, data)
+        centre = centre_of(z[n : n + m])
+        mu = self.mus(free, centre, data)
+        offsets = given.solve(mu, z[n + m :].reshape(self.owned.shape))
+        return self.join(free, centre, self.owned_from(offsets, mu, tau)), warped + stretched + given.log_jacobian
+
+    def standardise(self, position: jax.Array, geometry: Geometry, data: Data) -> jax.Array:
+        """The z of a position: the inverse of `position`."""
+        free = position[self.free]
+        phi = self.warp(free, data)
+        z = jnp.linalg.solve(geometry.factor, phi - geometry.mode)
+        if not self.blocks:
+            return self._within(z, geometry)
+        tau, centre = self.taus(free, data), position[self.centres]
+        given = conditional(tau, geometry.information, geometry.pull + geometry.cross @ (phi - geometry.expanded_at))
+        _, uncentre, _ = self._centring(given, geometry, free, data)
+        mu = self.mus(free, centre, data)
+        w = given.unsolve(mu, self.offsets_from(position[self.owned], mu, tau))
+        return self._within(jnp.concatenate([z, uncentre(centre), w.reshape(-1)]), geometry)
+
+    def _within(self, z: jax.Array, geometry: Geometry) -> jax.Array:
+        return z.at[: self.dense].set(jnp.linalg.solve(geometry.outer, z[: self.dense] - geometry.shift))
+
+    def _centring(self, given: Conditional, geometry: Geometry, free: jax.Array, data: Data):
+        """The map of the populations' free variables given the spreads, its inverse, and the log Jacobian."""
+        pooled, apart = np.flatnonzero(self.pooled), np.flatnonzero(~self.pooled)
+        if not len(pooled):
+            return (lambda w: w), (lambda centre: centre), jnp.zeros(())
+        level = self.mus(free, geometry.centre, data)
+        pull = given.drawn - given.precision[:, apart] @ level[apart]
+        m, scale = jnp.stack([data[b.prior][:2] for b in self.blocks if b.spread]).T
+        slope = geometry.slope
+        precision = slope[:, None] * given.precision[np.ix_(pooled, pooled)] * slope + jnp.diag(scale**-2)
+        # mu = level + slope (centre - where it was expanded)
+        offset = level[pooled] - slope * geometry.centre
+        target = slope * (pull[pooled] - given.precision[np.ix_(pooled, pooled)] @ offset) + m / scale**2
+        inverse = _inverse_factor(precision[:, :, None])[:, :, 0]
+
+        def centre_of(w):
+            return inverse.T @ (inverse @ target + w)
+
+        def uncentre(centre):
+            return jax.scipy.linalg.solve_triangular(inverse.T, centre, lower=False) - inverse @ target
+
+        return centre_of, uncentre, jnp.log(jnp.diag(inverse)).sum()
 
     def logp(self, z: jax.Array, geometry: Geometry, data: Data) -> jax.Array:
         """Log density of z."""
@@ -115,116 +263,205 @@ class Transport:
         return self.density.logp(position, data) + log_jacobian
 
 
-def conditional(mu, tau, information, pull, w) -> tuple[jax.Array, jax.Array]:
-    """Offsets of all groups given the population, and the log Jacobian.
+class Conditional(NamedTuple):
+    """What the groups own given everything else, and what they say of its centre.
 
     Parameters
     ----------
-    mu, tau : array, shape (block,)
-    information : array, shape (block, block, group)
-    pull, w : array, shape (block, group)
-
-    Returns
-    -------
-    offsets : array, shape (block, group)
+    solve, unsolve : Callable
+        From (mu, w) to offsets of shape (block, group), and from (mu, offsets) back to w.
     log_jacobian : array, shape ()
+        Of ``solve``.
+    precision : array, shape (block, block)
+        Of the centre: the sum of W H.
+    drawn : array, shape (block,)
+        The sum of W b.
     """
-    k = len(mu)
-    # Unrolled over the few blocks, elementwise over the groups: LAPACK on small matrices is an order slower.
-    rest = tau[:, None, None] * tau[:, None] * information + jnp.eye(k)[:, :, None]
-    lower = []
-    for j in range(k):
-        column = rest[j:, j] / jnp.sqrt(rest[j, j])
-        rest = rest.at[j + 1 :, j + 1 :].add(-column[1:, None] * column[None, 1:])
-        lower.append(column)
-    target = tau[:, None] * (pull - jnp.einsum("klg,l->kg", information, mu))
-    for j in range(k):
-        solved = target[j] / lower[j][0]
-        target = target.at[j + 1 :].add(-lower[j][1:] * solved).at[j].set(solved)
-    target = target + w
-    for j in reversed(range(k)):
-        behind = (lower[j][1:] * target[j + 1 :]).sum(0)
-        target = target.at[j].set((target[j] - behind) / lower[j][0])
-    return target, -jnp.log(jnp.stack([column[0] for column in lower])).sum()
+
+    solve: Callable
+    unsolve: Callable
+    log_jacobian: jax.Array
+    precision: jax.Array
+    drawn: jax.Array
 
 
-def fit_geometry(transport: Transport, starts: jax.Array, data: Data) -> tuple[Geometry, jax.Array]:
-    """Find the modes and the curvatures that make a density round.
+def conditional(tau: jax.Array, information: jax.Array, pull: jax.Array) -> Conditional:
+    """The map of all groups' offsets given the spreads.
+
+    Parameters
+    ----------
+    tau : array, shape (block,)
+    information : array, shape (block, block, group)
+    pull : array, shape (block, group)
+        b.
+    """
+    k = len(tau)
+    precision = tau[:, None, None] * tau[:, None] * information + jnp.eye(k)[:, :, None]
+    inverse = _inverse_factor(precision)
+    scaled = tau[:, None, None] * information
+    shrunk = _dot(inverse, scaled)  # C^-1 T H
+    drawn = (inverse * (tau[:, None] * pull)).sum(1)  # C^-1 T b
+
+    def solve(mu, w):
+        return (inverse * (drawn - (shrunk * mu[:, None]).sum(1) + w)[:, None]).sum(0)
+
+    def unsolve(mu, offsets):
+        # C^T o from o = C^-T v, by back substitution in C^-1, which is lower triangular.
+        v = [jnp.zeros_like(offsets[0])] * k
+        for j in reversed(range(k)):
+            v[j] = (offsets[j] - sum((inverse[i, j] * v[i] for i in range(j + 1, k)), 0.0)) / inverse[j, j]
+        return jnp.stack(v) - drawn + (shrunk * mu[:, None]).sum(1)
+
+    return Conditional(
+        solve=solve,
+        unsolve=unsolve,
+        log_jacobian=jnp.log(jnp.stack([inverse[j, j] for j in range(k)])).sum(),
+        precision=(_dot(jnp.swapaxes(inverse, 0, 1), shrunk).sum(-1) / tau[:, None]),
+        drawn=(inverse * drawn[:, None]).sum(0).sum(-1) / tau,
+    )
+
+
+def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    """Matrix products over the first two axes, elementwise over the last."""
+    return (a[:, :, None] * b[None]).sum(1)
+
+
+def _inverse_factor(matrix: jax.Array) -> jax.Array:
+    """The inverse of the Cholesky factor of matrices over the first two axes.
+
+    Unrolled over the few rows, elementwise over the last axis: LAPACK on small matrices is an order slower.
+    """
+    k = len(matrix)
+    rest, inverse = matrix, jnp.broadcast_to(jnp.eye(k)[:, :, None], matrix.shape)
+    for j in range(k):
+        pivot = jnp.sqrt(rest[j, j])
+        column = rest[j + 1 :, j] / pivot
+        row = inverse[j] / pivot
+        inverse = inverse.at[j].set(row).at[j + 1 :].add(-column[:, None] * row)
+        rest = rest.at[j + 1 :, j + 1 :].add(-column[:, None] * column[None])
+    return inverse
+
+
+def about_mode(transport: Transport, position: jax.Array, data: Data) -> tuple[Geometry, jax.Array]:
+    """The geometry about a mode, and the logarithm of the mass that its curvature gives it.
 
     Parameters
     ----------
     transport : Transport
-    starts : array, shape (start, size)
-        Positions to climb from; the first is the centre of the prior.
+    position : array, shape (size,)
+        Where the density is highest, the spreads of the blocks apart.
     data : mapping of str to array
 
     Returns
     -------
     geometry : Geometry
-    heights : array, shape (start,)
-        What each start reached; -inf where it failed.
+    log_mass : array, shape ()
+        Laplace's approximation, up to a constant.
     """
-    density, blocks, free, grouped = transport.density, transport.blocks, transport.ungrouped, transport.grouped
-    spreads = np.concatenate([np.arange(density.size)[density.places[b.spread]] for b in blocks] or [np.empty(0, int)])
-    held = np.isin(np.arange(density.size), spreads)
-
-    # With the spreads held at their prior's scale, every group is expanded about a mode of its own.
-    def climbing(position, data):
-        return density.logp(jnp.where(held, starts[0], position), data)
-
-    found, heights = _climb(climbing, jnp.where(held, starts[0], starts), data)
-    best = jnp.where(held, starts[0], found[jnp.argmax(heights)])
-    if not blocks:
-        top, factor = _newton(lambda position: density.logp(position, data), best)
-        return Geometry(top, factor, jnp.zeros((0, 0, 0)), jnp.zeros((0, 0))), heights
-
-    information, pull = _group_information(transport, best, data)
-    flat = Geometry(jnp.zeros(len(free)), jnp.eye(len(free)), information, pull)
-
-    def marginal(ungrouped):
-        return transport.logp(jnp.concatenate([ungrouped, jnp.zeros(grouped.size)]), flat, data)
-
-    top, factor = _newton(marginal, best[free])
-    return Geometry(top, factor, information, pull), heights
+    phi = transport.warp(position[transport.free], data)
+    centre, own = position[transport.centres], position[transport.owned]
+    expanded = _expand(transport, phi[None], centre[None], own[None], data)
+    n = len(phi)
+    rest = (*expanded, jnp.zeros(transport.dense), jnp.eye(transport.dense))
+    flat = Geometry(jnp.zeros(n), jnp.eye(n), *rest)
+    zeros = jnp.zeros(transport.density.size - n)
+    top, factor, height = _newton(lambda phi: transport.logp(jnp.concatenate([phi, zeros]), flat, data), phi)
+    return Geometry(top, factor, *rest), height + jnp.linalg.slogdet(factor)[1]
 
 
-def starting_points(initial: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """The initial point and n - 1 points spread about it, shape (n, size)."""
-    offsets = np.random.default_rng(seed).uniform(-1, 1, (n, len(initial)))
-    offsets[0] = 0
-    return initial + offsets
+def from_draws(transport: Transport, z: jax.Array, geometry: Geometry, data: Data) -> Geometry:
+    """A better geometry from draws under a poor one.
+
+    Parameters
+    ----------
+    transport : Transport
+    z : array, shape (sample, size)
+    geometry : Geometry
+        Under which they were drawn.
+    data : mapping of str to array
+
+    Returns
+    -------
+    Geometry
+        About the draws' mean, whitened by their covariance.
+    """
+    n, free = len(z), len(transport.free)
+
+    positions = jax.lax.map(lambda z: transport.position(z, geometry, data)[0], z)
+    phis = jax.vmap(lambda position: transport.warp(position[transport.free], data))(positions)
+    some = slice(None, _EXPANSIONS * max(n // _EXPANSIONS, 1), max(n // _EXPANSIONS, 1))
+    expanded = _expand(
+        transport, phis[some], positions[some][:, transport.centres], positions[some][:, transport.owned], data
+    )
+    # Shrunk as Stan's warm-up does, towards a small multiple of the unit matrix, which stands for the first whitening.
+    inside = jax.vmap(lambda phi: jnp.linalg.solve(geometry.factor, phi - geometry.mode))(phis)
+    covariance = jnp.cov(inside, rowvar=False).reshape(free, free)
+    covariance = (n * covariance + 5e-3 * jnp.eye(free)) / (n + 5)
+    factor = geometry.factor @ jnp.linalg.cholesky(covariance)
+    dense = transport.dense
+    rest = (*expanded, jnp.zeros(dense), jnp.eye(dense))
+    better = Geometry(phis.mean(0), factor, *rest)
+    left = jax.lax.map(lambda position: transport.standardise(position, better, data)[:dense], positions)
+    covariance = jnp.cov(left, rowvar=False).reshape(dense, dense)
+    weight = n / (n + _PER_INDEPENDENT * dense)
+    outer = jnp.linalg.cholesky(weight * covariance + (1 - weight) * jnp.eye(dense))
+    return better._replace(shift=weight * left.mean(0), outer=outer)
 
 
-def _climb(logp: Callable, starts: jax.Array, data) -> tuple[jax.Array, jax.Array]:
-    def climb(start):
-        found = optimistix.minimise(
-            lambda position, data: -logp(position, data),
-            optimistix.BFGS(rtol=1e-8, atol=1e-8),
-            start,
-            args=data,
-            max_steps=2000,
-            throw=False,
-        ).value
-        height = logp(found, data)
-        return found, jnp.where(jnp.isfinite(height), height, -jnp.inf)
+def _expand(transport: Transport, phis, centres, owns, data: Data) -> tuple[jax.Array, ...]:
+    """Everything of a `Geometry` but mode and factor, averaged over points: for many, the best normal approximation."""
+    k, size = len(transport.blocks), phis.shape[1]
+    phi, centre = phis.mean(0), centres.mean(0)
+    if not k:
+        return (jnp.zeros((0, 0, 0)), jnp.zeros((0, 0)), jnp.zeros((0, 0, size)), phi, centre, centre)
 
-    return jax.vmap(climb)(starts)
+    def slopes_at(phi, centre, own):
+        def parts(phi):
+            free, _ = transport.unwarp(phi, data)
+            return free, transport.mus(free, centre, data), transport.taus(free, data)
+
+        def loglik(theta, phi):
+            free, mu, tau = parts(phi)
+            owned = transport.owned_from((theta - mu[:, None]) / tau[:, None], mu, tau)
+            return transport.density.pointwise(transport.join(free, centre, owned), data).sum()
+
+        _, mu, tau = parts(phi)
+        theta = mu[:, None] + tau[:, None] * transport.offsets_from(own, mu, tau)
+        # No run belongs to two groups, so moving one block of all groups at once gives a column for each of them.
+        steps = _WIDTH * jnp.eye(k + size)
+        probes = jnp.concatenate([jnp.zeros((1, k + size)), steps, -steps])
+        slopes = jax.lax.map(lambda step: jax.grad(loglik)(theta + step[:k, None], phi + step[k:]), probes)
+        slopes = jnp.nan_to_num(slopes, posinf=0.0, neginf=0.0)
+        score, ahead, behind = slopes[0], *jnp.split(slopes[1:], 2)
+        return theta, score, (ahead - behind) / (2 * _WIDTH)
+
+    thetas, scores, columns = jax.lax.map(lambda point: slopes_at(*point), (phis, centres, owns))
+    hessian = -jnp.moveaxis(columns[:, :k].mean(0), -1, 0)
+    curvature, axes = jnp.linalg.eigh((hessian + jnp.swapaxes(hessian, 1, 2)) / 2)
+    information = jnp.einsum("gij,gj,gkj->ikg", axes, jnp.maximum(curvature, 0.0), axes)
+    pull = jnp.einsum("klg,lg->kg", information, thetas.mean(0)) + scores.mean(0)
+    free, _ = transport.unwarp(phi, data)
+    pooled, steps = np.flatnonzero(transport.pooled), _WIDTH * jnp.eye(len(centre))
+    rise = [transport.mus(free, centre + s, data) - transport.mus(free, centre - s, data) for s in steps]
+    slope = jnp.stack([r[i] for r, i in zip(rise, pooled, strict=True)] or [jnp.zeros(())])[: len(pooled)] / (
+        2 * _WIDTH
+    )
+    return information, pull, jnp.moveaxis(columns[:, k:].mean(0), 0, -1), phi, centre, slope
 
 
-def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Climb to a mode; also F with F F' the inverse of minus the Hessian there.
+def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Climb to a mode; also F with F F' the inverse of minus the Hessian there, and the height.
 
     Second derivatives are differences of gradients: exact enough for a map, and far cheaper to compile. Directions
     that do not bend downwards get unit scale, that of the priors.
     """
-    width = 1e-4
-    probes = width * jnp.concatenate([jnp.zeros((1, len(start))), jnp.eye(len(start)), -jnp.eye(len(start))])
+    probes = _WIDTH * jnp.concatenate([jnp.zeros((1, len(start))), jnp.eye(len(start)), -jnp.eye(len(start))])
     lengths = 0.5 ** jnp.arange(12)
 
     def look(position):
         slopes = jax.lax.map(jax.grad(logp), position + probes)
         slope, ahead, behind = slopes[0], *jnp.split(slopes[1:], 2)
-        hessian = (behind - ahead) / (2 * width)
+        hessian = (behind - ahead) / (2 * _WIDTH)
         curvature, axes = jnp.linalg.eigh(jnp.nan_to_num(hessian + hessian.T) / 2)
         return slope, axes / jnp.sqrt(jnp.where(curvature > 1e-3, curvature, 1.0))
 
@@ -234,7 +471,7 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array]:
         candidates = position + lengths[:, None] * (factor @ (factor.T @ slope))
         heights = jnp.nan_to_num(jax.lax.map(logp, candidates), nan=-jnp.inf)
         gain = heights.max() - height
-        better = gain > 0
+        better = gain > 0  # not where all of them failed
         position = jnp.where(better, candidates[jnp.argmax(heights)], position)
         return position, jnp.where(better, heights.max(), height), factor, gain, count + 1
 
@@ -242,29 +479,7 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array]:
         return (state[3] > 1e-6) & (state[4] < 50)
 
     n = len(start)
-    position, _, factor, _, _ = jax.lax.while_loop(
-        unfinished, advance, (start, logp(start), jnp.eye(n), jnp.asarray(jnp.inf), jnp.asarray(0))
+    position, height, factor, _, _ = jax.lax.while_loop(
+        unfinished, advance, (start, jnp.asarray(-jnp.inf), jnp.eye(n), jnp.asarray(jnp.inf), jnp.asarray(0))
     )
-    return position, factor
-
-
-def _group_information(transport: Transport, position: jax.Array, data: Data) -> tuple[jax.Array, jax.Array]:
-    """Information H of each group's runs about its own parameters, and H theta_0 + s."""
-    ungrouped, offsets = position[transport.ungrouped], position[transport.grouped]
-    mu, tau = transport.population(ungrouped, data)
-
-    def loglik(theta):
-        offsets = (theta - mu[:, None]) / tau[:, None]
-        return transport.density.pointwise(transport.join(ungrouped, offsets), data).sum()
-
-    theta = mu[:, None] + tau[:, None] * offsets
-    # No run belongs to two groups, so moving one block of all groups at once gives a column for each of them.
-    steps = 1e-4 * jnp.eye(len(transport.blocks))
-    probes = jnp.concatenate([jnp.zeros((1, len(steps))), steps, -steps])
-    slopes = jax.lax.map(lambda step: jax.grad(loglik)(theta + step[:, None]), probes)
-    score, ahead, behind = slopes[0], *jnp.split(slopes[1:], 2)
-    hessian = jnp.moveaxis(behind - ahead, -1, 0) / 2e-4
-    curvature, axes = jnp.linalg.eigh((hessian + jnp.swapaxes(hessian, 1, 2)) / 2)
-    curvature = jnp.where(jnp.isfinite(curvature), jnp.maximum(curvature, 0.0), 0.0)
-    information = jnp.einsum("gij,gj,gkj->ikg", axes, curvature, axes)
-    return information, jnp.einsum("klg,lg->kg", information, theta) + score
+    return position, factor, height

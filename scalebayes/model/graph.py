@@ -33,7 +33,7 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
         data = {name: _data(name, value, structure) for name, value in numbers.items()}
         values: dict[str, pt.TensorVariable] = {}
         for parameter in build_order(structure.parameters):
-            values[parameter.name] = _parameter(parameter, data, values, structure.group)
+            values[parameter.name] = _parameter(parameter, data, values, structure)
         at_runs = {
             name: value[data[f"{structure.group}_index"]] if value.ndim else value for name, value in values.items()
         }
@@ -59,19 +59,23 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
 def _data(name: str, value: np.ndarray, structure: Structure):
     # A static shape, because wrap_jax traces the law when the graph is built.
     shape = np.shape(value)
-    dims = "run" if shape == (structure.n_runs,) and not name.endswith(("_prior", "_bound", "_typical")) else None
+    apart = ("_prior", "_bound", "_typical", "_of_group")
+    dims = "run" if shape == (structure.n_runs,) and not name.endswith(apart) else None
     return pm.Data(name, value, dims=dims, shape=shape)
 
 
-def _parameter(parameter: Parameter, data: Mapping, values: Mapping, group: str):
-    name, link = parameter.free, parameter.link
+def _parameter(parameter: Parameter, data: Mapping, values: Mapping, structure: Structure):
+    name, link, group = parameter.free, parameter.link, structure.group
     place, scale = data[f"{parameter.name}_prior"][0], data[f"{parameter.name}_prior"][1]
     bound = data.get(f"{parameter.name}_bound")
     if parameter.pooling == "pooled":
-        population = _free(f"{name}_population", link, place, scale, bound, None)
-        spread = pm.HalfNormal(f"{name}_spread", data[f"{parameter.name}_prior"][2])
-        offset = pm.Normal(f"{name}_offset", 0, 1, dims=group)
-        value = pm.Deterministic(name, deviate(link, population, spread, offset, pt), dims=group)
+        population = _free(parameter.base, link, place, scale, bound, None)
+        deviation: Any = 0
+        for i, (factor, spread_name, offset_name) in enumerate(parameter.deviations):
+            spread = pm.HalfNormal(spread_name, data[f"{parameter.name}_prior"][2 + i])
+            offset = pm.Normal(offset_name, 0, 1, dims=factor)
+            deviation += spread * (offset if factor == group else offset[data[f"{factor}_of_group"]])
+        value = pm.Deterministic(name, deviate(link, population, deviation, pt), dims=group)
     else:
         value = _free(name, link, place, scale, bound, group if parameter.pooling == "separate" else None)
     if parameter.free == parameter.name:

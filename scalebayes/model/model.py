@@ -11,9 +11,9 @@ import numpy as np
 
 from scalebayes import laws
 from scalebayes.model.noise import Gaussian, Noise, StudentT
-from scalebayes.model.structure import Structure, describe
+from scalebayes.model.structure import Structure, describe, safe
 from scalebayes.priors import Anchored, Pooled, Pooling, Prior, Separate, Shared, needs, repool, with_pooling
-from scalebayes.runs import Runs, select_inputs
+from scalebayes.runs import Runs, check_group_sizes, select_inputs
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -96,13 +96,30 @@ class Model:
     def describe(self) -> tuple[Structure, dict[str, np.ndarray]]:
         """The model's structure, and its data and prior constants as arrays."""
         assert not isinstance(self.noise, str)
-        priors = {name: prior for name, prior in self.priors.items() if isinstance(prior, Shared | Pooled | Separate)}
-        return describe(self.law, self.runs, priors, self.noise)
+        poolings = self._poolings()
+        poolings.pop("sigma")
+        return describe(self.law, self.runs, poolings, self.noise)
+
+    def _poolings(self) -> dict[str, Pooling]:
+        assert not isinstance(self.noise, str)
+        sigma = {"sigma": with_pooling(self.noise.sigma)}
+        return {n: p for n, p in {**self.priors, **sigma}.items() if isinstance(p, Shared | Pooled | Separate)}
+
+    def __getstate__(self) -> dict:
+        # A read-only view cannot be pickled; without this no model could be sent to another process.
+        return {**vars(self), "priors": dict(self.priors)}
 
     def coords(self) -> dict[str, np.ndarray]:
         """Labels of the dimensions: ``run``, and the groups under the name of their column."""
         groups = {self.runs.group_name: np.asarray(self.runs.levels)} if self.runs.group else {}
-        return {"run": self.runs.labels, **groups}
+        factors = {
+            safe(column): np.asarray(self.runs.factor(column)[0])
+            for prior in self._poolings().values()
+            if isinstance(prior, Pooled) and self.runs.group
+            for column in prior.spreads(self.runs.group_name)
+            if column != self.runs.group_name
+        }
+        return {"run": self.runs.labels, **groups, **factors}
 
     def pymc(self) -> pm.Model:
         """The model as an ordinary `pymc.Model`, for everything that is not offered here.
@@ -196,14 +213,38 @@ def _complete(
                 raise ValueError(f"the prior of {name} refers to {other!r}, which {declared} does not have.")
             if needs(complete[other].prior):
                 raise ValueError(f"the prior of {name} refers to {other}, whose own prior refers to another parameter.")
+    for name, prior in complete.items():
+        _check_factors(name, prior, runs)
+    if any(_of_combinations(prior, runs) for prior in complete.values()):
+        check_group_sizes(runs)
     taken = [name for name in declared.parameters if name in ("sigma", "nu")]
     if taken:
         raise ValueError(f"{declared.name} has a parameter {taken[0]!r}, a name of the noise; rename it.")
     if runs.response in {*declared.parameters, *runs.inputs, "run", "group"}:
         raise ValueError(f"the response column {runs.response!r} has the name of an input or parameter; rename it.")
-    if runs.group_name in {*declared.parameters, *runs.inputs, "sigma", "nu"}:
-        raise ValueError(f"the group column {runs.group_name!r} has the name of a parameter or input; rename it.")
+    for column in dict.fromkeys([runs.group_name, *map(str, runs.group)]):
+        if column in {*declared.parameters, *runs.inputs, "sigma", "nu"}:
+            raise ValueError(f"the group column {column!r} has the name of a parameter or input; rename it.")
     return complete
+
+
+def _of_combinations(pooling: Pooling, runs: Runs) -> bool:
+    """Whether a parameter differs between the groups as they are, not only between the levels of their columns."""
+    if isinstance(pooling, Pooled):
+        return len(runs.group) > 1 and runs.group_name in pooling.spreads(runs.group_name)
+    return len(runs.group) > 1 and isinstance(pooling, Separate)
+
+
+def _check_factors(name: str, pooling: Pooling, runs: Runs) -> None:
+    if not isinstance(pooling, Pooled):
+        return
+    columns = [*dict.fromkeys([*map(str, runs.group), runs.group_name])]
+    for column in pooling.spreads(runs.group_name):
+        if column not in columns:
+            raise ValueError(
+                f"the prior of {name} has a spread over {column!r}, which is no group column of the runs; "
+                f"there {'is' if len(columns) == 1 else 'are'} {', '.join(map(repr, columns))}."
+            )
 
 
 def _check_counts(declared: laws.Signature, runs: Runs) -> None:

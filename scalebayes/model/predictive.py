@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -74,9 +72,9 @@ def of_new_group(
     for parameter in build_order(structure.parameters):
         free = parameter.free
         if parameter.pooling == "pooled":
-            population = draws[f"{free}_population"].to_numpy().reshape(-1)
-            spread = draws[f"{free}_spread"].to_numpy().reshape(-1)
-            value = deviate(parameter.link, population, spread, rng.standard_normal(samples), np)
+            population = draws[parameter.base].to_numpy().reshape(-1)
+            spreads = [draws[spread].to_numpy().reshape(-1) for _, spread, _ in parameter.deviations]
+            value = deviate(parameter.link, population, sum(s * rng.standard_normal(samples) for s in spreads), np)
         elif parameter.pooling == "separate":
             place, scale = numbers[f"{parameter.name}_prior"]
             bound = np.min(numbers.get(f"{parameter.name}_bound", 1.0))
@@ -91,38 +89,85 @@ def of_new_group(
 
 def prior_parameters(model: Model, draws: int, seed: int) -> xr.Dataset:
     """Draws of the parameters from their prior, dims (chain, draw[, group])."""
-    import pymc as pm
-
-    from scalebayes.model.graph import build
-
     structure, numbers = model.describe()
-    graph = build(structure, numbers, model.coords())
-    names = list(dict.fromkeys(n for p in structure.parameters for n in (p.name, p.at_reference, p.free)))
-    names += [
-        f"{p.free}_{part}" for p in structure.parameters if p.pooling == "pooled" for part in ("population", "spread")
-    ]
-    names += ["nu"] if structure.student_t else []
-    # Parameters only: no part of the law is in the graph, which is cheaper to walk than to compile.
-    with graph, _quiet_pymc():
-        tree = pm.sample_prior_predictive(
-            draws, var_names=names, random_seed=seed, compile_kwargs={"mode": "FAST_COMPILE"}
-        )
-    prior = tree["prior"].to_dataset()
-    prior.attrs = {}
-    return prior[sorted(names)]
+    rng = np.random.default_rng(seed)
+    found: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
+    for p in build_order(structure.parameters):
+        place, scale, *spreads = numbers[f"{p.name}_prior"]
+        shape = (draws, structure.n_groups) if p.pooling == "separate" else (draws,)
+        value = unlink(p.link, place + scale * rng.standard_normal(shape), numbers.get(f"{p.name}_bound"), np)
+        if p.pooling == "pooled":
+            found[p.base] = value
+            deviation: Any = 0
+            for (factor, name, _), width in zip(p.deviations, spreads, strict=True):
+                found[name] = width * np.abs(rng.standard_normal(draws))
+                offset = rng.standard_normal((draws, structure.levels(factor)))
+                of_group = slice(None) if factor == structure.group else numbers[f"{factor}_of_group"]
+                deviation = deviation + found[name][:, None] * offset[:, of_group]
+            value = deviate(p.link, value[:, None], deviation, np)
+        # What needs other parameters has a value per group as soon as one of them has.
+        needed = {name: values[name] for name in p.needs}
+        if any(v.ndim > 1 for v in [value, *needed.values()]):
+            value, *rest = (v if v.ndim > 1 else v[:, None] for v in [value, *needed.values()])
+            needed = dict(zip(needed, rest, strict=True))
+        found[p.free] = value
+        with np.errstate(over="ignore"):  # far out in a wide prior an amplitude at N = 1 may be infinite
+            values[p.name], found[p.at_reference] = publish(p, value, numbers, needed, np)
+        found[p.name] = values[p.name]
+    if structure.student_t:
+        shape_, rate = numbers["nu_prior"]
+        found["nu"] = 2 + rng.gamma(shape_, 1 / rate, draws)
+    coords: dict[Any, Any] = {"chain": [0], "draw": np.arange(draws), structure.group: list(model.runs.levels)}
+    dims = ("chain", "draw", structure.group)
+    sized = {name: np.squeeze(v, 1) if v.ndim > 1 and v.shape[1] == 1 else v for name, v in sorted(found.items())}
+    dataset = xr.Dataset({name: (dims[: v.ndim + 1], v[None]) for name, v in sized.items()})
+    return dataset.assign_coords({name: coords[name] for name in dataset.dims})
+
+
+def undefined(model: Model, prior: xr.Dataset) -> str:
+    """Where in the prior the law is not a number, in a sentence; empty if nowhere that was looked at.
+
+    Looks at every draw, at the runs with the extreme values of each input and a few others: pairs of one shape, so that
+    another table compiles nothing.
+    """
+    runs, rng = model.runs, np.random.default_rng(0)
+    x = [runs.x(name) for name in runs.inputs]
+    extremes = [place(column) for column in x for place in (np.argmin, np.argmax)]
+    per_draw = 4 + len(extremes)
+    draws = np.repeat(np.arange(prior.sizes["draw"]), per_draw)
+    at = np.concatenate([[*extremes, *rng.integers(len(runs), size=4)] for _ in range(prior.sizes["draw"])])
+    group = runs.group_index[at] if runs.group else None
+    parameters = {}
+    for name in model.parameters:
+        values = prior[name].to_numpy()[0]
+        parameters[name] = values[draws, group] if values.ndim > 1 else values[draws]
+    with double_precision():
+        response = np.asarray(_elementwise(model.law)([column[at] for column in x], parameters))
+    # Far out in a wide prior an amplitude may overflow; that infinity times zero is none is not the law's fault.
+    finite = np.all([np.isfinite(value) for value in parameters.values()], axis=0)
+    wrong = np.flatnonzero(np.isnan(response) & finite)
+    if not len(wrong):
+        return ""
+    first = wrong[0]
+    values = ", ".join(f"{name}={value[first]:.4g}" for name, value in parameters.items())
+    inputs = ", ".join(f"{name}={column[at[first]]:.4g}" for name, column in zip(runs.inputs, x, strict=True))
+    share = len(np.unique(draws[wrong])) / prior.sizes["draw"]
+    return (
+        f"{model.name} gives NaN at {values} for run {runs.labels[at[first]]} ({inputs}), and somewhere for {share:.1%} of "
+        "the draws from its prior; a law must give a number wherever its priors allow. Narrow the priors, or mend the law."
+    )
+
+
+@lru_cache(maxsize=32)
+def _elementwise(law: Callable) -> Callable:
+    return jax.jit(lambda x, theta: law(*x, **theta) + 0 * x[0])
 
 
 def prior_draws(model: Model, draws: int, seed: int) -> xr.DataTree:
     """Draws from the prior of the parameters, and the expected response at the runs that they imply."""
     prior = prior_parameters(model, draws, seed)
-    parameters = {name: prior[name].to_numpy()[0] for name in model.parameters}
-    index = model.runs.group_index if model.runs.group else np.zeros(len(model.runs), int)
-    x = [model.runs.x(name) for name in model.runs.inputs]
-    response = np.empty((draws, len(model.runs)))
-    for g in np.unique(index):
-        rows = index == g
-        theta = {name: value[:, g] if value.ndim > 1 else value for name, value in parameters.items()}
-        response[:, rows] = expected(model.law, [column[rows] for column in x], theta)
+    response = _at_runs(model, prior)
     predictive = xr.Dataset(
         {model.runs.response: (("chain", "draw", "run"), response[None])},
         coords={"chain": [0], "draw": np.arange(draws), "run": model.runs.labels},
@@ -130,12 +175,14 @@ def prior_draws(model: Model, draws: int, seed: int) -> xr.DataTree:
     return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predictive})
 
 
-@contextmanager
-def _quiet_pymc() -> Iterator[None]:
-    logger = logging.getLogger("pymc")
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+def _at_runs(model: Model, prior: xr.Dataset) -> np.ndarray:
+    """The expected response at the runs for draws from the prior, shape (draw, run)."""
+    parameters = {name: prior[name].to_numpy()[0] for name in model.parameters}
+    index = model.runs.group_index if model.runs.group else np.zeros(len(model.runs), int)
+    x = [model.runs.x(name) for name in model.runs.inputs]
+    response = np.empty((prior.sizes["draw"], len(model.runs)))
+    for g in np.unique(index):
+        rows = index == g
+        theta = {name: value[:, g] if value.ndim > 1 else value for name, value in parameters.items()}
+        response[:, rows] = expected(model.law, [column[rows] for column in x], theta)
+    return response

@@ -30,6 +30,8 @@ class Parameter:
     link : {"identity", "log", "floor"}
         Of the free value: normal, log-normal, or a logistic share of the smallest response.
     pooling : {"shared", "pooled", "separate"}
+    factors : tuple of str
+        The dimensions over which a pooled parameter varies; its deviations along them add up.
     anchor : tuple of (input, exponent, form) or None
     relative : bool
         Whether the free value is a share of the typical response.
@@ -40,6 +42,7 @@ class Parameter:
     name: str
     link: Link
     pooling: str
+    factors: tuple[str, ...] = ()
     anchor: tuple[str, str, str] | None = None
     relative: bool = False
     floor: str | None = None
@@ -57,9 +60,20 @@ class Parameter:
     @property
     def helpers(self) -> tuple[str, ...]:
         """Names of free variables that only serve to build this parameter: offsets and log-odds."""
-        base = f"{self.free}_population" if self.pooling == "pooled" else self.free
-        logit = (f"{base}_logit",) if self.link == "floor" else ()
-        return logit + ((f"{self.free}_offset",) if self.pooling == "pooled" else ())
+        logit = (f"{self.base}_logit",) if self.link == "floor" else ()
+        return logit + tuple(offset for _, _, offset in self.deviations)
+
+    @property
+    def base(self) -> str:
+        """Name of what the prior's own numbers are about: the population's value, or the value itself."""
+        return f"{self.free}_population" if self.pooling == "pooled" else self.free
+
+    @property
+    def deviations(self) -> tuple[tuple[str, str, str], ...]:
+        """Each factor with the names of the spread over it and of its levels' standard offsets."""
+        if len(self.factors) == 1:
+            return ((self.factors[0], f"{self.free}_spread", f"{self.free}_offset"),)
+        return tuple((f, f"{self.free}_spread_{f}", f"{self.free}_offset_{f}") for f in self.factors)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -83,6 +97,8 @@ class Structure:
     student_t : bool
         Whether the noise has heavy tails.
     n_runs, n_groups : int
+    factors : tuple of (str, int)
+        Factors other than the groups as they are, with their numbers of levels.
     """
 
     law: Callable
@@ -93,11 +109,16 @@ class Structure:
     student_t: bool
     n_runs: int
     n_groups: int
+    factors: tuple[tuple[str, int], ...] = ()
 
     @property
     def observed(self) -> str:
         """Name of the observed variable."""
         return f"log_{self.response}"
+
+    def levels(self, factor: str) -> int:
+        """Number of levels of a factor."""
+        return self.n_groups if factor == self.group else dict(self.factors)[factor]
 
 
 def safe(column: str) -> str:
@@ -116,6 +137,7 @@ def describe(
     numbers[f"log_{safe(runs.response)}_data"] = np.log(y)
     if grouped:
         numbers[f"{runs.group_name}_index"] = runs.group_index
+    factors: dict[str, int] = {}
     for name, pooling in {**priors, "sigma": noise.sigma}.items():
         word = type(pooling).__name__.lower() if grouped else "shared"
         prior, anchor = pooling.prior, None
@@ -125,8 +147,13 @@ def describe(
             numbers[f"{name}_reference"] = np.asarray(float(reference))
             prior = prior.value
         link, place, scale = _place(prior)
-        constants = [place, scale, *([pooling.spread] if isinstance(pooling, Pooled) and grouped else [])]
-        numbers[f"{name}_prior"] = np.asarray(constants, float)
+        spreads = pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and grouped else {}
+        numbers[f"{name}_prior"] = np.asarray([place, scale, *spreads.values()], float)
+        for column in spreads:
+            if column != runs.group_name and safe(column) not in factors:
+                levels, index = runs.factor(column)
+                factors[safe(column)] = len(levels)
+                numbers[f"{safe(column)}_of_group"] = index
         # What is separate looks at the runs of its own group only.
         apart = grouped and isinstance(pooling, Separate)
         parts = [y[runs.group_index == g] for g in range(len(runs.levels))] if apart else [y]
@@ -138,12 +165,12 @@ def describe(
             floor = prior.floor
             typical = np.exp([np.log(part).mean() for part in parts])
             numbers[f"{name}_typical"] = typical if apart else typical[0]
-        structure_parameters.append(Parameter(name, link, word, anchor, relative, floor))
+        structure_parameters.append(Parameter(name, link, word, tuple(map(safe, spreads)), anchor, relative, floor))
     if isinstance(noise, StudentT):
         numbers["nu_prior"] = np.asarray([noise.nu_shape, noise.nu_rate])
     structure = Structure(
         law, inputs, safe(runs.response), runs.group_name, tuple(structure_parameters), isinstance(noise, StudentT),
-        len(runs), len(runs.levels),
+        len(runs), len(runs.levels), tuple(factors.items()),
     )  # fmt: skip
     return structure, numbers
 
@@ -169,12 +196,11 @@ def initial_values(structure: Structure, numbers: Mapping[str, np.ndarray]) -> d
         values["nu_above_2"] = np.log(shape / rate)
     for p in structure.parameters:
         prior = numbers[f"{p.name}_prior"]
-        base = f"{p.free}_population" if p.pooling == "pooled" else p.free
         groups = structure.n_groups if p.pooling == "separate" else 1
-        values[f"{base}_logit" if p.link == "floor" else base] = np.full(groups, prior[0])
-        if p.pooling == "pooled":
-            values[f"{p.free}_spread"] = np.log(0.67 * prior[2])  # the median of a half-normal
-            values[f"{p.free}_offset"] = np.zeros(structure.n_groups)
+        values[f"{p.base}_logit" if p.link == "floor" else p.base] = np.full(groups, prior[0])
+        for (factor, spread, offset), scale in zip(p.deviations, prior[2:], strict=True):
+            values[spread] = np.log(0.67 * scale)  # the median of a half-normal
+            values[offset] = np.zeros(structure.levels(factor))
     return values
 
 
@@ -185,9 +211,9 @@ def unlink(link: Link, u, bound, xp):
     return xp.exp(u) if link == "log" else u
 
 
-def deviate(link: Link, population, spread, offset, xp):
-    """A group's value: the population's, moved by spread times a standard offset (in logs for positive values)."""
-    return population + spread * offset if link == "identity" else population * xp.exp(spread * offset)
+def deviate(link: Link, population, deviation, xp):
+    """A group's value: the population's, moved by a deviation (in logs for positive values)."""
+    return population + deviation if link == "identity" else population * xp.exp(deviation)
 
 
 def publish(parameter: Parameter, free, numbers: Mapping, values: Mapping, xp):

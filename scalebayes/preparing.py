@@ -1,0 +1,118 @@
+"""What a model becomes before it is sampled: the density of its structure, and its numbers made up to a size.
+
+Models of one structure and size share everything that is compiled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from threading import Lock
+
+import numpy as np
+
+from scalebayes.inference.density import REAL, from_pymc
+from scalebayes.inference.geometry import Block, Transport
+from scalebayes.model import Model
+from scalebayes.model.graph import build
+from scalebayes.model.structure import Structure, initial_values
+from scalebayes.precision import double_precision
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A model ready to be sampled.
+
+    Parameters
+    ----------
+    transport : Transport
+        Of the structure; the same object for every model of that structure and size.
+    numbers : dict of str to array
+        Arguments of its density.
+    initial : array
+        Centre of the prior, a position.
+    """
+
+    transport: Transport
+    numbers: dict[str, np.ndarray]
+    initial: np.ndarray
+
+
+def prepare(model: Model, size: int | None = None) -> Prepared:
+    """Density, numbers and starting position of a model.
+
+    Parameters
+    ----------
+    model : Model
+    size : int, optional
+        Number of runs to make the table up to, by copies that do not count; by default one of a few sizes.
+    """
+    structure, numbers = model.describe()
+    n = structure.n_runs
+    size = size or round_size(n)
+    of_runs = (*structure.inputs, f"{structure.observed}_data", f"{structure.group}_index")
+    numbers = {
+        name: np.pad(value, (0, size - n), mode="edge") if name in of_runs else value for name, value in numbers.items()
+    }
+    structure = replace(structure, n_runs=size)
+    with _lock:
+        transport = _transport(_Specification(structure, numbers))
+    numbers[REAL] = np.arange(size) < n
+    return Prepared(transport, numbers, transport.density.position(initial_values(structure, numbers)))
+
+
+def round_size(n: int) -> int:
+    """The next of a few sizes, at most an eighth larger from 64 on: 97 and 103 both become 104."""
+    step = max(8, 1 << max(n.bit_length() - 4, 0))
+    return -(-n // step) * step
+
+
+_lock = Lock()  # or two threads might each make a density of one structure, and compile it twice
+
+
+@dataclass(frozen=True)
+class _Specification:
+    """A structure with one example of its numbers, which do not distinguish it."""
+
+    structure: Structure
+    numbers: Mapping[str, np.ndarray] = field(compare=False)
+
+
+@lru_cache(maxsize=32)
+def _transport(specification: _Specification) -> Transport:
+    structure = specification.structure
+    sizes = {"run": structure.n_runs, structure.group: structure.n_groups, **dict(structure.factors)}
+    coords = {name: range(size) for name, size in sizes.items() if name}
+    with double_precision():
+        graph = build(structure, specification.numbers, coords)
+        helpers = [name for p in structure.parameters for name in p.helpers]
+        scales = {
+            spread: (f"{p.name}_prior", 2 + i)
+            for p in structure.parameters
+            for i, (_, spread, _) in enumerate(p.deviations)
+        }
+        return Transport(from_pymc(graph, helpers, structure.inputs), _blocks(structure), scales)
+
+
+def _blocks(structure: Structure) -> tuple[Block, ...]:
+    """What the levels of the factor with most values own; what varies over another factor only is whitened with the rest."""
+    values: Counter[str] = Counter()
+    for p in structure.parameters:
+        for factor in p.factors if p.pooling == "pooled" else (structure.group,) * (p.pooling == "separate"):
+            values[factor] += structure.levels(factor)
+    if not values:
+        return ()
+    main = max(values, key=lambda factor: values[factor])
+    blocks = []
+    for p in structure.parameters:
+        prior, centre = f"{p.name}_prior", f"{p.base}_logit" if p.link == "floor" else p.base
+        if p.pooling == "separate" and main == structure.group:
+            blocks.append(Block(own=centre, prior=prior))
+        blocks += [
+            Block(offset, prior, centre, population=p.base, spread=spread, log=p.link != "identity")
+            for factor, spread, offset in p.deviations
+            if factor == main
+        ]
+    return tuple(blocks)

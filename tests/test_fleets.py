@@ -1,0 +1,231 @@
+"""Many fits at once: the same numbers however they are run, and nothing lost when a sweep dies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scalebayes as sb
+from scalebayes import fleets
+
+SETTINGS = {"draws": 200, "chains": 2, "seed": 3}
+pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: their numbers matter
+
+
+def simulated(seed, n=30):
+    rng = np.random.default_rng(seed)
+    C = np.exp(rng.uniform(np.log(1e18), np.log(1e22), n))
+    return pd.DataFrame({"flops": C, "loss": (1.7 + 0.8 * (C / 1e20) ** -0.2) * np.exp(0.01 * rng.normal(size=n))})
+
+
+def models(n=6):
+    return {f"table {i}": sb.Model(sb.laws.power, sb.read_runs(simulated(i))) for i in range(n)}
+
+
+class _Now(Executor):
+    """Runs everything at once in this thread, and dies at the batch it is told."""
+
+    def __init__(self, dies_at=None):
+        self.submitted, self.dies_at = 0, dies_at
+
+    def submit(self, function, /, *args, **kwargs):
+        future = Future()
+        if self.submitted == self.dies_at:
+            future.set_exception(BrokenProcessPool("a worker was killed"))
+        else:
+            try:
+                future.set_result(function(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+        self.submitted += 1
+        return future
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    return sb.fit_many(models(), **SETTINGS)
+
+
+def _draws(fleet):
+    return {name: fleet[name].posterior["alpha"].to_numpy().tobytes() for name in fleet}
+
+
+def test_a_fleet_is_its_fits_by_name(fleet):
+    assert list(fleet) == [f"table {i}" for i in range(6)]
+    assert len(fleet) == 6
+    assert list(fleet.table.columns) == ["converged", "divergences", "max_r_hat", "min_ess_bulk", "problem"]
+    fit = fleet["table 2"]
+    assert fit.model.runs.y.tolist() == simulated(2)["loss"].tolist()
+    assert fit.diagnostics.max_r_hat == fleet.table.loc["table 2", "max_r_hat"]
+    assert fit.idata["log_likelihood"]["log_loss"].shape == (2, 200, 30)
+    assert abs(float(fit.posterior["alpha"].mean()) - float(sb.fit(
+        sb.laws.power, fit.model.runs, draws=200, seed=1).posterior["alpha"].mean())) < 0.02  # fmt: skip
+    assert "Fleet of 6 fits" in repr(fleet)
+
+
+def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_path):
+    alone = _draws(fleet)
+    assert _draws(sb.fit_many(models(), folder=tmp_path / "a", executor=_Now(), **SETTINGS)) == alone
+    for path in [*(tmp_path / "a").glob("table%*3*"), *(tmp_path / "a").glob("table 3*")]:
+        path.unlink()
+    again = _Now()
+    assert _draws(sb.fit_many(models(), folder=tmp_path / "a", executor=again, **SETTINGS)) == alone
+    assert again.submitted == 1
+    nothing = _Now()
+    sb.fit_many(models(), folder=tmp_path / "a", executor=nothing, **SETTINGS)
+    assert nothing.submitted == 0
+
+
+def test_a_failed_fit_is_recorded_and_the_rest_go_on(tmp_path):
+    def law(C, *, A, alpha):
+        import jax.numpy as jnp
+
+        return A * (C / 1e20) ** -alpha + 0 * jnp.sqrt(0.7 - alpha)
+
+    good = {"A": sb.LogNormal(1.0, 0.5), "alpha": sb.LogNormal(0.1, 0.1)}
+    bad = good | {"alpha": sb.LogNormal(0.7, 0.5)}
+    runs = sb.read_runs(simulated(0))
+    tables = {name: sb.Model(law, runs, priors=bad if name == "c" else good) for name in "abcdef"}
+    with pytest.warns(sb.ConvergenceWarning, match=r"of 6 fits failed or have not converged"):
+        fleet = sb.fit_many(tables, folder=tmp_path / "sweep", **SETTINGS)
+    assert fleet.table["max_r_hat"].isna().tolist() == [name == "c" for name in "abcdef"]
+    assert fleet.table.loc["c", "problem"].startswith("ValueError: law gives NaN at ")
+    with pytest.raises(KeyError, match="the fit of 'c' failed: ValueError: law gives NaN"):
+        fleet["c"]
+    assert fleet["d"].diagnostics.divergences == 0
+
+
+def test_an_executor_that_dies_is_said_and_what_is_done_stays(tmp_path):
+    tables = models(3)  # fewer than half a batch: one by one
+    with pytest.raises(RuntimeError) as caught:
+        sb.fit_many(tables, folder=tmp_path / "sweep", executor=_Now(dies_at=2), **SETTINGS)
+    done = len(list((tmp_path / "sweep").glob("*.nc")))
+    assert str(caught.value) == (
+        f"the executor died (a worker was killed): {done} of 3 fits are whole in {str(tmp_path / 'sweep')!r}; "
+        "call again with the same folder."
+    )
+    again = _Now()
+    sb.fit_many(tables, folder=tmp_path / "sweep", executor=again, **SETTINGS)
+    assert again.submitted == 3 - done
+
+
+def test_a_full_disk_stops_the_sweep_with_what_is_done_intact(tmp_path, monkeypatch):
+    tables, real = models(3), sb.Fit.save
+    saved = []
+
+    def save(fit, path, *, overwrite=False):
+        if len(saved) == 2:
+            raise OSError(28, "No space left on device")
+        saved.append(path)
+        real(fit, path, overwrite=overwrite)
+
+    monkeypatch.setattr(sb.Fit, "save", save)
+    with pytest.raises(OSError, match="could not be written") as caught:
+        sb.fit_many(tables, folder=tmp_path / "sweep", executor=_Now(), **SETTINGS)
+    assert caught.value.errno == 28
+    assert "(No space left on device); 2 of 3 fits are whole in" in str(caught.value)
+    monkeypatch.undo()
+    assert len(sb.fit_many(tables, folder=tmp_path / "sweep", executor=_Now(), **SETTINGS)) == 3
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(ValueError, match=r"^there are no models to fit\.$"):
+        sb.fit_many([])
+    with pytest.raises(TypeError, match=r"^models are sb.Model by names that are strings, got '0': DataFrame\.$"):
+        sb.fit_many([simulated(0)])
+    with pytest.raises(ValueError, match=r"^ess is a whole number from 1 on, got 0\.$"):
+        sb.fit_many(models(1), ess=0)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    with pytest.raises(ValueError, match=r"is not empty and holds no sweep; name a new one\.$"):
+        sb.fit_many(models(1), folder=tmp_path / "mine")
+    with pytest.raises(NotADirectoryError, match="is a file; name a folder for the fits"):
+        sb.fit_many(models(1), folder=tmp_path / "mine" / "thesis.txt")
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_a_folder_with_another_sweep_is_refused_with_the_difference(tmp_path):
+    plan = {"settings": {"draws": 500, "seed": 3}, "fits": {"x": "1", "table 0": "2"}}
+    (tmp_path / "sweep.json").write_text(json.dumps(plan))
+    with pytest.raises(ValueError, match="holds another sweep") as caught:
+        sb.fit_many(models(2), folder=tmp_path, **SETTINGS)
+    said = str(caught.value)
+    assert "draws 500 there and 200 here; " in said
+    assert (
+        "1 fit only there ('x'); 1 fit only here ('table 1'); 1 fit with other runs, priors or law ('table 0')" in said
+    )
+    assert said.endswith("Name another folder, or make the models and settings the same to go on with it.")
+
+
+SWEEP = """
+import sys, warnings
+sys.path.insert(0, {tests!r})
+import scalebayes as sb
+from test_fleets import models
+warnings.simplefilter("ignore")
+if __name__ == "__main__":
+    sb.fit_many(models({n}), folder={folder!r}, draws=200, chains=2, seed=3)
+    print("finished")
+"""
+
+
+def test_a_sweep_killed_midway_goes_on_where_it_stopped(tmp_path):
+    n, folder = 24, tmp_path / "sweep"
+    code = SWEEP.format(tests=str(Path(__file__).parent), n=n, folder=str(folder))
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+    limit = time.monotonic() + 300
+    while len(list(folder.glob("*.json"))) < 4 and time.monotonic() < limit:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {path: path.stat().st_mtime_ns for path in folder.glob("table*.json")}
+    assert 0 < len(done) < n
+    fleet = sb.fit_many(models(n), folder=folder, **SETTINGS)
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert all(np.isfinite(fleet[name].posterior["alpha"]).all() for name in fleet)
+    assert not list(folder.glob(".*"))  # what was half written is cleared away
+    whole = _draws(sb.fit_many(models(n), **SETTINGS))
+    assert _draws(fleet) == whole
+
+
+def test_names_become_files(tmp_path):
+    assert fleets._file("IC/bird 10-shot") == "IC%2Fbird 10-shot.nc"
+    with pytest.raises(ValueError, match="is too long for a file"):
+        sb.fit_many({"x" * 300: models(1)["table 0"]}, folder=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of a cluster that loses a worker
+def test_a_cluster_that_loses_a_worker_gives_the_same_numbers(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    tables = models(24)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        victim = next(iter(client.run(os.getpid).values()))
+        folder = tmp_path / "sweep"
+        killer = threading.Thread(target=_kill_once_begun, args=(victim, folder))
+        killer.start()
+        fleet = sb.fit_many(tables, folder=folder, executor=client.get_executor(), **SETTINGS)
+        killer.join()
+        assert victim not in client.run(os.getpid).values()
+    assert fleet.table["max_r_hat"].notna().all()
+    assert _draws(fleet) == _draws(sb.fit_many(tables, **SETTINGS))
+
+
+def _kill_once_begun(pid, folder):
+    while len(list(folder.glob("table*.json"))) < 2:
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
