@@ -229,7 +229,7 @@ def sample(
         Draws kept of each chain, and number of chains. Chains that have not mixed by then (r-hat 1.01 or more, bulk ESS
         400 or less) go on up to eight times as long and are thinned to ``draws``.
     warmup : int, optional
-        Adapting steps before them; as many as the posterior needs if not given: 150, or 550 with a second whitening.
+        Adapting steps before them; as many as the posterior needs if not given: 150, or 600 where whitening has to be improved.
     target_accept : float
         Mean acceptance rate that the step size is adapted to.
     ess : int, optional

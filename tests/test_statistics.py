@@ -1,11 +1,13 @@
 """Statistical promises, each judged by a test whose failure probability is stated. Run by make test-slow."""
 
+import importlib
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest, ks_2samp
+from scipy.stats import binomtest, chisquare, ks_2samp
 
 import scalebayes as sb
 
@@ -67,7 +69,7 @@ def test_intervals_hold_the_truth_at_their_nominal_rate():
         assert binomtest(count, tables, 0.89).pvalue > FAILURE_PROBABILITY, name
 
 
-def _agrees(fit, reference, names, group=None):
+def _agrees(fit, reference, names, thin=8):
     for name in names:
         ours, theirs = (
             draws[name].stack(sample=("chain", "draw")).transpose("sample", ...).to_numpy().reshape(4000, -1)
@@ -75,7 +77,7 @@ def _agrees(fit, reference, names, group=None):
         )
         for g in range(ours.shape[1]):
             # Thinned to draws that are about independent, as the two-sample test assumes.
-            pvalue = ks_2samp(ours[::8, g], theirs[::8, g]).pvalue
+            pvalue = ks_2samp(ours[::thin, g], theirs[::thin, g]).pvalue
             assert pvalue > FAILURE_PROBABILITY, (name, g, pvalue)
 
 
@@ -110,6 +112,64 @@ def test_pooled_posterior_equals_that_of_pm_sample(pile_runs):
     reference = _pm_sample(fit.model, target_accept=0.98)
     names = ("E", "A", "alpha", "sigma", "nu", "E_population", "alpha_population", "E_spread", "alpha_spread")
     _agrees(fit, reference, names)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["six_groups", "gadre", "xlstm"])
+def test_posterior_of_a_benchmark_equals_that_of_pm_sample(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
+    case = importlib.import_module("cases").named(name)
+    fit = sb.fit(case.law, case.runs, **case.arguments, seed=4)
+    assert not fit.diagnostics.problems
+    reference = _pm_sample(fit.model, target_accept=0.95)
+    _agrees(fit, reference, case.keys, thin=16)
+
+
+def _calibration_model(y):
+    """Four groups of ten runs under a pooled power law, with priors that do not look at the runs."""
+    C = np.tile(np.logspace(18, 22, 10), 4)
+    runs = sb.read_runs(
+        pd.DataFrame({"flops": C, "loss": y, "family": np.repeat(list("abcd"), 10)}), response="loss", group="family"
+    )
+    at_reference = sb.Anchored(sb.LogNormal(1.0, 0.3), input="C", exponent="alpha", reference=1e20)
+    priors = {"A": sb.pooled(at_reference, spread=0.2), "alpha": sb.pooled(sb.LogNormal(0.1, 0.3), spread=0.3)}
+    return sb.Model(sb.laws.power, runs, priors=priors)
+
+
+def ranks_of_simulated_truths(tables=200, seed=0):
+    """Simulation-based calibration: where each true value, drawn from the prior, lies among its posterior's draws."""
+    template = _calibration_model(np.linspace(2, 3, 40))
+    prior = template.prior(tables, seed=seed)
+    truth, rng = prior["prior"].to_dataset().isel(chain=0), np.random.default_rng(seed)
+    expected = prior["prior_predictive"]["loss"].to_numpy()[0]
+    sigma, nu = truth["sigma"].to_numpy()[:, None], truth["nu"].to_numpy()[:, None]
+    y = expected * np.exp(sigma * rng.standard_t(np.broadcast_to(nu, expected.shape)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sb.ConvergenceWarning)
+        fleet = sb.fit_many([_calibration_model(row) for row in y], draws=500, seed=seed)
+    print(f"{(~fleet.table['converged']).sum()} of {tables} fits have not converged")
+    names = [name for name in truth.data_vars if name in fleet["0"].posterior and name != "A"]
+    ranks: dict[str, list] = {}
+    for i, name in enumerate(fleet):
+        drawn = fleet[name].posterior.isel(draw=slice(None, None, 8))
+        for parameter in names:
+            values = drawn[parameter].stack(sample=("chain", "draw")).transpose(..., "sample").to_numpy()
+            found = (values < truth[parameter].isel(draw=i).to_numpy()[..., None]).mean(-1)
+            for group, rank in enumerate(np.atleast_1d(found)):
+                ranks.setdefault(f"{parameter}[{group}]" if found.ndim else parameter, []).append(rank)
+    return {name: np.asarray(values) for name, values in ranks.items()}
+
+
+@pytest.mark.slow
+def test_pooled_posteriors_are_calibrated():
+    worst = {}
+    for name, ranks in ranks_of_simulated_truths().items():
+        counts = np.histogram(ranks, bins=10, range=(0, 1 + 1e-9))[0]
+        worst[name] = chisquare(counts).pvalue
+    print("smallest p values:", dict(sorted(worst.items(), key=lambda item: item[1])[:5]))
+    assert min(worst.values()) > FAILURE_PROBABILITY
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 r"""A map from about standard normal coordinates to the positions of a density.
 
 Three layers, each whitened given the ones before it. First what no group owns (spreads, noise, shared parameters, other
-factors), phi, by the curvature at its mode; a spread in the coordinate in which its half-normal prior is a normal one.
+factors), phi, by the curvature at its mode; a spread in a coordinate in which its half-normal prior is about normal.
 Then the population's centre, mu, and last what each group owns, theta = mu + T o with T = diag(tau). With H_g the
 information of the group's own runs, s_g their score and X_g its derivative by phi at an expansion point
 (theta_0, phi_0), and b_g = H_g theta_0 + s_g + X_g (phi - phi_0),
@@ -26,13 +26,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import erf, erfinv, log_ndtr, ndtri
 
 from scalebayes.inference.density import Data, Density
 
 _WIDTH = 1e-4  # of differences of gradients
 _EXPANSIONS = 40  # draws that the second whitening averages over
 _MOST_DENSE = 64
+_STEEPNESS = 1.702  # of the logistic curve closest to a normal distribution function
 _PER_INDEPENDENT = 8  # draws of a sampler under a poor whitening that count as one
 
 
@@ -149,26 +149,26 @@ class Transport:
         return np.asarray([bool(b.spread) for b in self.blocks], bool)
 
     def unwarp(self, phi: jax.Array, data: Data) -> tuple[jax.Array, jax.Array]:
-        """Free variables from the coordinates in which the spreads' priors are normal, and the log Jacobian."""
+        """Free variables from the coordinates in which the spreads' priors are about normal, and the log Jacobian.
+
+        With x the spread over its prior's scale and v its coordinate, ``(1 + p(v)) / 2 = p(x)`` where p is the logistic
+        curve closest to the normal distribution function, hence ``x = log(1 + 2 exp(s v)) / s``.
+        """
         if not self.scales:
             return phi, jnp.zeros(())
         at, scale = self._of_spreads(data)
-        v = phi[at]
-        # |x| with x standard normal is as far up its distribution as v is up a normal one; each half where it is exact.
-        low, high = jnp.minimum(v, 0.0), jnp.maximum(v, 0.0)
-        x = jnp.where(v < 0, jnp.sqrt(2.0) * erfinv(jnp.exp(log_ndtr(low))), -ndtri(jnp.exp(log_ndtr(-high)) / 2))
-        return phi.at[at].set(jnp.log(scale * x)), ((x**2 - v**2) / 2 - jnp.log(x)).sum()
+        steep = _STEEPNESS * phi[at] + np.log(2.0)
+        log_x = jnp.log(jax.nn.softplus(steep) / _STEEPNESS)
+        return phi.at[at].set(jnp.log(scale) + log_x), (jax.nn.log_sigmoid(steep) - log_x).sum()
 
     def warp(self, free: jax.Array, data: Data) -> jax.Array:
         """The inverse of `unwarp`."""
         if not self.scales:
             return free
         at, scale = self._of_spreads(data)
-        x = jnp.exp(free[at]) / scale
-        low, high = jnp.minimum(x, 0.6), jnp.maximum(x, 0.6)
-        return free.at[at].set(
-            jnp.where(x < 0.6, ndtri(erf(low / jnp.sqrt(2.0))), -ndtri(2 * jnp.exp(log_ndtr(-high))))
-        )
+        steep = _STEEPNESS * jnp.exp(free[at]) / scale
+        # log(exp(s) - 1), which must not overflow
+        return free.at[at].set((steep + jnp.log(-jnp.expm1(-steep)) - np.log(2.0)) / _STEEPNESS)
 
     def _of_spreads(self, data: Data) -> tuple[np.ndarray, jax.Array]:
         at = np.searchsorted(self.free, self._places(list(self.scales)))
@@ -240,13 +240,16 @@ class Transport:
         if not len(pooled):
             return (lambda w: w), (lambda centre: centre), jnp.zeros(())
         level = self.mus(free, geometry.centre, data)
-        pull = given.drawn - given.precision[:, apart] @ level[apart]
+        pull, of_centre = given.drawn, given.precision
+        if len(apart):
+            pull = (pull - of_centre[:, apart] @ level[apart])[pooled]
+            of_centre, level = of_centre[np.ix_(pooled, pooled)], level[pooled]
         m, scale = jnp.stack([data[b.prior][:2] for b in self.blocks if b.spread]).T
         slope = geometry.slope
-        precision = slope[:, None] * given.precision[np.ix_(pooled, pooled)] * slope + jnp.diag(scale**-2)
+        precision = slope[:, None] * of_centre * slope + jnp.diag(scale**-2)
         # mu = level + slope (centre - where it was expanded)
-        offset = level[pooled] - slope * geometry.centre
-        target = slope * (pull[pooled] - given.precision[np.ix_(pooled, pooled)] @ offset) + m / scale**2
+        offset = level - slope * geometry.centre
+        target = slope * (pull - of_centre @ offset) + m / scale**2
         inverse = _inverse_factor(precision[:, :, None])[:, :, 0]
 
         def centre_of(w):
@@ -316,7 +319,7 @@ def conditional(tau: jax.Array, information: jax.Array, pull: jax.Array) -> Cond
         solve=solve,
         unsolve=unsolve,
         log_jacobian=jnp.log(jnp.stack([inverse[j, j] for j in range(k)])).sum(),
-        precision=(_dot(jnp.swapaxes(inverse, 0, 1), shrunk).sum(-1) / tau[:, None]),
+        precision=_dot(jnp.swapaxes(inverse, 0, 1), shrunk).sum(-1) / tau[:, None],
         drawn=(inverse * drawn[:, None]).sum(0).sum(-1) / tau,
     )
 
@@ -326,6 +329,7 @@ def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
     return (a[:, :, None] * b[None]).sum(1)
 
 
+@jax.custom_jvp
 def _inverse_factor(matrix: jax.Array) -> jax.Array:
     """The inverse of the Cholesky factor of matrices over the first two axes.
 
@@ -340,6 +344,17 @@ def _inverse_factor(matrix: jax.Array) -> jax.Array:
         inverse = inverse.at[j].set(row).at[j + 1 :].add(-column[:, None] * row)
         rest = rest.at[j + 1 :, j + 1 :].add(-column[:, None] * column[None])
     return inverse
+
+
+@_inverse_factor.defjvp
+def _inverse_factor_jvp(primals, tangents):
+    # With Y = C^-1, dY = -phi(Y dP Y') Y where phi keeps the lower triangle and half the diagonal: a few products
+    # instead of the derivative of every step above.
+    inverse = _inverse_factor(*primals)
+    k = len(inverse)
+    change = _dot(_dot(inverse, tangents[0]), jnp.swapaxes(inverse, 0, 1))
+    lower = np.tril(np.ones((k, k))) - np.eye(k) / 2
+    return inverse, -_dot(jnp.asarray(lower)[:, :, None] * change, inverse)
 
 
 def about_mode(transport: Transport, position: jax.Array, data: Data) -> tuple[Geometry, jax.Array]:

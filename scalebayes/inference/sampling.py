@@ -30,9 +30,9 @@ CHUNK = 50
 STARTS = 8
 MOST_LONGER = 8
 PILOT = 150
-WARMUP = 400
-# Leapfrog steps per draw above which a whitening counts as poor: NUTS doubles, so 15 is four doublings.
-MOST_STEPS = 15
+WARMUP = 300
+# Leapfrog steps per draw above which a whitening counts as poor: NUTS doubles, so 15 is a tree of four doublings.
+MOST_STEPS = 18
 # Of the schedule: adapt the step size; also gather the mass matrix; also use it; leave all as it is.
 FAST, SLOW, SLOW_END, DRAW = range(4)
 
@@ -234,17 +234,22 @@ def _described(compiled, found: Climb, i: int, places: list, share: np.ndarray, 
 
 
 def _rewhiten(compiled, run: _Run, z: np.ndarray, several: bool, made: int, settings: Settings, advanced: Told):
-    """A second whitening, from what the pilot drew, and a warm-up that also adapts the mass matrix.
+    """Whitening again from what a pilot drew, twice, and a warm-up that also adapts the mass matrix.
 
     Chains in several modes stay where they are: what they drew together describes none of them.
     """
-    if not several:
+    total = made + (WARMUP if several else PILOT + WARMUP)
+    told = _told(advanced, total + settings.draws)
+    while not several:
         pilot = z[:, :, -2 * CHUNK :].reshape(1, -1, z.shape[-1])
         geometry = compiled.from_draws(pilot, run.geometry, run.data)
         scatter = compiled.scatter(run.keys[:, 0], jnp.zeros(z[:, :, 0].shape))
         run = run._replace(geometry=geometry, carry=compiled.start(scatter, geometry, run.data))
-    total = made + WARMUP
-    run, _ = _advance(compiled, run, made, _stages(WARMUP), _told(advanced, total + settings.draws))
+        if made + WARMUP == total:
+            break
+        run, (z, _) = _advance(compiled, run, made, np.full(PILOT, FAST), told)  # a second pilot sees further
+        made += PILOT
+    run, _ = _advance(compiled, run, made, _stages(WARMUP), told)
     return run, total
 
 
