@@ -23,9 +23,11 @@ test-slow-ci: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/many.py
 
 bench-smoke: $(READY)
 	$(BIN)/python benchmarks/run.py --smoke
+	$(BIN)/python benchmarks/many.py --smoke
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from scipy import stats
 import scalebayes as sb
 from scalebayes.inference.density import REAL
 from scalebayes.inference.geometry import Geometry, conditional
+from scalebayes.inference.powers import cheap_powers
 from scalebayes.model.structure import initial_values
 from scalebayes.precision import double_precision
 from scalebayes.preparing import prepare, round_size
@@ -177,6 +178,20 @@ def test_spreads_have_coordinates_in_which_their_prior_is_about_normal():
     assert abs(v.mean()) < 0.1
     assert 0.9 < v.std() < 1.2
     assert abs(stats.skew(v)) < 0.8  # that of the logarithm is -1.5
+
+
+def test_powers_of_positive_numbers_become_exponentials_and_others_stay():
+    def law(theta, data):
+        return data["N"] ** -theta[0] + (data["N"] / jnp.exp(theta[1])) ** theta[0] + theta[2] ** jnp.round(theta[3])
+
+    cheap = cheap_powers(law, lambda theta, data: (False, {"N": True}))
+    with double_precision():
+        theta, data = jnp.asarray([0.3, 2.0, -2.0, 3.0]), {"N": jnp.asarray([1e8, 3e9])}
+        np.testing.assert_allclose(cheap(theta, data), law(theta, data), rtol=1e-13)
+        ours, plain = jax.jacobian(cheap)(theta, data), jax.jacobian(law)(theta, data)
+        np.testing.assert_allclose(ours[:, :2], plain[:, :2], rtol=1e-12)
+        left = [e.primitive.name for e in jax.make_jaxpr(cheap)(theta, data).eqns]
+    assert left.count("pow") == 1  # that of the negative number
 
 
 def test_tables_of_almost_equal_size_share_a_compilation(pile_runs):

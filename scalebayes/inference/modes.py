@@ -14,6 +14,7 @@ from scalebayes.inference.geometry import Geometry, Transport
 
 _SMALLEST_DIP = 1.0  # in log density, between two modes that count as two
 _LARGEST_DROP = 12.0  # of a mode below the highest one that is looked at
+_MOST_DENSE = 200
 _SMALLEST_SHARE = 0.01  # of the mass, of a mode that is reported
 
 
@@ -47,10 +48,17 @@ def climb(transport: Transport, starts: jax.Array, data: Data) -> Climb:
     def logp(position, data):
         return transport.density.logp(jnp.where(held, starts[0], position), data)
 
+    # With very many groups the matrix that BFGS keeps would be larger than everything else.
+    solver: optimistix.AbstractMinimiser = (
+        optimistix.BFGS(rtol=1e-8, atol=1e-8)
+        if transport.density.size <= _MOST_DENSE
+        else optimistix.LBFGS(rtol=1e-8, atol=1e-8)
+    )
+
     def one(start):
         solution: optimistix.Solution = optimistix.minimise(
             lambda position, data: -logp(position, data),
-            optimistix.BFGS(rtol=1e-8, atol=1e-8),
+            solver,
             jnp.where(held, starts[0], start),
             args=data,
             max_steps=2000,
