@@ -19,7 +19,7 @@ test-slow: $(READY)
 
 # The part of the slow tests that CI runs.
 test-slow-ci: $(READY)
-	$(BIN)/python -m pytest -m slow -k pm_sample tests
+	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster" tests
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
