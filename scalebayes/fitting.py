@@ -19,13 +19,14 @@ import xarray as xr
 from scalebayes import laws
 from scalebayes.caching import compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning, Diagnostics, diagnose, r_hat_and_ess
+from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
 from scalebayes.model.noise import Noise
 from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
 
 if TYPE_CHECKING:
-    from scalebayes.inference.sampling import Draws, Settings
+    from scalebayes.inference.sampling import Draws
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -255,15 +256,12 @@ def sample(
     ConvergenceWarning
         If the draws do not represent the posterior well.
     """
-    check_settings(
-        draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, max_draws=max_draws, seed=seed
-    )
+    settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
+    check_seed(seed)
     prior = checked_prior(model, seed)
-    from scalebayes.inference.sampling import Settings
     from scalebayes.inference.sampling import sample as draw
     from scalebayes.preparing import prepare
 
-    settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
     with compilation_cache():
         ready = prepare(model)
         with _progress(progress, model.name) as advanced:
@@ -274,33 +272,6 @@ def sample(
     result = assemble(model, found[0], prior, settings, seed)
     _warn(result, settings)
     return result
-
-
-def check_settings(
-    *,
-    draws: int,
-    chains: int,
-    warmup: int | None,
-    target_accept: float,
-    ess: int | None,
-    max_draws: int | None,
-    seed: int,
-) -> None:
-    """Refuse settings of the sampler that are out of range."""
-    whole = (
-        ("draws", draws, 4), ("chains", chains, 1), ("warmup", warmup, 20), ("ess", ess, 1),
-        ("max_draws", max_draws, 4), ("seed", seed, 0),
-    )  # fmt: skip
-    for name, value, least in whole:
-        optional = name in ("warmup", "ess", "max_draws")
-        if optional and value is None:
-            continue
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} is a whole number from {least} on, got {value!r}.")
-    if not 0 < target_accept < 1:
-        raise ValueError(f"target_accept lies between 0 and 1, got {target_accept!r}.")
-    if max_draws is not None and ess is None:
-        raise ValueError("max_draws bounds the chase of an effective sample size; say ess too, or draws alone.")
 
 
 def checked_prior(model: Model, seed: int) -> xr.Dataset:

@@ -12,7 +12,6 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
@@ -20,13 +19,11 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.caching import compilation_cache
-from scalebayes.fitting import Fit, assemble, check_settings, checked_prior
+from scalebayes.fitting import Fit, assemble, check_seed, checked_prior
 from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
 from scalebayes.storage import atomically, describe_model, load
-
-if TYPE_CHECKING:
-    from scalebayes.inference.sampling import Settings
 
 LANES = 8
 _PLAN = "sweep.json"
@@ -128,13 +125,9 @@ def fit_many(
     ConvergenceWarning
         If fits failed or have not converged, once for all of them.
     """
-    check_settings(
-        draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, max_draws=max_draws, seed=seed
-    )
-    named = _named(models)
-    from scalebayes.inference.sampling import Settings
-
     settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
+    check_seed(seed)
+    named = _named(models)
     place = Path(folder) if folder is not None else None
     rows: dict[str, dict] = {}
     if place is not None:
@@ -262,7 +255,7 @@ def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[
     source = [i if i in priors else good[0] for i in range(len(lanes))]
     try:
         found = _draw([batch.models[i] for i in source], [batch.seeds[i] for i in source], batch.size, settings)
-    except Exception as error:
+    except Exception as error:  # whatever the compiler or a law of the caller's raises: recorded, not lost
         if len(good) == 1:
             results[good[0]] = _reason(error)
             return results

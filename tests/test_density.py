@@ -180,6 +180,25 @@ def test_spreads_have_coordinates_in_which_their_prior_is_about_normal():
     assert abs(stats.skew(v)) < 0.8  # that of the logarithm is -1.5
 
 
+@pytest.mark.parametrize("case", ["pooled", "mixed", "crossed"])
+def test_prior_draws_are_those_of_the_graph(case):
+    import pymc as pm
+
+    model = _model(case)
+    ours = model.prior(4000, seed=1)["prior"].to_dataset()
+    before = jax.config.jax_enable_x64
+    graph = model.pymc()
+    jax.config.update("jax_enable_x64", before)
+    names = [name for name in ours.data_vars if name in graph.named_vars]
+    assert len(names) == len(ours.data_vars)
+    theirs = pm.draw([graph[name] for name in names], 4000, random_seed=2, mode="FAST_COMPILE")
+    for name, reference in zip(names, theirs, strict=True):
+        drawn = ours[name].to_numpy()[0]
+        assert drawn.shape == reference.shape
+        for mine, other in zip(drawn.reshape(4000, -1).T, reference.reshape(4000, -1).T, strict=True):
+            assert stats.ks_2samp(mine, other).pvalue > 1e-4, name
+
+
 def test_powers_of_positive_numbers_become_exponentials_and_others_stay():
     def law(theta, data):
         return data["N"] ** -theta[0] + (data["N"] / jnp.exp(theta[1])) ** theta[0] + theta[2] ** jnp.round(theta[3])

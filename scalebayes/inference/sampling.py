@@ -22,8 +22,10 @@ from blackjax.adaptation.window_adaptation import build_schedule
 
 from scalebayes.inference.density import REAL, Data
 from scalebayes.inference.diagnostics import LARGEST_R_HAT, SMALLEST_ESS, worst_of
-from scalebayes.inference.geometry import Geometry, Transport, about_mode, from_draws
+from scalebayes.inference.geometry import Geometry, Transport
 from scalebayes.inference.modes import Climb, best, climb, elsewhere, profiles, separate, shares, starting_points
+from scalebayes.inference.settings import Settings
+from scalebayes.inference.whitening import about_mode, from_draws
 from scalebayes.precision import double_precision
 
 CHUNK = 50
@@ -35,31 +37,6 @@ WARMUP = 300
 MOST_STEPS = 18
 # Of the schedule: adapt the step size; also gather the mass matrix; also use it; leave all as it is.
 FAST, SLOW, SLOW_END, DRAW = range(4)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to sample.
-
-    Parameters
-    ----------
-    draws, chains : int
-    warmup : int or None
-        Steps that adapt before the draws; as many as the posterior needs if None.
-    target_accept : float
-    ess : int or None
-        Smallest bulk ESS to reach, by more draws where these are too few; if None, only what a result needs, and what
-        is drawn beyond ``draws`` is thinned to it.
-    max_draws : int or None
-        Draws of each chain at which the chase of ``ess`` ends.
-    """
-
-    draws: int = 1000
-    chains: int = 4
-    warmup: int | None = None
-    target_accept: float = 0.95
-    ess: int | None = None
-    max_draws: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

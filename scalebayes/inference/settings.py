@@ -1,0 +1,45 @@
+"""How to sample: settings that check themselves. Imports nothing heavy, so that bad ones are refused at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to sample.
+
+    Parameters
+    ----------
+    draws, chains : int
+    warmup : int or None
+        Steps that adapt before the draws; as many as the posterior needs if None.
+    target_accept : float
+    ess : int or None
+        Smallest bulk ESS to reach, by more draws where these are too few; if None, only what a result needs, and what
+        is drawn beyond ``draws`` is thinned to it.
+    max_draws : int or None
+        Draws of each chain at which the chase of ``ess`` ends.
+    """
+
+    draws: int = 1000
+    chains: int = 4
+    warmup: int | None = None
+    target_accept: float = 0.95
+    ess: int | None = None
+    max_draws: int | None = None
+
+    def __post_init__(self) -> None:
+        least = {"draws": 4, "chains": 1, "warmup": 20, "ess": 1, "max_draws": 4}
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            if value is None and name in ("warmup", "ess", "max_draws"):
+                continue
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < smallest:
+                raise ValueError(f"{name} is a whole number from {smallest} on, got {value!r}.")
+        if not 0 < self.target_accept < 1:
+            raise ValueError(f"target_accept lies between 0 and 1, got {self.target_accept!r}.")
+        if self.max_draws is not None and self.ess is None:
+            raise ValueError("max_draws bounds the chase of an effective sample size; say ess too, or draws alone.")
