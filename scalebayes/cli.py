@@ -92,7 +92,7 @@ def fit(
     json: Json = False,
 ) -> None:
     """Fit a law to a table of runs and write the posterior to a file."""
-    from scalebayes.storage import check_free
+    from scalebayes.files import check_free
 
     check_free(output, force, "--force")
     from scalebayes import laws
@@ -247,7 +247,7 @@ def demo(
 
 
 def _check_picture(output: Path, force: bool) -> None:
-    from scalebayes.storage import check_free
+    from scalebayes.files import check_free
 
     check_free(output, force, "--force")
     kinds = (".png", ".pdf", ".svg")
@@ -256,8 +256,8 @@ def _check_picture(output: Path, force: bool) -> None:
 
 
 def _save_picture(result: Fit, output: Path, axis: str | None, to: float | None, prob: float) -> None:
+    from scalebayes.files import atomically
     from scalebayes.show.curves import plot as draw
-    from scalebayes.storage import atomically
 
     figure = draw(result, axis, to=to, prob=prob)
     with atomically(output) as temporary:

@@ -266,7 +266,7 @@ def sample(
         ready = prepare(model)
         with _progress(progress, model.name) as advanced:
             found = draw(
-                ready.transport, [ready.numbers], initial=[ready.initial], seeds=[seed], settings=settings,
+                ready.source, [ready.numbers], initial=[ready.initial], seeds=[seed], settings=settings,
                 advanced=advanced,
             )  # fmt: skip
     result = assemble(model, found[0], prior, settings, seed)
@@ -300,7 +300,8 @@ def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, 
         {"share": mode.share, "height": mode.height, **{n: mode.values[n].tolist() for n in model.parameters}}
         for mode in found.modes
     ]
-    tree.attrs = _attributes(model) | made | {"modes": json.dumps(modes), "ess": settings.ess or 0}
+    judged = {"max_r_hat": found.max_r_hat, "min_ess_bulk": found.min_ess_bulk}
+    tree.attrs = _attributes(model) | made | judged | {"modes": json.dumps(modes), "ess": settings.ess or 0}
     return Fit(model, tree)
 
 

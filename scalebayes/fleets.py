@@ -19,11 +19,12 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.caching import compilation_cache
+from scalebayes.files import atomically
 from scalebayes.fitting import Fit, assemble, check_seed, checked_prior
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
-from scalebayes.storage import atomically, describe_model, load
+from scalebayes.storage import describe_model, load
 
 LANES = 8
 _PLAN = "sweep.json"
@@ -275,7 +276,7 @@ def _draw(models: list[Model], seeds: list[int], size: int, settings: Settings) 
     with compilation_cache():
         ready = [prepare(model, size) for model in models]
         return sample(
-            ready[0].transport, [r.numbers for r in ready], initial=[r.initial for r in ready], seeds=seeds,
+            ready[0].source, [r.numbers for r in ready], initial=[r.initial for r in ready], seeds=seeds,
             settings=settings, advanced=lambda made, total: None,
         )  # fmt: skip
 

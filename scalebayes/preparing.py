@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, lru_cache
 from threading import Lock
 
 import numpy as np
 
-from scalebayes.inference.density import REAL, from_pymc
+from scalebayes import laws
+from scalebayes.inference.data import REAL
 from scalebayes.inference.geometry import Block, Transport
 from scalebayes.model import Model
-from scalebayes.model.graph import build
 from scalebayes.model.structure import Structure, initial_values
 from scalebayes.precision import double_precision
 
@@ -27,17 +27,17 @@ class Prepared:
 
     Parameters
     ----------
-    transport : Transport
-        Of the structure; the same object for every model of that structure and size.
+    source : Specification
+        Of the density; equal for every model of that structure and size.
     numbers : dict of str to array
         Arguments of its density.
-    initial : array
-        Centre of the prior, a position.
+    initial : dict of str to array
+        Centre of the prior of every free variable, on its unconstrained scale.
     """
 
-    transport: Transport
+    source: Specification
     numbers: dict[str, np.ndarray]
-    initial: np.ndarray
+    initial: dict[str, np.ndarray]
 
 
 def prepare(model: Model, size: int | None = None) -> Prepared:
@@ -57,10 +57,9 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
         name: np.pad(value, (0, size - n), mode="edge") if name in of_runs else value for name, value in numbers.items()
     }
     structure = replace(structure, n_runs=size)
-    with _lock:
-        transport = _transport(_Specification(structure, numbers))
+    source, initial = Specification(structure, dict(numbers)), initial_values(structure, numbers)
     numbers[REAL] = np.arange(size) < n
-    return Prepared(transport, numbers, transport.density.position(initial_values(structure, numbers)))
+    return Prepared(source, numbers, initial)
 
 
 def round_size(n: int) -> int:
@@ -73,15 +72,31 @@ _lock = Lock()  # or two threads might each make a density of one structure, and
 
 
 @dataclass(frozen=True)
-class _Specification:
+class Specification:
     """A structure with one example of its numbers, which do not distinguish it."""
 
     structure: Structure
     numbers: Mapping[str, np.ndarray] = field(compare=False)
 
+    @cached_property
+    def name(self) -> str:
+        """The structure in words, the same in every process; empty for a law that is not the package's own."""
+        law = self.structure.law
+        if law not in laws.PRIORS:
+            return ""
+        return repr({f.name: getattr(self.structure, f.name) for f in fields(Structure)} | {"law": law.__name__})
+
+    def transport(self) -> Transport:
+        """The density and its map; the same object for every equal specification."""
+        with _lock:
+            return _transport(self)
+
 
 @lru_cache(maxsize=32)
-def _transport(specification: _Specification) -> Transport:
+def _transport(specification: Specification) -> Transport:
+    from scalebayes.inference.density import from_pymc
+    from scalebayes.model.graph import build
+
     structure = specification.structure
     sizes = {"run": structure.n_runs, structure.group: structure.n_groups, **dict(structure.factors)}
     coords = {name: range(size) for name, size in sizes.items() if name}

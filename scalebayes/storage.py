@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes import laws
+from scalebayes.files import atomically, check_free
 from scalebayes.model import Gaussian, Model, StudentT
 from scalebayes.priors import from_plain, to_plain
 from scalebayes.runs import Runs
@@ -55,41 +55,6 @@ def save(fit: Fit, path: str | os.PathLike, overwrite: bool) -> None:
     check_free(target, overwrite, "overwrite=True")
     with atomically(target) as temporary:
         fit.idata.to_netcdf(temporary, engine="h5netcdf")
-
-
-def check_free(path: Path, overwrite: bool, how: str) -> None:
-    """Refuse to replace a file, or to write into a folder that is not there."""
-    if path.is_dir():
-        raise IsADirectoryError(f"{str(path)!r} is a folder; name a file.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{str(path)!r} exists; choose another name or say {how} to replace it.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to write {path.name!r} into.")
-
-
-class atomically:  # noqa: N801 - used as a statement
-    """A temporary file beside the target that takes its place when the block ends well, and vanishes otherwise."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{self.target.name}.", suffix=self.target.suffix, dir=self.target.parent
-        )
-        os.close(handle)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind, value, traceback) -> None:
-        try:
-            if kind is None:
-                os.replace(self.temporary, self.target)
-        finally:
-            self.temporary.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:

@@ -50,7 +50,7 @@ def _positions(model, density, n):
 def test_density_equals_the_logp_of_pymc(case):
     model = _model(case)
     ready = prepare(model)
-    transport, numbers = ready.transport, ready.numbers
+    transport, numbers = ready.source.transport(), ready.numbers
     before = jax.config.jax_enable_x64
     graph = model.pymc()
     try:
@@ -70,7 +70,7 @@ def test_density_equals_the_logp_of_pymc(case):
 def test_log_likelihood_is_a_student_t_on_the_log_response(pile_runs):
     model = sb.Model(sb.laws.power_floor, pile_runs, pooling="shared")
     ready = prepare(model)
-    transport, numbers = ready.transport, ready.numbers
+    transport, numbers = ready.source.transport(), ready.numbers
     with double_precision():
         for position in _positions(model, transport.density, 5):
             found = transport.density.expand(position, numbers)
@@ -86,7 +86,7 @@ def test_log_likelihood_is_a_student_t_on_the_log_response(pile_runs):
 def test_every_quantity_of_the_model_is_kept(case):
     model = _model(case)
     ready = prepare(model)
-    transport, numbers = ready.transport, ready.numbers
+    transport, numbers = ready.source.transport(), ready.numbers
     with double_precision():
         found = transport.density.expand(_initial(model, transport.density), numbers)
     kept = {v.name for v in model_variables(model)} - {"log_loss"}
@@ -104,7 +104,7 @@ def model_variables(model):
 def test_gradient_is_finite_at_the_initial_point(case):
     model = _model(case)
     ready = prepare(model)
-    transport, numbers = ready.transport, ready.numbers
+    transport, numbers = ready.source.transport(), ready.numbers
     with double_precision():
         gradient = jax.grad(transport.density.logp)(jnp.asarray(_initial(model, transport.density)), numbers)
     assert np.isfinite(gradient).all()
@@ -113,7 +113,7 @@ def test_gradient_is_finite_at_the_initial_point(case):
 @pytest.mark.parametrize("case", CASES)
 def test_whitening_is_a_bijection_with_the_stated_jacobian(case):
     ready = prepare(_model(case))
-    transport, data = ready.transport, ready.numbers
+    transport, data = ready.source.transport(), ready.numbers
     rng = np.random.default_rng(1)
     n, (k, groups), m = len(transport.free), transport.owned.shape, len(transport.centres)
     root = rng.normal(size=(k, k, groups))
@@ -167,7 +167,7 @@ def test_groups_given_the_spreads_are_those_of_a_normal_model():
 
 def test_spreads_have_coordinates_in_which_their_prior_is_about_normal():
     ready = prepare(_model("pooled"))
-    transport, data = ready.transport, ready.numbers
+    transport, data = ready.source.transport(), ready.numbers
     at = int(np.flatnonzero(transport.free == transport.spreads[0])[0])
     tau = np.abs(np.random.default_rng(0).normal(0, data["E_prior"][2], 2000))
     with double_precision():

@@ -21,12 +21,14 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import constant
 
+from scalebayes.inference.data import REAL, Data
 from scalebayes.inference.powers import cheap_powers
-from scalebayes.precision import jax_funcify
 
-Data = Mapping[str, np.ndarray]
-# Among the data: which runs are real, where others were added to make up a size; without it all are.
-REAL = "run_is_real"
+_callers_setting = jax.config.jax_enable_x64
+# PyTensor's JAX backend turns on 64 bits for the whole process when it is imported; a library must not.
+from pytensor.link.jax.dispatch import jax_funcify  # noqa: E402
+
+jax.config.update("jax_enable_x64", _callers_setting)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +58,11 @@ class Density:
     expand: Callable[[jax.Array, Data], dict[str, jax.Array]]
     pointwise: Callable[[jax.Array, Data], jax.Array]
 
-    def position(self, values: Data) -> np.ndarray:
+    def position(self, values: Data) -> jax.Array:
         """A position from unconstrained values by the names of the free variables."""
-        position = np.empty(self.size)
+        position = jnp.empty(self.size)
         for name, place in self.places.items():
-            position[place] = values[name]
+            position = position.at[place].set(values[name])
         return position
 
 

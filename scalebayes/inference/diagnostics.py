@@ -82,7 +82,11 @@ def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
 
 
 def diagnose(idata: xr.DataTree) -> Diagnostics:
-    """Read the diagnostics off posterior and sample statistics."""
-    largest, smallest = worst(idata["posterior"].to_dataset())
+    """Read the diagnostics off what the sampler noted, or off the posterior if it is another's."""
+    noted = idata.attrs
+    if "max_r_hat" in noted:
+        largest, smallest = float(noted["max_r_hat"]), float(noted["min_ess_bulk"])
+    else:
+        largest, smallest = worst(idata["posterior"].to_dataset())
     diverging = idata["sample_stats"]["diverging"].to_numpy()
     return Diagnostics(draws=diverging.size, divergences=int(diverging.sum()), max_r_hat=largest, min_ess_bulk=smallest)

@@ -21,13 +21,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scalebayes.inference.density import Data, Density
+from scalebayes.inference.data import Data
+
+if TYPE_CHECKING:
+    from scalebayes.inference.density import Density
 
 _MOST_DENSE = 64
 _STEEPNESS = 1.702  # of the logistic curve closest to a normal distribution function

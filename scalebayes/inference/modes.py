@@ -7,9 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimistix
 
-from scalebayes.inference.density import Data
+from scalebayes.inference.data import Data
 from scalebayes.inference.geometry import Geometry, Transport
 
 _SMALLEST_DIP = 1.0  # in log density, between two modes that count as two
@@ -43,6 +42,8 @@ def starting_points(initial: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 def climb(transport: Transport, starts: jax.Array, data: Data) -> Climb:
     """Climb from every start with the blocks' spreads held at the first one's, so that each group has a mode."""
+    import optimistix  # slow to import, and not needed once the climb is compiled
+
     held = np.isin(np.arange(transport.density.size), transport.spreads)
 
     def logp(position, data):

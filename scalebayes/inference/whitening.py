@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scalebayes.inference.density import Data
+from scalebayes.inference.data import Data
 from scalebayes.inference.geometry import Geometry, Transport
 
 _WIDTH = 1e-4  # of differences of gradients

@@ -1,0 +1,94 @@
+"""One chain of NUTS in whitened coordinates. Warm-up and draws are the same step and differ by their data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import blackjax
+import jax
+import jax.numpy as jnp
+from blackjax.adaptation.mass_matrix import mass_matrix_adaptation
+from blackjax.adaptation.step_size import dual_averaging_adaptation
+
+from scalebayes.inference.data import Data
+from scalebayes.inference.geometry import Geometry, Transport
+from scalebayes.inference.schedule import DRAW, FAST, SLOW_END
+
+
+class _Carry(NamedTuple):
+    state: Any
+    steps: Any
+    mass: Any
+    step_size: jax.Array
+    inverse_mass: jax.Array
+
+
+def chain(transport: Transport, target_accept: float) -> tuple[Callable, Callable]:
+    """What starts a chain, and what makes its steps.
+
+    Parameters
+    ----------
+    transport : Transport
+    target_accept : float
+
+    Returns
+    -------
+    start : Callable
+        (z, geometry, data) to a carry, a tuple of arrays.
+    advance : Callable
+        (carry, key, first, schedule, geometry, data) to the carry after as many steps as the schedule has, numbered from
+        ``first``, and their positions and statistics.
+    """
+    kernel = blackjax.mcmc.nuts.build_kernel()
+    gather, learn, conclude = mass_matrix_adaptation(is_diagonal_matrix=True)
+    begin, adapt, settle = dual_averaging_adaptation(target_accept)
+
+    def begun(z, geometry: Geometry, data: Data) -> _Carry:
+        state = blackjax.mcmc.hmc.init(z, lambda z: transport.logp(z, geometry, data))
+        mass = gather(len(z))
+        carry = _Carry(state, begin(0.5), mass, jnp.asarray(0.5), mass.inverse_mass_matrix)
+        # Python scalars are weakly typed; unless that is undone the second chunk would compile again.
+        return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.asarray(leaf).dtype), carry)
+
+    def step(carry: _Carry, x, geometry: Geometry, data: Data):
+        key, stage = x
+        logp = lambda z: transport.logp(z, geometry, data)  # noqa: E731
+        state, info = kernel(key, carry.state, logp, carry.step_size, carry.inverse_mass)
+        steps = adapt(carry.steps, info.acceptance_rate)
+        gathered = _choose(stage == FAST, carry.mass, learn(carry.mass, state.position))
+        mass = _choose(stage == SLOW_END, conclude(gathered), gathered)
+        steps = _choose(stage == SLOW_END, begin(settle(steps)), steps)
+        adapted = _Carry(state, steps, mass, jnp.exp(steps.log_step_size), mass.inverse_mass_matrix)
+        settled = carry._replace(state=state, step_size=settle(carry.steps))
+        stats = {
+            "lp": state.logdensity,
+            "diverging": info.is_divergent,
+            "acceptance_rate": info.acceptance_rate,
+            "energy": info.energy,
+            "tree_depth": info.num_trajectory_expansions,
+            "n_steps": info.num_integration_steps,
+            "step_size": settled.step_size,
+        }
+        return _choose(stage == DRAW, settled, adapted), (state.position, stats)
+
+    def start(z, geometry, data):
+        return tuple(jax.tree.leaves(begun(z, Geometry(*geometry), data)))
+
+    def advance(carry, key, first, schedule, geometry, data):
+        position = jax.ShapeDtypeStruct((transport.density.size,), jnp.float64)
+        shape = jax.tree.structure(jax.eval_shape(lambda z: begun(z, Geometry(*geometry), data), position))
+        key = jax.random.wrap_key_data(key)
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(len(schedule)))
+        carry, trace = jax.lax.scan(
+            lambda carry, x: step(carry, x, Geometry(*geometry), data),
+            jax.tree.unflatten(shape, carry),
+            (keys, schedule),
+        )
+        return tuple(jax.tree.leaves(carry)), trace
+
+    return start, advance
+
+
+def _choose(condition, yes, no):
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

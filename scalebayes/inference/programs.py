@@ -1,0 +1,183 @@
+"""What is compiled of a density: each function over a batch of tables, once for each shape of its arguments.
+
+Tracing a program takes longer than finding its compiled form in JAX's cache. So what is traced is kept too, for the
+package's own laws: a program's name tells the package's source, the versions of what it was traced by, and its shapes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+import jax
+import numpy as np
+
+from scalebayes.caching import cache_folder
+from scalebayes.files import atomically
+
+if TYPE_CHECKING:
+    from scalebayes.inference.geometry import Transport
+
+_TRACED_BY = ("jax", "jaxlib", "blackjax", "optimistix", "pymc", "pytensor")
+
+
+class Source(Hashable, Protocol):
+    """Where a density comes from.
+
+    Hashable: equal sources have equal densities. ``name`` is the same in every process, or empty if the source cannot be
+    told by a name, as a law of the caller's cannot.
+    """
+
+    @property
+    def name(self) -> str:  # noqa: D102
+        ...
+
+    def transport(self) -> Transport:  # noqa: D102
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Programs:
+    """The functions of a density and its map, all over a leading table dimension but ``values``.
+
+    Arguments and results are tuples and dicts of numpy arrays; random keys are raw.
+    """
+
+    locate: Callable
+    climb: Callable
+    about_mode: Callable
+    standardise: Callable
+    profiles: Callable
+    values: Callable
+    from_draws: Callable
+    scatter: Callable
+    start: Callable
+    advance: Callable
+    expand: Callable
+
+
+@lru_cache(maxsize=32)
+def programs(source: Source, target_accept: float) -> Programs:
+    """The programs of a density. Cached, so that a second table of the same shape traces and compiles nothing."""
+
+    def program(name: str) -> Callable:
+        return _once(
+            lambda: _functions(source.transport(), target_accept)[name], source.name, f"{name} {target_accept}"
+        )
+
+    return Programs(**{name: program(name) for name in Programs.__dataclass_fields__})
+
+
+def _functions(transport: Transport, target_accept: float) -> dict[str, Callable]:
+    from scalebayes.inference.geometry import Geometry
+    from scalebayes.inference.modes import climb, profiles
+    from scalebayes.inference.nuts import chain
+    from scalebayes.inference.whitening import about_mode, from_draws
+
+    start, advance = chain(transport, target_accept)
+    density = transport.density
+
+    def laid_out(position, data):
+        geometry, log_mass = about_mode(transport, position, data)
+        return tuple(geometry), log_mass
+
+    def seen(z, geometry, data):
+        return tuple(from_draws(transport, z, Geometry(*geometry), data))
+
+    def along(top, z, geometry, data):
+        return profiles(transport, top, z, Geometry(*geometry), data)
+
+    def standardise(position, geometry, data):
+        return transport.standardise(position, Geometry(*geometry), data)
+
+    def expand(z, geometry, data):
+        position, _ = transport.position(z, Geometry(*geometry), data)
+        return density.expand(position, data), density.pointwise(position, data)
+
+    def scatter(key, like):
+        return jax.random.normal(jax.random.wrap_key_data(key), like.shape)
+
+    each = jax.vmap
+    return {
+        "locate": each(density.position),
+        "climb": each(lambda starts, data: tuple(climb(transport, starts, data))),
+        "about_mode": each(laid_out),
+        "standardise": each(each(standardise, (0, None, None))),
+        "profiles": each(along),
+        "values": density.expand,
+        "from_draws": each(seen),
+        "scatter": each(scatter),
+        "start": each(each(start, (0, None, None))),
+        "advance": each(each(advance, (0, 0, None, None, None, None)), (0, 0, None, None, 0, 0)),
+        "expand": each(each(each(expand, (0, None, None)), (0, None, None))),
+    }
+
+
+def _once(make: Callable[[], Callable], source: str, name: str) -> Callable:
+    """A program; of several threads that first meet a shape, one compiles and the others wait."""
+    known: dict[tuple, Callable] = {}
+    lock = Lock()
+
+    def call(*arguments):
+        leaves, tree = jax.tree.flatten(arguments)
+        shapes = (tree, *((x.shape, x.dtype) for x in leaves))
+        if shapes in known:
+            return _out(known[shapes](*arguments))
+        with lock:
+            if shapes not in known:
+                compiled = _kept(make, _digest(f"{source}\n{name}\n{shapes}"), arguments) if source else jax.jit(make())
+                result = compiled(*arguments)
+                known[shapes] = compiled
+                return _out(result)
+        return _out(known[shapes](*arguments))
+
+    return call
+
+
+def _out(result):
+    # In numpy arrays: those of JAX remember where they come from, and might make another program compile once more.
+    return jax.tree.map(np.asarray, result)
+
+
+def _kept(make: Callable[[], Callable], digest: str, arguments: tuple) -> Callable:
+    """The program as it was kept, or traced now and kept if that is possible."""
+    from jax import export
+
+    if not jax.config.jax_enable_compilation_cache:
+        return jax.jit(make())
+    path = cache_folder() / "programs" / digest
+    try:
+        exported = export.deserialize(bytearray(path.read_bytes()))
+    except Exception:  # not there, or not whole, for which there is no one kind of error
+        exported = export.export(jax.jit(make()))(*arguments)
+        _keep(path, exported.serialize())
+    return jax.jit(exported.call)
+
+
+def _keep(path: Path, content: bytearray) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomically(path) as temporary:
+            temporary.write_bytes(content)
+    except OSError:  # a full disk or a home that may not be written costs time, not the fit
+        return
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(f"{text}\n{_maker()}\n{jax.default_backend()}".encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _maker() -> str:
+    """This package's source and the versions of what it traces with."""
+    folder = Path(__file__).parents[1]
+    source = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        source.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return " ".join([source.hexdigest(), *(f"{name} {version(name)}" for name in _TRACED_BY)])

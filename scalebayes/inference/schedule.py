@@ -1,0 +1,16 @@
+"""What each step of a chain does besides moving."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Adapt the step size; also gather the mass matrix; also use it; leave all as it is.
+FAST, SLOW, SLOW_END, DRAW = range(4)
+
+
+def warmup(length: int) -> np.ndarray:
+    """A warm-up that adapts the mass matrix too, in Stan's windows."""
+    from blackjax.adaptation.window_adaptation import build_schedule  # slow to import, and often not needed
+
+    kind, ends = np.asarray(build_schedule(length)).T
+    return kind + ends

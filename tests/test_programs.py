@@ -1,0 +1,73 @@
+"""What is traced once is kept for the next process, for the package's own laws only."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import scalebayes as sb
+
+SCRIPT = """
+import json, sys
+import scalebayes as sb
+
+def mine(C, *, E, A, alpha):
+    return E + A * (C / 1e21) ** -alpha
+
+own = {"E": sb.FloorShare(1.2, 1.3), "A": sb.LogNormal(0.5, 0.5), "alpha": sb.LogNormal(0.2, 0.5)}
+law, priors = (mine, own) if sys.argv[1:] else (sb.laws.power_floor, {})
+fit = sb.fit(law, sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss"), priors=priors, draws=150)
+heavy = [name for name in ("pymc", "pytensor", "blackjax", "optimistix") if name in sys.modules]
+print(json.dumps({"heavy": heavy, "E": fit.posterior["E"].to_numpy().tobytes().hex()}))
+"""
+
+
+@pytest.fixture
+def in_new_process(tmp_path):
+    def run(*arguments):
+        environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore"}
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, *arguments], env=environment, capture_output=True, text=True, check=True
+        )
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_a_second_process_traces_nothing_and_draws_the_same(in_new_process, tmp_path):
+    first = in_new_process()
+    assert first["heavy"]
+    kept = sorted((tmp_path / "scalebayes" / "programs").iterdir())
+    assert len(kept) >= 6
+    second = in_new_process()
+    assert second["heavy"] == []
+    assert second["E"] == first["E"]
+
+    kept[0].write_bytes(b"half of what was")
+    assert in_new_process()["E"] == first["E"]
+    assert len(kept[0].read_bytes()) > 1000
+
+
+def test_a_law_of_the_callers_is_not_kept(in_new_process, tmp_path):
+    in_new_process("mine")
+    assert not (tmp_path / "scalebayes" / "programs").exists()
+
+
+def test_a_specification_is_named_by_everything_that_shapes_it():
+    from scalebayes.preparing import prepare
+
+    table = sb.pile_families()
+    runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss")
+    grouped = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family")
+    models = [
+        sb.Model(sb.laws.power_floor, runs), sb.Model(sb.laws.power_floor, grouped),
+        sb.Model(sb.laws.power_floor, runs, noise="gaussian"), sb.Model(sb.laws.power_floor, grouped, pooling="separate"),
+    ]  # fmt: skip
+    names = [prepare(model).source.name for model in models]
+    assert len(set(names)) == len(names)
+    assert all("0x" not in name for name in names)
+    wider = sb.Model(sb.laws.power_floor, runs, priors={"alpha": sb.LogNormal(0.3, 2.0)})
+    assert prepare(wider).source.name == names[0]
