@@ -87,15 +87,29 @@ def measured(case: str, method: str, draws: int, repeats: int) -> Row:
 
 
 def measured_rounds(case: Case, methods: list[str], draws: int, repeats: int, rounds: int) -> list[list[Row]]:
-    """All methods one after another, and that as often as there are rounds."""
-    found = []
+    """All methods one after another; in later rounds those that might be the best alternative, and scalebayes."""
+    found: list[list[Row]] = []
     for i in range(rounds):
         rows = []
+        if i == 1:
+            methods = contenders(found[0])
         for method in methods:
             print(f"{case.name}, {LABELS[method]}, round {i + 1} of {rounds}", file=sys.stderr, flush=True)
             rows.append(measured(case.name, method, draws, repeats if method == "scalebayes" else 1))
         found.append(rows)
     return found
+
+
+def contenders(rows: list[Row]) -> list[str]:
+    """Methods that by some rate came within a third of the best alternative's, in their order."""
+    others = [row for row in rows if "error" not in row and row["method"] not in ("scalebayes", "least_squares")]
+    near = {
+        row["method"]
+        for rate in ("rate_whole", "rate_sampling")
+        for row in others
+        if row[rate] >= max(other[rate] for other in others) / 3
+    }
+    return [row["method"] for row in rows if row["method"] in near | {"scalebayes"}]
 
 
 def sound(row: Row) -> bool:
@@ -137,10 +151,12 @@ def table(rounds: list[list[Row]]) -> str:
     """Medians over the rounds as Markdown."""
     headings = ["method", *(heading for heading, _, _ in COLUMNS)]
     lines = [f"| {' | '.join(headings)} |", f"|---|{'---:|' * len(COLUMNS)}"]
-    for rows in zip(*rounds, strict=True):
+    for method in (row["method"] for row in rounds[0]):
+        rows = tuple(row for each in rounds for row in each if row["method"] == method)
         failed = [row["error"] for row in rows if "error" in row]
         cells = [f"failed: {failed[0]}", *[""] * (len(COLUMNS) - 1)] if failed else [cell(rows, c) for c in COLUMNS]
-        lines.append(f"| {LABELS[rows[0]['method']]} | {' | '.join(cells)} |")
+        once = " (1 round)" if len(rows) == 1 < len(rounds) else ""
+        lines.append(f"| {LABELS[method]}{once} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from importlib import import_module
 _HOME = {
     "Anchored": "priors",
     "ConvergenceWarning": "inference.diagnostics",
+    "Drift": "model.discrepancy",
     "Fit": "fitting",
     "Fleet": "fleets",
     "FloorShare": "priors",
@@ -25,6 +26,7 @@ _HOME = {
     "Reach": "questions.reaching",
     "ResponseShare": "priors",
     "Runs": "runs",
+    "Share": "priors",
     "StudentT": "model.noise",
     "fit": "fitting",
     "fit_many": "fleets",
@@ -39,6 +41,7 @@ _HOME = {
     "sample": "fitting",
     "separate": "priors",
     "shared": "priors",
+    "thin": "thinning",
 }
 
 __all__ = [*_HOME, "laws"]

@@ -81,7 +81,9 @@ def fit(
     ] = None,
     where: Annotated[str | None, typer.Option(help="Rows to keep, for example 'split == \"train\"'.")] = None,
     pooling: Annotated[str | None, typer.Option(help="pooled (default with groups), shared or separate.")] = None,
-    noise: Annotated[str, typer.Option(help="student_t or gaussian.")] = "student_t",
+    noise: Annotated[str | None, typer.Option(help="student_t (default) or gaussian (default beside a drift).")] = None,
+    discrepancy: Annotated[str | None, typer.Option(help="drift, along the curve of each group, or none.")] = None,
+    thin: Annotated[int | None, typer.Option(help="Keep at most so many runs of each curve, evenly in logs.")] = None,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
     warmup: Annotated[int | None, typer.Option(help="Adapting steps; as many as needed by default.")] = None,
@@ -100,8 +102,13 @@ def fit(
     from scalebayes.runs import read_runs
 
     table = read_runs(runs, inputs=_pairs(inputs or [], "--input"), response=response, group=group, where=where)
+    if thin is not None:
+        from scalebayes.thinning import thin as thinned
+
+        table = thinned(table, thin)
+    departs = None if discrepancy == "none" else discrepancy
     result = fit_law(
-        laws.named(law), table, pooling=pooling, noise=noise, draws=draws, chains=chains,  # type: ignore[arg-type]
+        laws.named(law), table, pooling=pooling, noise=noise, discrepancy=departs, draws=draws, chains=chains,  # type: ignore[arg-type]
         warmup=warmup, target_accept=target_accept, ess=ess, seed=seed,
     )  # fmt: skip
     result.save(output, overwrite=force)

@@ -21,6 +21,7 @@ from scalebayes.caching import compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning, Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
+from scalebayes.model.discrepancy import PARAMETERS, Drift
 from scalebayes.model.noise import Noise
 from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
@@ -106,7 +107,7 @@ class Fit:
             name: quantity(**{needed: posterior[needed] for needed in laws.keywords(quantity)})
             for name, quantity in laws.DERIVED.get(self.model.law, {}).items()
         }
-        noise = [name for name in ("sigma", "nu") if name in posterior]
+        noise = [name for name in ("sigma", "nu", *PARAMETERS) if name in posterior]
         ends = ("_population", "_spread")
         population = [name for name in posterior.data_vars if str(name).endswith(ends)]
         first = posterior[list(self.model.parameters)].assign(derived)
@@ -165,7 +166,8 @@ def fit(
     *,
     priors: Mapping[str, Prior | Pooling] | None = None,
     pooling: Literal["shared", "pooled", "separate"] | None = None,
-    noise: Noise | Literal["student_t", "gaussian"] = "student_t",
+    noise: Noise | Literal["student_t", "gaussian"] | None = None,
+    discrepancy: Drift | Literal["drift"] | None = None,
     draws: int = 1000,
     chains: int = 4,
     warmup: int | None = None,
@@ -183,7 +185,7 @@ def fit(
         Built in (``sb.laws.chinchilla``) or your own: inputs before ``*``, parameters after it.
     runs : Runs
         From `read_runs`.
-    priors, pooling, noise
+    priors, pooling, noise, discrepancy
         See `Model`.
     draws, chains, warmup, target_accept, ess, max_draws, seed, progress
         See `sample`.
@@ -202,7 +204,7 @@ def fit(
     ConvergenceWarning
         If the draws do not represent the posterior well.
     """
-    model = Model(law, runs, priors=priors or {}, pooling=pooling, noise=noise)
+    model = Model(law, runs, priors=priors or {}, pooling=pooling, noise=noise, discrepancy=discrepancy)
     return sample(
         model, draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, max_draws=max_draws,
         seed=seed, progress=progress,

@@ -108,7 +108,10 @@ def _transport(specification: Specification) -> Transport:
             for p in structure.parameters
             for i, (_, spread, _) in enumerate(p.deviations)
         }
-        return Transport(from_pymc(graph, helpers, structure.inputs), _blocks(structure), scales)
+        # A curve that nothing but its drift takes from run to run is denser than it is likely.
+        noises = structure.parameters[len(structure.of_law) :] if structure.places else ()
+        modeless = [name for p in noises for name in (p.base, *(offset for _, _, offset in p.deviations))]
+        return Transport(from_pymc(graph, helpers, structure.inputs), _blocks(structure), scales, modeless)
 
 
 def _blocks(structure: Structure) -> tuple[Block, ...]:

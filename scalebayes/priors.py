@@ -123,6 +123,37 @@ class FloorShare:
 
 
 @dataclass(frozen=True)
+class Share:
+    r"""A quantity between 0 and 1, normal in log-odds.
+
+    .. math:: x = \mathrm{logistic}(e), \quad e \sim \mathrm{Normal}(\mathrm{logit}, \mathrm{sd})
+
+    A pooled one varies between groups in log-odds.
+
+    Parameters
+    ----------
+    logit, sd : float
+        Centre and standard deviation of the log-odds.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite or ``sd`` is not positive.
+
+    Examples
+    --------
+    >>> Share(logit=0.0, sd=1.0)
+    Share(logit=0.0, sd=1.0)
+    """
+
+    logit: float
+    sd: float
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "sd")
+
+
+@dataclass(frozen=True)
 class ResponseShare:
     r"""A positive quantity in the response's units, stated relative to the observed responses.
 
@@ -208,7 +239,7 @@ class Anchored:
             raise TypeError(f"Anchored needs a LogNormal or ResponseShare value, got {self.value!r}.")
 
 
-Prior = Normal | LogNormal | FloorShare | ResponseShare | Anchored
+Prior = Normal | LogNormal | FloorShare | Share | ResponseShare | Anchored
 
 
 def needs(prior: Prior) -> tuple[str, ...]:
@@ -261,7 +292,7 @@ def shared(prior: Prior) -> Shared:
 
     Parameters
     ----------
-    prior : Normal, LogNormal, FloorShare, ResponseShare or Anchored
+    prior : Normal, LogNormal, FloorShare, Share, ResponseShare or Anchored
         Prior of that value.
 
     Returns
@@ -295,7 +326,7 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
 
     Parameters
     ----------
-    prior : Normal, LogNormal, FloorShare, ResponseShare or Anchored
+    prior : Normal, LogNormal, FloorShare, Share, ResponseShare or Anchored
         Prior of the population's value.
     spread : float or mapping of str to float
         Scale of the half-normal prior of tau: 0.3 means "groups differ by some 30%". One number is for the groups as
@@ -337,7 +368,7 @@ def separate(prior: Prior) -> Separate:
 
     Parameters
     ----------
-    prior : Normal, LogNormal, FloorShare, ResponseShare or Anchored
+    prior : Normal, LogNormal, FloorShare, Share, ResponseShare or Anchored
         Prior of each value.
 
     Returns
@@ -358,7 +389,7 @@ def separate(prior: Prior) -> Separate:
 
 
 def _a_prior(prior: object) -> Prior:
-    if isinstance(prior, Normal | LogNormal | FloorShare | ResponseShare | Anchored):
+    if isinstance(prior, Normal | LogNormal | FloorShare | Share | ResponseShare | Anchored):
         return prior
     raise TypeError(
         f"a prior is needed, such as LogNormal(median=0.3, spread=0.5), got {prior!r} ({type(prior).__name__})."
@@ -383,7 +414,8 @@ def repool(pooling: Pooling, how: str) -> Pooling:
 
 
 _WORDS = {
-    cls.__name__: cls for cls in (Shared, Pooled, Separate, Normal, LogNormal, FloorShare, ResponseShare, Anchored)
+    cls.__name__: cls
+    for cls in (Shared, Pooled, Separate, Normal, LogNormal, FloorShare, Share, ResponseShare, Anchored)
 }
 
 

@@ -16,7 +16,7 @@ import xarray as xr
 
 from scalebayes import laws
 from scalebayes.files import atomically, check_free
-from scalebayes.model import Gaussian, Model, StudentT
+from scalebayes.model import Drift, Gaussian, Model, StudentT
 from scalebayes.priors import from_plain, to_plain
 from scalebayes.runs import Runs
 
@@ -33,7 +33,10 @@ def describe_model(model: Model) -> dict[str, Any]:
     except (OSError, TypeError):
         source = ""
     runs, noise = model.runs, model.noise
+    drift = model.discrepancy
+    assert noise is not None
     assert not isinstance(noise, str)
+    assert not isinstance(drift, str)
     return {
         "law": model.name,
         "built_in": model.law in laws.PRIORS,
@@ -45,6 +48,7 @@ def describe_model(model: Model) -> dict[str, Any]:
         "excluded": runs.excluded,
         "source": runs.source,
         "priors": {name: to_plain(prior) for name, prior in model.priors.items()},
+        "discrepancy": {name: to_plain(prior) for name, prior in drift.priors.items()} if drift else None,
         "noise": {"is": type(noise).__name__} | {f.name: to_plain(getattr(noise, f.name)) for f in fields(noise)},
     }
 
@@ -130,4 +134,5 @@ def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
     if not runs.group:
         # Without groups the pooling words have no effect, and Model refuses them from a caller.
         priors = {name: prior.prior for name, prior in priors.items()}
-    return Fit(Model(law, runs, priors=priors, noise=noise), tree)
+    drift = {name: from_plain(value) for name, value in (described.get("discrepancy") or {}).items()}
+    return Fit(Model(law, runs, priors=priors, noise=noise, discrepancy=Drift(**drift) if drift else None), tree)

@@ -107,11 +107,14 @@ class Transport:
         What the groups own; empty for a model without groups.
     scales : mapping of str to (str, int)
         For each spread, by its name, where in the data the scale of its half-normal prior stands.
+    modeless : sequence of str
+        Further variables under which the density has a peak without mass, such as a noise that vanishes.
     """
 
     density: Density
     blocks: Sequence[Block]
     scales: Mapping[str, tuple[str, int]]
+    modeless: Sequence[str] = ()
 
     def _places(self, names: Sequence[str]) -> np.ndarray:
         everywhere = np.arange(self.density.size)
@@ -142,6 +145,11 @@ class Transport:
     def spreads(self) -> np.ndarray:
         """Places of the blocks' spreads in a position."""
         return self._places([b.spread for b in self.blocks if b.spread])
+
+    @cached_property
+    def held(self) -> np.ndarray:
+        """Places of what has no mode to climb to."""
+        return np.concatenate([self.spreads, self._places(self.modeless)])
 
     @cached_property
     def pooled(self) -> np.ndarray:

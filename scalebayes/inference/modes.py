@@ -41,10 +41,10 @@ def starting_points(initial: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def climb(transport: Transport, starts: jax.Array, data: Data) -> Climb:
-    """Climb from every start with the blocks' spreads held at the first one's, so that each group has a mode."""
+    """Climb from every start with what has no mode of its own held at the first one's: spreads, and scales of noise."""
     import optimistix  # slow to import, and not needed once the climb is compiled
 
-    held = np.isin(np.arange(transport.density.size), transport.spreads)
+    held = np.isin(np.arange(transport.density.size), transport.held)
 
     def logp(position, data):
         return transport.density.logp(jnp.where(held, starts[0], position), data)

@@ -7,7 +7,7 @@ function of your own is as good as these::
     sb.fit(my_law, runs, priors={"E": ..., "A": ..., ...})
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from scalebayes.laws import powers, size_and_data
 from scalebayes.laws.powers import *
@@ -16,9 +16,15 @@ from scalebayes.laws.size_and_data import *
 
 _FAMILIES = (powers, size_and_data)
 PRIORS = {law: priors for family in _FAMILIES for law, priors in family.PRIORS.items()}
+ALONG_CURVES = powers.ALONG_CURVES
 DERIVED = {law: derived for family in _FAMILIES for law, derived in family.DERIVED.items()}
 
 __all__ = ["DERIVED", "PRIORS", "Signature", "keywords", "named", "signature", *powers.__all__, *size_and_data.__all__]
+
+
+def priors(law: Callable, along_curves: bool) -> Mapping:
+    """The default priors of a law, empty for one that is not built in; those beside a drift differ."""
+    return (ALONG_CURVES if along_curves else PRIORS).get(law, {})
 
 
 def named(name: str) -> Callable:

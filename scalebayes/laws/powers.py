@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from scalebayes.priors import Anchored, FloorShare, LogNormal, ResponseShare, pooled
+from scalebayes.priors import Anchored, FloorShare, LogNormal, ResponseShare, pooled, separate
 
 __all__ = ["power", "power_floor"]
 
@@ -85,6 +85,19 @@ PRIORS = {
         "E": pooled(FloorShare(logit=1.2, sd=1.3), spread=0.1),
         "A": pooled(Anchored(ResponseShare(0.3, 1.0), input="x", exponent="alpha"), spread=0.5),
         "alpha": pooled(LogNormal(median=0.25, spread=0.7), spread=0.3),
+    },
+}
+
+# With a drift: relative to the level of each curve at its own frontier, where alpha is the local exponent.
+ALONG_CURVES = {
+    power: {
+        "A": separate(Anchored(ResponseShare(1.0, 0.1, floor=None), input="x", exponent="alpha")),
+        "alpha": pooled(LogNormal(median=0.2, spread=0.9), spread=0.45),
+    },
+    power_floor: {
+        "E": pooled(FloorShare(logit=0.0, sd=1.5), spread=0.75),
+        "A": separate(Anchored(ResponseShare(1.0, 0.1), input="x", exponent="alpha")),
+        "alpha": pooled(LogNormal(median=0.4, spread=0.7), spread=0.35),
     },
 }
 

@@ -2,12 +2,14 @@ r"""Runs along curves that drift away from their law: covariances, likelihood, a
 
 With :math:`h = \log x - \log x_c` and :math:`x_c` the curve's largest observed scale,
 
-.. math:: \log y = \log(E + (f - E) e^{g(h)}) + o(h) + \epsilon, \qquad \epsilon \sim \mathrm{Normal}(0, \sigma)
+.. math:: \log y = d + \log(E + (f - E) e^{g(h)}) + o(h) + \epsilon, \qquad \epsilon \sim \mathrm{Normal}(0, \sqrt{1 - \rho}\, \sigma)
 
 g, the drift of the log reducible loss, has a slope that wanders and returns, :math:`dg' = -\kappa g' dh + s\, dW`, on
 either side of the frontier, where it and its slope are zero; so the law's exponent *is* the local one there. o is an
-Ornstein-Uhlenbeck process of variance :math:`\tau^2` and length :math:`\ell`. Among the runs g is taken to first order,
-:math:`\log y \approx \log f + r g + o + \epsilon` with :math:`r = (f - E) / f`, and integrated out with o.
+Ornstein-Uhlenbeck process of length :math:`\ell` and variance :math:`\rho \sigma^2`; the noise has what is left of
+:math:`\sigma^2`. :math:`d \sim \mathrm{Normal}(0, 0.15)` is the level of the whole curve, which its last run would otherwise pin to
+within sigma, a funnel. Among the runs g is taken to first order,
+:math:`\log y \approx d + \log f + r g + o + \epsilon` with :math:`r = (f - E) / f`, and integrated out with o and d.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+LEVEL = 0.15  # standard deviation of d
+_AT_ONCE = 32  # places among the runs, which take memory
 
 
 def integrated(p, q, kappa, xp: Any = np):
@@ -31,12 +36,14 @@ def integrated(p, q, kappa, xp: Any = np):
     return (near + a + b - gap + (gap - (a + b + a * b)) / 2) / kappa**3
 
 
-def loglik(log_y, log_f, weight, sigma, drift, tau, ell, kappa, slots, distance):
-    """Log likelihood of each run given those nearer to its curve's frontier, g and o integrated out.
+def loglik(log_y, log_f, weight, sigma, drift, kappa, rho, ell, slots, distance):
+    """Log likelihood of each run given those nearer to its curve's frontier, g, o and d integrated out.
+
+    A Kalman filter over g, its slope, o and d, from the frontier backwards, all curves at once: linear in the runs.
 
     Parameters
     ----------
-    log_y, log_f, weight, sigma, drift, tau, ell, kappa : array, shape (run,) or ()
+    log_y, log_f, weight, sigma, drift, kappa, rho, ell : array, shape (run,)
         Observed and expected log response, r, and the scales, each with its curve's value at every run.
     slots : array of int, shape (curve, place)
         The runs of each curve, from the frontier backwards; -1 where there are none left.
@@ -47,42 +54,58 @@ def loglik(log_y, log_f, weight, sigma, drift, tau, ell, kappa, slots, distance)
     -------
     array, shape (run,)
     """
-    there = slots >= 0
-    at = jnp.where(there, slots, 0)
-    first = at[:, :1]
+    there = (slots >= 0).T
+    at = jnp.where(there, slots.T, slots[:, 0])
+    s, k, length = (value[at[0]] for value in (drift, kappa, ell))
+    of_o, of_noise = (rho * sigma**2)[at[0]], ((1 - rho) * sigma**2)[at[0]]
+    step = jnp.where(there, jnp.diff(distance[at], axis=0, prepend=0.0), 0.0)
+    keep, stay, shift = jnp.exp(-k * step), jnp.exp(-step / length), -jnp.expm1(-k * step) / k
+    grown = (
+        s**2 * integrated(step, step, k, jnp), (s * shift) ** 2 / 2, -(s**2) * jnp.expm1(-2 * k * step) / (2 * k),
+        -of_o * jnp.expm1(-2 * step / length),
+    )  # fmt: skip
 
-    def of_curve(value):
-        return jnp.broadcast_to(value, log_y.shape)[first][:, :, None]
+    def advance(state, x):
+        (g, v, o, d), (gg, gv, go, gd, vv, vo, vd, oo, od, dd) = state
+        keep, stay, shift, (more_gg, more_gv, more_vv, more_oo), r, error, there = x
+        g, v, o = g + shift * v, keep * v, stay * o
+        gg, gv = gg + 2 * shift * gv + shift**2 * vv + more_gg, keep * (gv + shift * vv) + more_gv
+        go, gd, vv = stay * (go + shift * vo), gd + shift * vd, keep**2 * vv + more_vv
+        vo, vd, oo, od = keep * stay * vo, keep * vd, stay**2 * oo + more_oo, stay * od
+        # How g, its slope, o and d go with the run's error, and what of the error nothing foretold.
+        with_g, with_v, with_o, with_d = r * gg + go + gd, r * gv + vo + vd, r * go + oo + od, r * gd + od + dd
+        variance, left = r * with_g + with_o + with_d + of_noise, error - r * g - o - d
+        gain = jnp.where(there, 1 / variance, 0.0)
+        ga, va, oa, da = gain * with_g, gain * with_v, gain * with_o, gain * with_d
+        mean = (g + ga * left, v + va * left, o + oa * left, d + da * left)
+        spread = (
+            gg - ga * with_g, gv - ga * with_v, go - ga * with_o, gd - ga * with_d, vv - va * with_v,
+            vo - va * with_o, vd - va * with_d, oo - oa * with_o, od - oa * with_d, dd - da * with_d,
+        )  # fmt: skip
+        return (mean, spread), -0.5 * (left**2 / variance + jnp.log(2 * jnp.pi * variance))
 
-    covariance = between(
-        distance[at], weight[at], of_curve(drift), of_curve(tau), of_curve(ell), of_curve(kappa), xp=jnp
-    )
-    unit = jnp.eye(slots.shape[1])
-    covariance = jnp.where(there[:, :, None] & there[:, None, :], covariance + of_curve(sigma) ** 2 * unit, unit)
-    factor = jnp.linalg.cholesky(covariance)
-    error = jnp.where(there, (log_y - log_f)[at], 0.0)
-    z = jax.scipy.linalg.solve_triangular(factor, error[:, :, None], lower=True)[:, :, 0]
-    each = -0.5 * z**2 - jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)) - 0.5 * jnp.log(2 * jnp.pi)
-    return jnp.zeros_like(log_y).at[jnp.where(there, slots, len(log_y))].add(each, mode="drop")
+    zero = jnp.zeros(slots.shape[0])
+    begin = ((zero,) * 4, ((zero,) * 7 + (of_o, zero, zero + LEVEL**2)))
+    error = (log_y - log_f)[at]
+    _, each = jax.lax.scan(advance, begin, (keep, stay, shift, grown, weight[at], error, there))
+    return jnp.zeros_like(log_y).at[jnp.where(there, at, len(log_y))].add(each, mode="drop")
 
 
-def between(distance, weight, drift, tau, ell, kappa, xp: Any = np):
-    """Covariance of r g + o between the runs of a curve, shape (..., place, place).
+def between(distance, weight, sigma, drift, kappa, rho, ell):
+    """Covariance of r g + o + d between the runs of a curve, shape (..., run, run).
 
     Parameters
     ----------
-    distance, weight : array, shape (..., place)
-    drift, tau, ell, kappa : array, broadcasting against (..., place, place)
-    xp : module
-        numpy or jax.numpy.
+    distance, weight : array, shape (..., run)
+    sigma, drift, kappa, rho, ell : array, broadcasting against (..., run, run)
     """
     p, q = distance[..., :, None], distance[..., None, :]
-    of_g = weight[..., :, None] * weight[..., None, :] * drift**2 * integrated(p, q, kappa, xp)
-    return of_g + tau**2 * xp.exp(-xp.abs(p - q) / ell)
+    of_g = weight[..., :, None] * weight[..., None, :] * drift**2 * integrated(p, q, kappa)
+    return of_g + rho * sigma**2 * np.exp(-np.abs(p - q) / ell) + LEVEL**2
 
 
-def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of g and o at new places of one curve given its runs.
+def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws of g, o and d at new places of one curve given its runs.
 
     Parameters
     ----------
@@ -92,37 +115,26 @@ def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple
         ``log y - log f`` and r of the curve's runs for each draw of the parameters.
     distance : array, shape (run,)
     scales : mapping of str to array, shape (sample,)
-        sigma, drift, tau, ell, kappa.
+        sigma, drift, kappa, rho, ell.
     rng : numpy.random.Generator
 
     Returns
     -------
-    g, o : array, shape (sample, point)
+    g, o, d : array, shape (sample, point)
         Jointly drawn at all points beyond the frontier; among the runs each by itself.
     """
     samples, points = len(error), len(h)
-    sigma, drift, tau, ell, kappa = (scales[name][:, None] for name in ("sigma", "drift", "tau", "ell", "kappa"))
-    g, o = np.empty((samples, points)), np.empty((samples, points))
-    # The frontier's own o comes first: beyond it nothing else of the runs matters.
-    inside = np.concatenate([[0.0], -h[h <= 0]])
-    wide = (slice(None), slice(None), None)
-    covariance = between(distance, weight, drift[wide], tau[wide], ell[wide], kappa[wide])
-    covariance = covariance + sigma[wide] ** 2 * np.eye(len(distance))
-    of_g = drift[wide] ** 2 * integrated(inside[:, None], distance, kappa[wide]) * weight[:, None]
-    of_o = tau[wide] ** 2 * np.exp(-np.abs(inside[:, None] - distance) / ell[wide])
-    cross = np.stack([of_g, of_o], axis=2)  # sample, place, (g, o), run
-    before = np.zeros((samples, len(inside), 2, 2))
-    before[:, :, 0, 0] = drift**2 * integrated(inside, inside, kappa)
-    before[:, :, 1, 1] = tau**2
-    flat = cross.reshape(samples, -1, len(distance))
-    solved = np.linalg.solve(covariance, np.swapaxes(flat, 1, 2))
-    mean = np.einsum("snk,sn->sk", solved, error).reshape(samples, -1, 2)
-    after = before - np.einsum("spar,srpb->spab", cross, solved.reshape(samples, len(distance), -1, 2))
-    drawn = mean + np.einsum("spab,spb->spa", _root(after), rng.standard_normal(mean.shape))
-    g[:, h <= 0], o[:, h <= 0] = drawn[:, 1:, 0], drawn[:, 1:, 1]
+    g, o, d = np.empty((3, samples, points))
+    # The frontier's own o and d come first: beyond it nothing else of the runs matters.
+    _, residual, level = _among(np.zeros(1), error, distance, weight, scales, rng)
+    d[:] = level
+    inside = np.flatnonzero(h <= 0)
+    for some in np.split(inside, range(_AT_ONCE, len(inside), _AT_ONCE)):
+        g[:, some], o[:, some], d[:, some] = _among(-h[some], error, distance, weight, scales, rng)
+    s, k, length = (scales[name] for name in ("drift", "kappa", "ell"))
+    t = np.sqrt(scales["rho"]) * scales["sigma"]
+    position, slope, residual, at = np.zeros(samples), np.zeros(samples), residual[:, 0], 0.0
     order = np.flatnonzero(h > 0)[np.argsort(h[h > 0], kind="stable")]
-    position, slope, residual, at = np.zeros(samples), np.zeros(samples), drawn[:, 0, 1], 0.0
-    s, t, length, k = drift[:, 0], tau[:, 0], ell[:, 0], kappa[:, 0]
     for j in order:
         step = h[j] - at
         keep, stay = np.exp(-k * step), np.exp(-step / length)
@@ -134,12 +146,30 @@ def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple
         position, slope = position - slope * np.expm1(-k * step) / k + shock[:, 0], slope * keep + shock[:, 1]
         residual = residual * stay + t * np.sqrt(-np.expm1(-2 * step / length)) * rng.standard_normal(samples)
         g[:, j], o[:, j], at = position, residual, h[j]
-    return g, o
+    return g, o, d
+
+
+def _among(places, error, distance, weight, scales, rng) -> np.ndarray:
+    """Draws of g, o and d among the runs, at distances from the frontier, each place by itself."""
+    sigma, drift, kappa, rho, ell = (scales[name][:, None] for name in ("sigma", "drift", "kappa", "rho", "ell"))
+    wide, samples, runs = (slice(None), slice(None), None), len(error), len(distance)
+    covariance = between(distance, weight, sigma[wide], drift[wide], kappa[wide], rho[wide], ell[wide])
+    covariance = covariance + ((1 - rho) * sigma**2)[wide] * np.eye(runs)
+    of_g = drift[wide] ** 2 * integrated(places[:, None], distance, kappa[wide]) * weight[:, None]
+    of_o = (rho * sigma**2)[wide] * np.exp(-np.abs(places[:, None] - distance) / ell[wide])
+    cross = np.stack([of_g, of_o, np.full_like(of_g, LEVEL**2)], axis=2)  # sample, place, (g, o, d), run
+    before = np.zeros((samples, len(places), 3, 3))
+    before[..., 0, 0] = drift**2 * integrated(places, places, kappa)
+    before[..., 1, 1] = rho * sigma**2
+    before[..., 2, 2] = LEVEL**2
+    solved = np.linalg.solve(covariance, np.swapaxes(cross.reshape(samples, -1, runs), 1, 2))
+    mean = np.einsum("snk,sn->sk", solved, error).reshape(samples, -1, 3)
+    after = before - np.einsum("spar,srpb->spab", cross, solved.reshape(samples, runs, -1, 3))
+    drawn = mean + np.einsum("spab,spb->spa", _root(after), rng.standard_normal(mean.shape))
+    return np.moveaxis(drawn, -1, 0)
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:
-    """A square root of 2 x 2 covariances, singular ones too, shape (..., 2, 2)."""
-    a = np.sqrt(np.maximum(matrix[..., 0, 0], 0.0))
-    b = np.divide(matrix[..., 1, 0], a, out=np.zeros_like(a), where=a > 0)
-    c = np.sqrt(np.maximum(matrix[..., 1, 1] - b**2, 0.0))
-    return np.stack([np.stack([a, np.zeros_like(a)], -1), np.stack([b, c], -1)], -2)
+    """A square root of small covariances, singular ones too, shape (..., n, n)."""
+    values, axes = np.linalg.eigh(matrix)
+    return axes * np.sqrt(np.maximum(values, 0.0))[..., None, :]

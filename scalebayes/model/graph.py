@@ -10,6 +10,8 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor import wrap_jax
 
+from scalebayes.model.discrepancy import PARAMETERS
+from scalebayes.model.drift import loglik
 from scalebayes.model.structure import Parameter, Structure, build_order, deviate, publish, unlink
 from scalebayes.precision import double_precision
 
@@ -37,7 +39,7 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
         at_runs = {
             name: value[data[f"{structure.group}_index"]] if value.ndim else value for name, value in values.items()
         }
-        names = [p.name for p in structure.parameters[:-1]]
+        names = structure.of_law
         width = len(structure.inputs)
 
         def law(*arguments):
@@ -47,7 +49,19 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
         expected = wrap_jax(law)(*(data[name] for name in structure.inputs), *(at_runs[name] for name in names))
         noise = {"mu": pt.log(expected), "sigma": at_runs["sigma"], "dims": "run"}
         observed = data[f"{structure.observed}_data"]
-        if structure.student_t:
+        if structure.places:
+            # What is above the floor drifts; all of the response, for a law without one.
+            weight = 1 - at_runs["E"] / expected if "E" in names else pt.ones_like(expected)
+            scales = [pt.broadcast_to(at_runs[name], expected.shape) for name in ("sigma", *PARAMETERS)]
+            places = (data["curve_slots"], data["curve_distance"])
+
+            def logp(value, log_f, weight, *scales):
+                return wrap_jax(loglik)(value, log_f, weight, *scales, *places)
+
+            pm.CustomDist(
+                structure.observed, pt.log(expected), weight, *scales, logp=logp, observed=observed, dims="run"
+            )
+        elif structure.student_t:
             shape, rate = data["nu_prior"][0], data["nu_prior"][1]
             nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above_2", shape, rate))
             pm.StudentT(structure.observed, nu=nu, observed=observed, **noise)
@@ -59,7 +73,7 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
 def _data(name: str, value: np.ndarray, structure: Structure):
     # A static shape, because wrap_jax traces the law when the graph is built.
     shape = np.shape(value)
-    apart = ("_prior", "_bound", "_typical", "_of_group")
+    apart = ("_prior", "_bound", "_level", "_reference", "_typical", "_of_group")
     dims = "run" if shape == (structure.n_runs,) and not name.endswith(apart) else None
     return pm.Data(name, value, dims=dims, shape=shape)
 

@@ -10,9 +10,22 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scalebayes import laws
+from scalebayes.model.discrepancy import PARAMETERS, Drift, checked
 from scalebayes.model.noise import Gaussian, Noise, StudentT
 from scalebayes.model.structure import Structure, describe, safe
-from scalebayes.priors import Anchored, Pooled, Pooling, Prior, Separate, Shared, needs, repool, with_pooling
+from scalebayes.priors import (
+    Anchored,
+    LogNormal,
+    Pooled,
+    Pooling,
+    Prior,
+    Separate,
+    Shared,
+    needs,
+    pooled,
+    repool,
+    with_pooling,
+)
 from scalebayes.runs import Runs, check_group_sizes, select_inputs
 
 if TYPE_CHECKING:
@@ -42,8 +55,10 @@ class Model:
     pooling : {"shared", "pooled", "separate"}, optional
         How groups divide every parameter not named in ``priors``; by default pooled. The default noise scale is
         shared, or separate if everything is.
-    noise : {"student_t", "gaussian"} or StudentT or Gaussian
-        Of a run about the law, on the log response.
+    noise : {"student_t", "gaussian"} or StudentT or Gaussian, optional
+        Of a run about the law, on the log response; by default Student-t, or Gaussian beside a drift.
+    discrepancy : "drift" or Drift, optional
+        How runs along a curve depart from the law beyond their noise; each group is a curve.
 
     Raises
     ------
@@ -65,7 +80,8 @@ class Model:
     runs: Runs
     priors: Mapping[str, Prior | Pooling] = field(default_factory=dict)
     pooling: Literal["shared", "pooled", "separate"] | None = None
-    noise: Noise | Literal["student_t", "gaussian"] = "student_t"
+    noise: Noise | Literal["student_t", "gaussian"] | None = None
+    discrepancy: Drift | Literal["drift"] | None = None
 
     def __post_init__(self) -> None:
         declared = laws.signature(self.law)
@@ -73,11 +89,23 @@ class Model:
             raise TypeError(f"runs are needed, from sb.read_runs(table, ...), got {type(self.runs).__name__}.")
         runs = select_inputs(self.runs, declared.name, declared.inputs)
         renamed = dict(zip(declared.inputs, runs.inputs, strict=True))
-        noise = _noise(self.noise)
-        if self.pooling == "separate" and isinstance(self.noise, str):
+        discrepancy = checked(self.discrepancy, runs)
+        noise = _noise(self.noise, discrepancy)
+        if self.pooling == "separate" and not isinstance(self.noise, Noise):
             noise = replace(noise, sigma=repool(noise.sigma, "separate"))
-        priors = _complete(self.law, declared, self.priors, self.pooling, renamed, runs)
-        for name, value in (("runs", runs), ("noise", noise), ("priors", MappingProxyType(priors))):
+        if self.pooling and isinstance(self.discrepancy, str):
+            assert discrepancy is not None
+            discrepancy = Drift(**{n: repool(p, self.pooling) for n, p in discrepancy.priors.items()})
+        defaults = laws.priors(self.law, along_curves=discrepancy is not None)
+        priors = _complete(declared, self.priors, self.pooling, renamed, runs, defaults)
+        if discrepancy and set(PARAMETERS) & set(declared.parameters):
+            raise ValueError(
+                f"{declared.name} has a parameter {min(set(PARAMETERS) & set(declared.parameters))!r}, a name of the drift; "
+                "rename it."
+            )
+        for name, value in (
+            ("runs", runs), ("noise", noise), ("priors", MappingProxyType(priors)), ("discrepancy", discrepancy),
+        ):  # fmt: skip
             object.__setattr__(self, name, value)
         _check_counts(declared, runs)
         if self.law in laws.PRIORS:
@@ -95,14 +123,15 @@ class Model:
 
     def describe(self) -> tuple[Structure, dict[str, np.ndarray]]:
         """The model's structure, and its data and prior constants as arrays."""
-        assert not isinstance(self.noise, str)
-        poolings = self._poolings()
-        poolings.pop("sigma")
-        return describe(self.law, self.runs, poolings, self.noise)
+        assert isinstance(self.noise, Noise)
+        poolings = {n: p for n, p in self._poolings().items() if n in self.parameters}
+        assert not isinstance(self.discrepancy, str)
+        return describe(self.law, self.runs, poolings, self.noise, self.discrepancy)
 
     def _poolings(self) -> dict[str, Pooling]:
-        assert not isinstance(self.noise, str)
-        sigma = {"sigma": with_pooling(self.noise.sigma)}
+        assert isinstance(self.noise, Noise)
+        assert not isinstance(self.discrepancy, str)
+        sigma = {"sigma": with_pooling(self.noise.sigma), **(self.discrepancy.priors if self.discrepancy else {})}
         return {n: p for n, p in {**self.priors, **sigma}.items() if isinstance(p, Shared | Pooled | Separate)}
 
     def __getstate__(self) -> dict:
@@ -159,7 +188,15 @@ class Model:
         return prior_draws(self, draws, seed)
 
 
-def _noise(noise: object) -> Noise:
+def _noise(noise: object, discrepancy: Drift | None) -> Noise:
+    if discrepancy:
+        if noise not in (None, "gaussian") and not isinstance(noise, Gaussian):
+            raise ValueError(
+                f"with a drift, which is integrated out, the noise is 'gaussian' or a Gaussian, got {noise!r}."
+            )
+        return noise if isinstance(noise, Gaussian) else Gaussian(pooled(LogNormal(0.006, 1.2), spread=0.6))
+    if noise is None:
+        return StudentT()
     if isinstance(noise, StudentT | Gaussian):
         return noise
     if noise in ("student_t", "gaussian"):
@@ -168,9 +205,8 @@ def _noise(noise: object) -> Noise:
 
 
 def _complete(
-    law: Callable, declared: laws.Signature, given: Mapping, pooling: str | None, renamed: Mapping, runs: Runs
+    declared: laws.Signature, given: Mapping, pooling: str | None, renamed: Mapping, runs: Runs, defaults: Mapping
 ) -> dict[str, Pooling]:
-    defaults = laws.PRIORS.get(law, {})
     if not isinstance(given, Mapping):
         raise TypeError(f"priors are a mapping from parameters to priors, got {type(given).__name__}.")
     if pooling not in (None, "shared", "pooled", "separate"):

@@ -10,6 +10,8 @@ import jax
 import numpy as np
 import xarray as xr
 
+from scalebayes.model.discrepancy import frontier
+from scalebayes.model.drift import ahead
 from scalebayes.model.structure import Structure, build_order, deviate, publish, unlink
 from scalebayes.precision import double_precision
 
@@ -43,7 +45,8 @@ def _evaluator(law: Callable) -> Callable:
 
 def scatter(structure: Structure, parameters: Mapping[str, np.ndarray], points: int, rng) -> np.ndarray:
     """Noise of new runs on the log response, shape (sample, point)."""
-    sigma = np.asarray(parameters["sigma"])[:, None]
+    own = np.sqrt(1 - np.asarray(parameters["rho"])) if structure.places else 1.0
+    sigma = np.asarray(parameters["sigma"] * own)[:, None]
     shape = (len(sigma), points)
     if structure.student_t:
         return sigma * rng.standard_t(np.broadcast_to(np.asarray(parameters["nu"])[:, None], shape))
@@ -59,6 +62,18 @@ def of_group(structure: Structure, draws: xr.Dataset, level: str | None) -> dict
     return {name: chosen[name].to_numpy().reshape(-1) for name in names}
 
 
+def drifted(model: Model, parameters: Mapping[str, np.ndarray], level: str | None, x: np.ndarray, rng):
+    """Draws of a curve's drift, correlated residual and level at new places x, each of shape (sample, point)."""
+    runs, end = model.runs, frontier(model.runs)
+    curve = runs.levels.index(level) if level is not None else 0
+    rows = end.slots[curve][end.slots[curve] >= 0]
+    law = {name: parameters[name] for name in model.parameters}
+    f = expected(model.law, [runs.x(next(iter(runs.inputs)))[rows]], law)
+    weight = 1 - law["E"][:, None] / f if "E" in law else np.ones_like(f)
+    h = np.log(x) - np.log(end.scale[curve])
+    return ahead(h, np.log(runs.y[rows]) - np.log(f), end.distance[rows], weight, parameters, rng)
+
+
 def of_new_group(
     structure: Structure, numbers: Mapping[str, np.ndarray], draws: xr.Dataset, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
@@ -66,7 +81,8 @@ def of_new_group(
     samples = draws.sizes["chain"] * draws.sizes["draw"]
     # A group without runs has no typical response of its own; it gets that of all.
     numbers = {
-        name: np.exp(np.log(value).mean()) if name.endswith("_typical") else value for name, value in numbers.items()
+        name: np.exp(np.log(value).mean()) if name.endswith(("_typical", "_level", "_reference")) else value
+        for name, value in numbers.items()
     }
     values: dict[str, np.ndarray] = {}
     for parameter in build_order(structure.parameters):
@@ -108,7 +124,8 @@ def prior_parameters(model: Model, draws: int, seed: int) -> xr.Dataset:
             value = deviate(p.link, value[:, None], deviation, np)
         # What needs other parameters has a value per group as soon as one of them has.
         needed = {name: values[name] for name in p.needs}
-        if any(v.ndim > 1 for v in [value, *needed.values()]):
+        of_groups = any(np.ndim(numbers.get(f"{p.name}_{of}", 0)) for of in ("typical", "level", "reference"))
+        if of_groups or any(v.ndim > 1 for v in [value, *needed.values()]):
             value, *rest = (v if v.ndim > 1 else v[:, None] for v in [value, *needed.values()])
             needed = dict(zip(needed, rest, strict=True))
         found[p.free] = value

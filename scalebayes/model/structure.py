@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
+from scalebayes.model.discrepancy import Drift, frontier
 from scalebayes.model.noise import Noise, StudentT
-from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, Pooled, Pooling, ResponseShare, Separate
+from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, Pooled, Pooling, ResponseShare, Separate, Share
 from scalebayes.runs import Runs
 
 Link = Literal["identity", "log", "floor"]
@@ -33,8 +34,8 @@ class Parameter:
     factors : tuple of str
         The dimensions over which a pooled parameter varies; its deviations along them add up.
     anchor : tuple of (input, exponent, form) or None
-    relative : bool
-        Whether the free value is a share of the typical response.
+    relative : {"", "response", "level"}
+        Whether the free value is a share of the typical response, or the log-odds of one of a curve's level.
     floor : str or None
         The parameter above which that response is counted, if any.
     """
@@ -44,7 +45,7 @@ class Parameter:
     pooling: str
     factors: tuple[str, ...] = ()
     anchor: tuple[str, str, str] | None = None
-    relative: bool = False
+    relative: Literal["", "response", "level"] = ""
     floor: str | None = None
 
     @property
@@ -55,7 +56,8 @@ class Parameter:
     @property
     def free(self) -> str:
         """Name of the quantity that has the prior."""
-        return f"{self.name}_share" if self.relative else self.at_reference
+        ending = {"": "", "response": "_share", "level": "_logit"}[self.relative]
+        return f"{self.name}{ending}" if ending else self.at_reference
 
     @property
     def helpers(self) -> tuple[str, ...]:
@@ -93,12 +95,14 @@ class Structure:
     response, group : str
         Names of the response column and of the group dimension ("" for none).
     parameters : tuple of Parameter
-        The law's, then the noise scale.
+        The law's, then the noise scale, then the drift's.
     student_t : bool
         Whether the noise has heavy tails.
     n_runs, n_groups : int
     factors : tuple of (str, int)
         Factors other than the groups as they are, with their numbers of levels.
+    places : int
+        Longest curve that may drift, made up to a size; 0 for none.
     """
 
     law: Callable
@@ -110,6 +114,13 @@ class Structure:
     n_runs: int
     n_groups: int
     factors: tuple[tuple[str, int], ...] = ()
+    places: int = 0
+
+    @property
+    def of_law(self) -> tuple[str, ...]:
+        """Names of the law's parameters."""
+        names = [p.name for p in self.parameters]
+        return tuple(names[: names.index("sigma")])
 
     @property
     def observed(self) -> str:
@@ -127,7 +138,7 @@ def safe(column: str) -> str:
 
 
 def describe(
-    law: Callable, runs: Runs, priors: Mapping[str, Pooling], noise: Noise
+    law: Callable, runs: Runs, priors: Mapping[str, Pooling], noise: Noise, drift: Drift | None = None
 ) -> tuple[Structure, dict[str, np.ndarray]]:
     """A model's structure, and its data and prior constants by the names they have in the graph."""
     y, grouped = runs.y, bool(runs.group)
@@ -137,14 +148,17 @@ def describe(
     numbers[f"log_{safe(runs.response)}_data"] = np.log(y)
     if grouped:
         numbers[f"{runs.group_name}_index"] = runs.group_index
+    end = frontier(runs) if drift else None
+    if end:
+        numbers |= {"curve_slots": end.slots, "curve_distance": end.distance}
     factors: dict[str, int] = {}
-    for name, pooling in {**priors, "sigma": noise.sigma}.items():
+    for name, pooling in {**priors, "sigma": noise.sigma, **(drift.priors if drift else {})}.items():
         word = type(pooling).__name__.lower() if grouped else "shared"
         prior, anchor = pooling.prior, None
         if isinstance(prior, Anchored):
             anchor = (prior.input, prior.exponent, prior.form)
-            reference = prior.reference or np.exp(np.log(runs.x(prior.input)).mean())
-            numbers[f"{name}_reference"] = np.asarray(float(reference))
+            typical = (end.scale if grouped else end.scale[0]) if end else np.exp(np.log(runs.x(prior.input)).mean())
+            numbers[f"{name}_reference"] = np.asarray(prior.reference or typical, float)
             prior = prior.value
         link, place, scale = _place(prior)
         spreads = pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and grouped else {}
@@ -157,31 +171,38 @@ def describe(
         # What is separate looks at the runs of its own group only.
         apart = grouped and isinstance(pooling, Separate)
         parts = [y[runs.group_index == g] for g in range(len(runs.levels))] if apart else [y]
+        relative: Literal["", "response", "level"] = ""
+        if isinstance(prior, Share):
+            link, relative = "identity", "level"
+            numbers[f"{name}_level"] = np.asarray(1.0)
+        if link == "floor" and end:
+            link, relative = "identity", "level"
+            numbers[f"{name}_level"] = end.level if grouped else end.level[0]
         if link == "floor":
             smallest = np.asarray([part.min() for part in parts])
             numbers[f"{name}_bound"] = smallest if apart else smallest[0]
-        relative, floor = isinstance(prior, ResponseShare), None
+        floor = None
         if isinstance(prior, ResponseShare):
-            floor = prior.floor
-            typical = np.exp([np.log(part).mean() for part in parts])
-            numbers[f"{name}_typical"] = typical if apart else typical[0]
+            relative, floor = "response", prior.floor
+            typical = end.level if end else np.exp([np.log(part).mean() for part in parts])
+            numbers[f"{name}_typical"] = typical if apart or (end and grouped) else typical[0]
         structure_parameters.append(Parameter(name, link, word, tuple(map(safe, spreads)), anchor, relative, floor))
     if isinstance(noise, StudentT):
         numbers["nu_prior"] = np.asarray([noise.nu_shape, noise.nu_rate])
     structure = Structure(
         law, inputs, safe(runs.response), runs.group_name, tuple(structure_parameters), isinstance(noise, StudentT),
-        len(runs), len(runs.levels), tuple(factors.items()),
+        len(runs), len(runs.levels), tuple(factors.items()), end.slots.shape[1] if end else 0,
     )  # fmt: skip
     return structure, numbers
 
 
-def _place(prior: Normal | LogNormal | FloorShare | ResponseShare) -> tuple[Link, float, float]:
+def _place(prior: Normal | LogNormal | FloorShare | Share | ResponseShare) -> tuple[Link, float, float]:
     match prior:
         case Normal(mean, sd):
             return "identity", mean, sd
         case LogNormal(median, spread):
             return "log", np.log(median), spread
-        case FloorShare(logit, sd):
+        case FloorShare(logit, sd) | Share(logit, sd):
             return "floor", logit, sd
         case ResponseShare(share, spread, _):
             return "log", np.log(share), spread
@@ -231,7 +252,9 @@ def publish(parameter: Parameter, free, numbers: Mapping, values: Mapping, xp):
         numpy or pytensor.tensor.
     """
     at_reference = free
-    if parameter.relative:
+    if parameter.relative == "level":
+        at_reference = numbers[f"{parameter.name}_level"] / (1 + xp.exp(-free))
+    if parameter.relative == "response":
         typical = numbers[f"{parameter.name}_typical"]
         left = typical if parameter.floor is None else xp.maximum(typical - values[parameter.floor], typical / 20)
         at_reference = free * left

@@ -10,7 +10,7 @@ import xarray as xr
 
 from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.model.predictive import expected, of_group, of_new_group, scatter
+from scalebayes.model.predictive import drifted, expected, of_group, of_new_group, scatter
 from scalebayes.questions.points import (
     Points,
     check_group,
@@ -90,7 +90,8 @@ def forecast(
     r"""Forecast the response at new values of the inputs.
 
     For draws theta of the posterior, the mean response is :math:`f(x; \theta)` and a new run's is
-    :math:`f(x; \theta)\, e^{\epsilon}` with the fitted noise. The bands answer "if the law's form were true".
+    :math:`f(x; \theta)\, e^{\epsilon}` with the fitted noise. The bands answer "if the law's form were true"; with a
+    drift (`Drift`), "if its exponent goes on to wander as it did": :math:`e^d (E + (f - E) e^g)`, never below the floor.
 
     Parameters
     ----------
@@ -122,6 +123,10 @@ def forecast(
     runs = fit.model.runs
     points = read_points(runs, fit.model.name, at)
     level = check_group(runs, group, new_group)
+    if new_group and fit.model.discrepancy:
+        raise ValueError(
+            "a curve without runs has no frontier to drift from; forecast a known one, or fit without drift."
+        )
     if runs.group_name in points and (new_group or (level is not None and set(points[runs.group_name]) != {level})):
         raise ValueError(
             f"the points have a column of groups, {runs.group_name!r}, which disagrees with the group asked for; "
@@ -157,7 +162,13 @@ def forecast(
             law = {name: parameters[name] for name in fit.model.parameters}
             target[:, rows] = expected(fit.model.law, list(x.values()), law)
             if source is posterior:
-                new_run[:, rows] = mean[:, rows] * np.exp(scatter(structure, parameters, len(rows), rng))
+                residual = scatter(structure, parameters, len(rows), rng)
+                if structure.places:
+                    g, wander, level = drifted(fit.model, parameters, known, next(iter(x.values())), rng)
+                    floor = law["E"][:, None] if "E" in law else 0.0
+                    mean[:, rows] = np.exp(level) * (floor + (mean[:, rows] - floor) * np.exp(g))
+                    residual = residual + wander
+                new_run[:, rows] = mean[:, rows] * np.exp(residual)
         distance[rows], furthest[rows] = extrapolation(runs, x, known)
     lower, median, upper = quantiles(mean, prob)
     new_lower, _, new_upper = quantiles(new_run, prob)

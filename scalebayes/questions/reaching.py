@@ -127,6 +127,11 @@ def reach(
         If the axis or what is held does not determine the inputs, or the target is not positive.
     """
     check_prob(prob)
+    if fit.model.discrepancy:
+        raise ValueError(
+            "reach solves the law, and this fit drifts away from it; forecast over a grid of scales instead, "
+            "sb.forecast(fit, {...}), or fit without drift."
+        )
     if not isinstance(target, Real) or not (np.isfinite(target) and target > 0):
         raise ValueError(f"the target is a positive finite {fit.model.runs.response}, got {target!r}.")
     runs = fit.model.runs

@@ -1,0 +1,198 @@
+"""Curves that drift from their law: the likelihood, what is ahead, and what is said of bad input."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, stats
+
+import scalebayes as sb
+from scalebayes.model.drift import LEVEL, ahead, between, integrated, loglik
+from scalebayes.precision import double_precision
+
+SCALES = {"sigma": [0.02, 0.03], "drift": [0.2, 0.1], "kappa": [0.5, 1.5], "rho": [0.7, 0.2], "ell": [0.4, 2.0]}
+SLOTS = np.array([[3, 1, 0, 5, 7, -1, -1, -1], [2, 4, 6, 8, 9, 10, -1, -1]])
+
+
+def _two_curves():
+    rng = np.random.default_rng(0)
+    curve = np.isin(np.arange(11), SLOTS[1]).astype(int)
+    distance = np.zeros(11)
+    for slots in SLOTS:
+        rows = slots[slots >= 0]
+        distance[rows] = np.concatenate([[0], np.cumsum(rng.uniform(0.01, 1, len(rows) - 1))])
+    return curve, distance, rng.uniform(0.1, 0.9, 11), 0.05 * rng.normal(size=11)
+
+
+def _curve(n=30, scatter=0.01, seed=0):
+    D = np.geomspace(1e6, 1e9, n)
+    noise = np.exp(scatter * np.random.default_rng(seed).normal(size=n))
+    return pd.DataFrame({"n_tokens": D, "loss": (0.4 + 30 * D**-0.3) * noise})
+
+
+@pytest.fixture(scope="module")
+def drifting():
+    """A fit of two curves with drift, and the runs beyond their frontiers."""
+    table = pd.concat([_curve(seed=s).assign(curve=name) for s, name in enumerate("ab")], ignore_index=True)
+    known = table[table["n_tokens"] < 1e8]
+    runs = sb.read_runs(known, inputs={"D": "n_tokens"}, response="loss", group="curve")
+    return sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=500, seed=2)
+
+
+def test_likelihood_is_that_of_the_normal_distribution_it_factors():
+    curve, distance, weight, error = _two_curves()
+    scales = {name: np.asarray(value)[curve] for name, value in SCALES.items()}
+    with double_precision():
+        each = loglik(error, np.zeros(11), weight, *(scales[n] for n in ("sigma", "drift", "kappa", "rho", "ell")), SLOTS, distance)  # fmt: skip
+        each = np.asarray(each)
+    for c, slots in enumerate(SLOTS):
+        rows = slots[slots >= 0]
+        own = {name: value[c] for name, value in SCALES.items()}
+        covariance = (
+            between(distance[rows], weight[rows], **own) + np.eye(len(rows)) * (1 - own["rho"]) * own["sigma"] ** 2
+        )
+        expected = stats.multivariate_normal(np.zeros(len(rows)), covariance).logpdf(error[rows])
+        assert each[rows].sum() == pytest.approx(expected, abs=1e-10)
+        alone = stats.norm(0, np.hypot(own["sigma"], LEVEL)).logpdf(error[rows[0]])  # at the frontier there is no drift
+        assert each[rows[0]] == pytest.approx(alone, abs=1e-10)
+
+
+@pytest.mark.parametrize(("p", "q", "kappa"), [(1.3, 2.1, 1.0), (2.0, 0.7, 0.3), (0.5, 0.5, 4.0)])
+def test_covariance_of_the_drift_is_the_integral_of_that_of_its_slope(p, q, kappa):
+    def slope(a, b):
+        return (np.exp(-kappa * abs(a - b)) - np.exp(-kappa * (a + b))) / (2 * kappa)
+
+    expected, _ = integrate.dblquad(slope, 0, p, 0, q, epsabs=1e-9)
+    assert integrated(p, q, kappa) == pytest.approx(expected, rel=1e-6)
+
+
+def test_drift_without_return_is_an_integrated_wiener_process():
+    assert integrated(1.3, 2.1, 1e-3) == pytest.approx(1.3**2 * (3 * 2.1 - 1.3) / 6, rel=3e-3)
+
+
+def test_draws_ahead_and_among_the_runs_have_the_moments_of_the_conditional_distribution():
+    n, rng = 200_000, np.random.default_rng(1)
+    own = {name: value[0] for name, value in SCALES.items()}
+    distance, weight = np.array([0.0, 0.3, 1.0, 1.7]), np.array([0.5, 0.6, 0.4, 0.8])
+    error, h = np.array([0.01, -0.02, 0.03, 0.0]), np.array([2.0, -0.5, 0.6])
+    g, o, d = ahead(h, np.tile(error, (n, 1)), distance, np.tile(weight, (n, 1)), {k: np.full(n, v) for k, v in own.items()}, rng)  # fmt: skip
+    noise = (1 - own["rho"]) * own["sigma"] ** 2
+    covariance = between(distance, weight, **own) + noise * np.eye(4)
+    s2, k = own["drift"] ** 2, own["kappa"]
+    # Beyond the frontier g is independent of the runs; at -0.5, among them, it is not.
+    of_g = np.stack([np.zeros(4), s2 * integrated(0.5, distance, k) * weight, np.zeros(4)])
+    of_o = own["rho"] * own["sigma"] ** 2 * np.exp(-np.abs(h[:, None] + distance) / own["ell"])
+    before = np.array([s2 * integrated(x, x, k) for x in np.abs(h)]), own["rho"] * own["sigma"] ** 2
+    of_d = np.full((3, 4), LEVEL**2)
+    for drawn, cross, prior in ((g, of_g, before[0]), (o, of_o, before[1]), (d, of_d, LEVEL**2)):
+        mean = cross @ np.linalg.solve(covariance, error)
+        variance = prior - np.sum(cross * np.linalg.solve(covariance, cross.T).T, axis=1)
+        assert np.abs((drawn.mean(0) - mean) / np.sqrt(variance / n)).max() < 4.5
+        np.testing.assert_allclose(drawn.var(0), variance, rtol=4.5 * np.sqrt(2 / n))
+    path = s2 * integrated(0.6, 2.0, k) / np.sqrt(before[0][0] * before[0][2])
+    assert np.corrcoef(g[:, 2], g[:, 0])[0, 1] == pytest.approx(path, abs=0.01)
+
+
+def test_bands_start_at_the_runs_widen_with_distance_and_stay_above_the_floor(drifting):
+    assert not drifting.diagnostics.problems
+    frontier = float(drifting.model.runs.x("D").max())
+    found = sb.forecast(drifting, {"D": frontier * np.array([1.0, 3.0, 10.0, 100.0])}, group="a")
+    width = np.log(found.table["upper"] / found.table["lower"])
+    assert (np.diff(width) > 0).all()
+    assert width[0] < 0.05
+    floor = drifting.posterior["E"].sel(curve="a").to_numpy()[..., None]
+    far = sb.forecast(drifting, {"D": [1e30]}, group="a").draws["mean_response"].to_numpy()
+    assert (far > 0.5 * floor).all()
+    assert np.abs(np.log(found.draws["mean_response"].to_numpy()[..., 0] / 0.52)).max() < 0.1
+    plain = sb.fit(drifting.model.law, drifting.model.runs, draws=500)
+    narrow = sb.forecast(plain, {"D": frontier * np.array([10.0, 100.0])}, group="a").table
+    assert (width[2:].to_numpy() > np.log(narrow["upper"] / narrow["lower"]).to_numpy()).all()
+
+
+def test_a_drifting_fit_is_saved_with_its_priors(drifting, tmp_path):
+    drifting.save(tmp_path / "fit.nc")
+    loaded = sb.load(tmp_path / "fit.nc")
+    assert loaded.model.discrepancy == drifting.model.discrepancy
+    point = {"D": 1e10}
+    assert sb.forecast(loaded, point).table.equals(sb.forecast(drifting, point).table)
+
+
+def test_exponent_and_level_are_those_at_the_frontier(drifting):
+    prior = drifting.idata["prior"].to_dataset().sel(curve="a")
+    D = drifting.model.runs.x("D")[drifting.model.runs.group_labels == "a"].max()
+    above = (prior["A"] * D ** -prior["alpha"]).to_numpy()
+    np.testing.assert_allclose(above, prior["A_at_ref"].to_numpy(), rtol=1e-9)
+    level = drifting.model.describe()[1]["E_level"][0]
+    assert ((prior["E"] > 0) & (prior["E"] < level)).all()
+
+
+def _runs(table, **columns):
+    return sb.read_runs(table, inputs={"D": "n_tokens"}, response="loss", **columns)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        (
+            lambda: sb.Model(
+                sb.laws.power_floor, _runs(pd.concat([_curve(5)] * 2, ignore_index=True)), discrepancy="drift"
+            ),
+            r"a drift needs one run at each n_tokens, and there are 2 at 1e\+06; name the group that tells the curves "
+            r"apart, or average them\.",
+        ),
+        (
+            lambda: sb.Model(sb.laws.power_floor, _runs(_curve(300)), discrepancy="drift"),
+            r"300 runs are more than the 200 that a drift takes per curve; .* sb\.thin\(runs, 24\)\.",
+        ),
+        (
+            lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", noise="student_t"),
+            r"with a drift, which is integrated out, the noise is 'gaussian' or a Gaussian, got 'student_t'\.",
+        ),
+        (
+            lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="wiggle"),
+            r"discrepancy is 'drift', a sb\.Drift or None, got 'wiggle'\.",
+        ),
+        (
+            lambda: sb.Model(
+                sb.laws.chinchilla,
+                sb.read_runs(_curve().assign(n_params=lambda t: 1e6 + t.index), response="loss"),
+                discrepancy="drift",
+            ),
+            r"a drift is along one input, and the runs have 2 \(n_params, n_tokens\): runs of several inputs have no order "
+            r"to drift along\. Use discrepancy=None\.",
+        ),
+        (lambda: sb.thin(_runs(_curve()), 1), r"points is a whole number from 2 on, got 1\."),
+        (
+            lambda: sb.thin(sb.read_runs(_curve().assign(n_params=lambda t: 1e6 + t.index), response="loss")),
+            r"say along which input the curves are: along= one of N, D; got None\.",
+        ),
+    ],
+)
+def test_what_cannot_drift_is_refused(what, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        what()
+
+
+def test_a_law_must_not_use_the_names_of_the_drift():
+    def law(D, *, E, rho):
+        return E + D**-rho
+
+    priors = {"E": sb.LogNormal(1, 1), "rho": sb.LogNormal(0.3, 0.5)}
+    with pytest.raises(ValueError, match="law has a parameter 'rho', a name of the drift; rename it"):
+        sb.Model(law, _runs(_curve()), priors=priors, discrepancy="drift")
+
+
+def test_questions_that_a_drift_has_no_answer_to_are_refused(drifting):
+    with pytest.raises(ValueError, match="a curve without runs has no frontier to drift from"):
+        sb.forecast(drifting, {"D": 1e9}, new_group=True)
+    with pytest.raises(ValueError, match="reach solves the law, and this fit drifts away from it"):
+        sb.reach(drifting, 0.5, "D")
+
+
+def test_thinned_curves_keep_their_largest_runs_and_say_how_many_were_left_out():
+    table = pd.concat([_curve(n).assign(curve=name) for n, name in ((30, "a"), (4, "b"))], ignore_index=True)
+    runs = sb.thin(_runs(table, group="curve", where="loss > 0"), 10)
+    assert runs.group_sizes == (10, 4)
+    assert runs.x("D")[runs.group_labels == "a"].max() == table["n_tokens"].max()
+    assert "20 rows left out by where: loss > 0; thinned to 10 along each curve" in str(runs)
+    steps = np.diff(np.sort(np.log(runs.x("D")[runs.group_labels == "a"])))
+    assert steps.max() < 1.6 * steps.min()
