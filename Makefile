@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-slow-ci bench bench-smoke lint lock clean
+.PHONY: demo test test-slow test-slow-ci bench bench-smoke bench-extrapolation lint lock clean
 
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
@@ -24,6 +24,9 @@ test-slow-ci: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/many.py
+
+bench-extrapolation: $(READY)
+	$(BIN)/python benchmarks/extrapolation.py
 
 bench-smoke: $(READY)
 	$(BIN)/python benchmarks/run.py --smoke

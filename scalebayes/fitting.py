@@ -154,7 +154,7 @@ class Fit:
                 f"  runs: {len(runs)} from {runs.source}{groups}{left_out}",
                 *(modes if self.modes else []),
                 f"  parameters: {values}",
-                f"  noise: {attrs['noise_name']}; seed {attrs['seed']}; data {attrs['data_hash']}",
+                f"  noise: {attrs['noise_name']}{', drift' if self.model.discrepancy else ''}; seed {attrs['seed']}; data {attrs['data_hash']}",
                 f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}, blackjax {attrs['blackjax']}",
             ]
         )

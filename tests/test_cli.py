@@ -101,6 +101,17 @@ def by_group(rows):
 # Answers
 
 
+def test_a_curve_is_thinned_and_fitted_with_drift(answer, tmp_path):
+    D = np.geomspace(1e6, 1e9, 40)
+    table = tmp_path / "curve.csv"
+    noise = np.exp(0.01 * np.random.default_rng(0).normal(size=40))
+    pd.DataFrame({"n_samples": D, "error": (0.2 + 30 * D**-0.3) * noise}).to_csv(table, index=False)
+    options = ("--law", "power_floor", "--input", "D=n_samples", "--response", "error", "--draws", 200)
+    said = answer("fit", table, *options, "--thin", 12, "--discrepancy", "drift", "-o", tmp_path / "fit.nc")
+    assert "runs: 12 from curve.csv, 28 rows left out (thinned to 12 along each curve)" in said
+    assert "noise: Gaussian, drift;" in said
+
+
 def test_summary_has_every_parameter_with_interval_and_diagnostics(ask, fit_file):
     found = ask("summary", fit_file)
     assert found["law"] == "power_floor"
@@ -457,6 +468,8 @@ def test_fit_refuses_a_column_that_is_not_there(refuses, table_file, tmp_path):
         ("--draws", 1, "draws is a whole number from 4 on, got 1."),
         ("--chains", 0, "chains is a whole number from 1 on, got 0."),
         ("--seed", -1, "seed is a whole number from 0 on, got -1."),
+        ("--thin", 1, "points is a whole number from 2 on, got 1."),
+        ("--discrepancy", "wiggle", "discrepancy is 'drift', a sb.Drift or None, got 'wiggle'."),
     ],
 )
 def test_fit_refuses_a_setting_out_of_range(refuses, table_file, tmp_path, option, value, message):
