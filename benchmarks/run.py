@@ -134,7 +134,7 @@ def ratios(rounds: list[list[Row]]) -> str:
     by_hand = tuple(method for method in METHODS if method not in ("scalebayes", "least_squares"))
     said = []
     for what, rate, among in (
-        ("sampling alone (stricter, the one that targets are judged by)", "rate_sampling", by_hand),
+        ("sampling alone (stricter)", "rate_sampling", by_hand),
         ("the whole call, compilation included, as a user meets it", "rate_whole", by_hand),
         ("bootstrap refits of least squares, which are no posterior", "rate_whole", ("least_squares",)),
     ):

@@ -52,7 +52,7 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     structure, numbers = model.describe()
     n = structure.n_runs
     size = size or round_size(n)
-    of_runs = (*structure.inputs, f"{structure.observed}_data", f"{structure.group}_index")
+    of_runs = (*structure.inputs, f"{structure.observed}_data", f"{structure.group}_index", "curve_distance")
     numbers = {
         name: np.pad(value, (0, size - n), mode="edge") if name in of_runs else value for name, value in numbers.items()
     }

@@ -8,6 +8,7 @@ from scipy import integrate, stats
 import scalebayes as sb
 from scalebayes.model.drift import LEVEL, ahead, between, integrated, loglik
 from scalebayes.precision import double_precision
+from scalebayes.preparing import prepare
 
 SCALES = {"sigma": [0.02, 0.03], "drift": [0.2, 0.1], "kappa": [0.5, 1.5], "rho": [0.7, 0.2], "ell": [0.4, 2.0]}
 SLOTS = np.array([[3, 1, 0, 5, 7, -1, -1, -1], [2, 4, 6, 8, 9, 10, -1, -1]])
@@ -106,6 +107,13 @@ def test_bands_start_at_the_runs_widen_with_distance_and_stay_above_the_floor(dr
     plain = sb.fit(drifting.model.law, drifting.model.runs, draws=500)
     narrow = sb.forecast(plain, {"D": frontier * np.array([10.0, 100.0])}, group="a").table
     assert (width[2:].to_numpy() > np.log(narrow["upper"] / narrow["lower"]).to_numpy()).all()
+
+
+def test_curves_of_almost_equal_length_share_a_compilation():
+    ready = [prepare(sb.Model(sb.laws.power_floor, _runs(_curve(n)), discrepancy="drift")) for n in (9, 13)]
+    assert ready[0].source == ready[1].source
+    shapes = [{name: np.shape(value) for name, value in r.numbers.items()} for r in ready]
+    assert shapes[0] == shapes[1]
 
 
 def test_a_drifting_fit_is_saved_with_its_priors(drifting, tmp_path):
