@@ -232,7 +232,8 @@ def sample(
         Draws kept of each chain, and number of chains. Chains that have not mixed by then (r-hat 1.01 or more, bulk ESS
         400 or less) go on up to eight times as long and are thinned to ``draws``.
     warmup : int, optional
-        Adapting steps before them; as many as the posterior needs if not given: 150, or 600 where whitening has to be improved.
+        Adapting steps before them; as many as the posterior needs if not given: 150, or 600 where whitening has to be improved,
+        and more where draws diverged and became the pilot of a better one.
     target_accept : float
         Mean acceptance rate that the step size is adapted to.
     ess : int, optional

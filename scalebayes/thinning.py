@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from scalebayes.model.discrepancy import curves
 from scalebayes.runs import Runs
 
 
 def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
     """Keep some runs of every curve, spread evenly over the logarithm of the scale, its largest always among them.
-
-    Neighbouring points of a learning curve say nearly the same: forecasts from a dozen are as good as from all.
 
     Parameters
     ----------
@@ -46,12 +45,11 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
         raise ValueError(
             f"say along which input the curves are: along= one of {', '.join(runs.inputs)}; got {along!r}."
         )
-    if points < 2:
+    if not isinstance(points, int | np.integer) or points < 2:
         raise ValueError(f"points is a whole number from 2 on, got {points!r}.")
     log_x = np.log(runs.x(named[0]))
     kept = np.zeros(len(runs), bool)
-    curves = [np.flatnonzero(runs.group_index == g) for g in range(len(runs.levels))] or [np.arange(len(runs))]
-    for rows in curves:
+    for _, rows in curves(runs):
         kept[rows[_spread(log_x[rows], points)]] = True
     if kept.all():
         return runs

@@ -7,13 +7,13 @@ package's own laws: a program's name tells the package's source, the versions of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -23,23 +23,9 @@ from scalebayes.files import atomically
 
 if TYPE_CHECKING:
     from scalebayes.inference.geometry import Transport
+    from scalebayes.preparing import Specification
 
 _TRACED_BY = ("jax", "jaxlib", "blackjax", "optimistix", "pymc", "pytensor")
-
-
-class Source(Hashable, Protocol):
-    """Where a density comes from.
-
-    Hashable: equal sources have equal densities. ``name`` is the same in every process, or empty if the source cannot be
-    told by a name, as a law of the caller's cannot.
-    """
-
-    @property
-    def name(self) -> str:  # noqa: D102
-        ...
-
-    def transport(self) -> Transport:  # noqa: D102
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +49,15 @@ class Programs:
 
 
 @lru_cache(maxsize=32)
-def programs(source: Source, target_accept: float) -> Programs:
+def programs(source: Specification, target_accept: float) -> Programs:
     """The programs of a density. Cached, so that a second table of the same shape traces and compiles nothing."""
 
     def program(name: str) -> Callable:
-        return _once(
-            lambda: _functions(source.transport(), target_accept)[name], source.name, f"{name} {target_accept}"
-        )
+        # The others are kept once for every rate of acceptance.
+        told = f"{name} {target_accept}" if name in ("start", "advance") else name
+        return _once(lambda: _functions(source.transport(), target_accept)[name], source.name, told)
 
-    return Programs(**{name: program(name) for name in Programs.__dataclass_fields__})
+    return Programs(**{field.name: program(field.name) for field in fields(Programs)})
 
 
 def _functions(transport: Transport, target_accept: float) -> dict[str, Callable]:

@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from threading import Event
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
@@ -18,10 +19,13 @@ import numpy as np
 from scalebayes.inference.data import Data
 from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, SMALLEST_ESS, worst_of
 from scalebayes.inference.modes import Climb, best, elsewhere, separate, shares, starting_points
-from scalebayes.inference.programs import Programs, Source, programs
+from scalebayes.inference.programs import Programs, programs
 from scalebayes.inference.schedule import DRAW, FAST, warmup
 from scalebayes.inference.settings import Settings
 from scalebayes.precision import double_precision
+
+if TYPE_CHECKING:
+    from scalebayes.preparing import Specification
 
 CHUNK = 50
 STARTS = 8
@@ -96,7 +100,7 @@ Told = Callable[[int, int], None]
 
 
 def sample(
-    source: Source,
+    source: Specification,
     tables: Sequence[Data],
     *,
     initial: Sequence[Data],
@@ -108,7 +112,7 @@ def sample(
 
     Parameters
     ----------
-    source : Source
+    source : Specification
     tables : sequence of mapping of str to array
         Arguments of the density, of equal shapes.
     initial : sequence of mapping of str to array
@@ -306,13 +310,15 @@ def _advance(compiled, run: _Run, made: int, stages: np.ndarray, told: Callable[
     apart = len(run.keys) == 1 and jax.default_backend() == "cpu"
     width = 1 if apart else run.keys.shape[1]
     carry, keys = run.carry, run.keys
-    fixed = jax.device_put((run.geometry, run.data))
+    fixed, stopped = jax.device_put((run.geometry, run.data)), Event()
 
     def go(chain: int) -> tuple[tuple, Trace]:
         mine, key = jax.tree.map(lambda x: x[:, chain : chain + width], (carry, keys))
         traces = []
         with double_precision():
             for first in range(0, len(stages), CHUNK):
+                if stopped.is_set():
+                    raise RuntimeError("another chain, or the caller, has stopped")
                 schedule = stages[first : first + CHUNK]
                 mine, trace = compiled.advance(mine, key, np.int64(made + first), schedule, *fixed)
                 traces.append(trace)
@@ -321,7 +327,10 @@ def _advance(compiled, run: _Run, made: int, stages: np.ndarray, told: Callable[
         return mine, jax.tree.map(lambda *parts: np.concatenate(parts, axis=2), *traces)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        ends = list(pool.map(go, range(0, keys.shape[1], width)))
+        try:
+            ends = list(pool.map(go, range(0, keys.shape[1], width)))
+        finally:
+            stopped.set()  # an interrupt must not wait for chains that have minutes to go
     carry, trace = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *ends)
     return run._replace(carry=carry), trace
 

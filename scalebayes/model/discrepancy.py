@@ -34,12 +34,13 @@ class Drift:
 
     With it, what priors state relative to the responses is relative to the level of *each curve* at its own frontier
     (the median of the last three runs): a `FloorShare`, also a pooled one, is a share of that level, a `ResponseShare`
-    one of that level above the floor, and an `Anchored` amplitude is anchored there. The default priors are wider.
+    one of that level above the floor, and an `Anchored` amplitude is anchored there. The built-in laws have default priors of
+    their own beside it, `scalebayes.laws.ALONG_CURVES`.
 
     Parameters
     ----------
     drift : prior
-        Of s, per square root of an e-fold: the standard deviation of the slope after one e-fold is about s.
+        Of s: far from the frontier the slope of g has standard deviation :math:`s / \sqrt{2 \kappa}`.
     kappa : prior
         1 means that a slope is forgotten over an e-fold.
     rho : prior
@@ -88,7 +89,7 @@ def checked(discrepancy: object, runs: Runs) -> Drift | None:
             "several inputs have no order to drift along. Use discrepancy=None."
         )
     (column,) = runs.inputs.values()
-    for label, rows in _curves(runs):
+    for label, rows in curves(runs):
         x = runs.x(next(iter(runs.inputs)))[rows]
         curve = f" of {label}" if label else ""
         if len(np.unique(x)) < len(x):
@@ -105,7 +106,8 @@ def checked(discrepancy: object, runs: Runs) -> Drift | None:
     return discrepancy
 
 
-def _curves(runs: Runs) -> list[tuple[str, np.ndarray]]:
+def curves(runs: Runs) -> list[tuple[str, np.ndarray]]:
+    """Label and rows of every curve: each group is one, or all runs are."""
     if not runs.group:
         return [("", np.arange(len(runs)))]
     return [(label, np.flatnonzero(runs.group_index == g)) for g, label in enumerate(runs.levels)]
@@ -135,13 +137,13 @@ def frontier(runs: Runs) -> Frontier:
     """Where the curves of some runs of one input end."""
     (name,) = runs.inputs
     x, y = runs.x(name), runs.y
-    curves = [rows[np.argsort(-x[rows], kind="stable")] for _, rows in _curves(runs)]
-    longest = max(map(len, curves))
+    backwards = [rows[np.argsort(-x[rows], kind="stable")] for _, rows in curves(runs)]
+    longest = max(map(len, backwards))
     # A few sizes, so that curves of almost equal length share a compilation.
-    slots = np.full((len(curves), -(-longest // 8) * 8), -1)
-    for slot, rows in zip(slots, curves, strict=True):
+    slots = np.full((len(backwards), -(-longest // 8) * 8), -1)
+    for slot, rows in zip(slots, backwards, strict=True):
         slot[: len(rows)] = rows
-    scale = np.asarray([x[rows[0]] for rows in curves])
-    level = np.asarray([np.median(y[rows[:_OF_LEVEL]]) for rows in curves])
+    scale = np.asarray([x[rows[0]] for rows in backwards])
+    level = np.asarray([np.median(y[rows[:_OF_LEVEL]]) for rows in backwards])
     of_run = scale[runs.group_index] if runs.group else scale[0]
     return Frontier(scale, level, np.log(of_run) - np.log(x), slots)

@@ -36,6 +36,16 @@ def integrated(p, q, kappa, xp: Any = np):
     return (near + a + b - gap + (gap - (a + b + a * b)) / 2) / kappa**3
 
 
+def moved(step, drift, kappa, xp: Any = np):
+    """How g and its slope go over a step: what the slope keeps and gives to g, and the variances gg, gv, vv that come."""
+    shift = -xp.expm1(-kappa * step) / kappa
+    come = (
+        drift**2 * integrated(step, step, kappa, xp), (drift * shift) ** 2 / 2,
+        -(drift**2) * xp.expm1(-2 * kappa * step) / (2 * kappa),
+    )  # fmt: skip
+    return xp.exp(-kappa * step), shift, come
+
+
 def loglik(log_y, log_f, weight, sigma, drift, kappa, rho, ell, slots, distance):
     """Log likelihood of each run given those nearer to its curve's frontier, g, o and d integrated out.
 
@@ -59,11 +69,8 @@ def loglik(log_y, log_f, weight, sigma, drift, kappa, rho, ell, slots, distance)
     s, k, length = (value[at[0]] for value in (drift, kappa, ell))
     of_o, of_noise = (rho * sigma**2)[at[0]], ((1 - rho) * sigma**2)[at[0]]
     step = jnp.where(there, jnp.diff(distance[at], axis=0, prepend=0.0), 0.0)
-    keep, stay, shift = jnp.exp(-k * step), jnp.exp(-step / length), -jnp.expm1(-k * step) / k
-    grown = (
-        s**2 * integrated(step, step, k, jnp), (s * shift) ** 2 / 2, -(s**2) * jnp.expm1(-2 * k * step) / (2 * k),
-        -of_o * jnp.expm1(-2 * step / length),
-    )  # fmt: skip
+    keep, shift, come = moved(step, s, k, jnp)
+    stay, grown = jnp.exp(-step / length), (*come, -of_o * jnp.expm1(-2 * step / length))
 
     def advance(state, x):
         (g, v, o, d), (gg, gv, go, gd, vv, vo, vd, oo, od, dd) = state
@@ -129,7 +136,8 @@ def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple
     _, residual, level = _among(np.zeros(1), error, distance, weight, scales, rng)
     d[:] = level
     inside = np.flatnonzero(h <= 0)
-    for some in np.split(inside, range(_AT_ONCE, len(inside), _AT_ONCE)):
+    for first in range(0, len(inside), _AT_ONCE):
+        some = inside[first : first + _AT_ONCE]
         g[:, some], o[:, some], d[:, some] = _among(-h[some], error, distance, weight, scales, rng)
     s, k, length = (scales[name] for name in ("drift", "kappa", "ell"))
     t = np.sqrt(scales["rho"]) * scales["sigma"]
@@ -137,14 +145,13 @@ def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple
     order = np.flatnonzero(h > 0)[np.argsort(h[h > 0], kind="stable")]
     for j in order:
         step = h[j] - at
-        keep, stay = np.exp(-k * step), np.exp(-step / length)
-        noise = np.zeros((samples, 2, 2))
-        noise[:, 0, 0] = s**2 * integrated(step, step, k)
-        noise[:, 1, 1] = -(s**2) * np.expm1(-2 * k * step) / (2 * k)
-        noise[:, 0, 1] = noise[:, 1, 0] = s**2 * np.expm1(-k * step) ** 2 / (2 * k**2)
-        shock = np.einsum("sab,sb->sa", _root(noise), rng.standard_normal((samples, 2)))
-        position, slope = position - slope * np.expm1(-k * step) / k + shock[:, 0], slope * keep + shock[:, 1]
-        residual = residual * stay + t * np.sqrt(-np.expm1(-2 * step / length)) * rng.standard_normal(samples)
+        keep, shift, (gg, gv, vv) = moved(step, s, k)
+        root = _root(np.stack([np.stack([gg, gv], -1), np.stack([gv, vv], -1)], -2))
+        shock = np.einsum("sab,sb->sa", root, rng.standard_normal((samples, 2)))
+        position, slope = position + slope * shift + shock[:, 0], slope * keep + shock[:, 1]
+        residual = residual * np.exp(-step / length) + t * np.sqrt(-np.expm1(-2 * step / length)) * rng.standard_normal(
+            samples
+        )
         g[:, j], o[:, j], at = position, residual, h[j]
     return g, o, d
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from scalebayes.model.discrepancy import frontier
+from scalebayes.model.discrepancy import Frontier
 from scalebayes.model.drift import ahead
 from scalebayes.model.structure import Structure, build_order, deviate, publish, unlink
 from scalebayes.precision import double_precision
@@ -62,9 +62,9 @@ def of_group(structure: Structure, draws: xr.Dataset, level: str | None) -> dict
     return {name: chosen[name].to_numpy().reshape(-1) for name in names}
 
 
-def drifted(model: Model, parameters: Mapping[str, np.ndarray], level: str | None, x: np.ndarray, rng):
+def drifted(model: Model, end: Frontier, parameters: Mapping[str, np.ndarray], level: str | None, x: np.ndarray, rng):
     """Draws of a curve's drift, correlated residual and level at new places x, each of shape (sample, point)."""
-    runs, end = model.runs, frontier(model.runs)
+    runs = model.runs
     curve = runs.levels.index(level) if level is not None else 0
     rows = end.slots[curve][end.slots[curve] >= 0]
     law = {name: parameters[name] for name in model.parameters}

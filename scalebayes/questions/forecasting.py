@@ -10,6 +10,7 @@ import xarray as xr
 
 from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.model.discrepancy import frontier
 from scalebayes.model.predictive import drifted, expected, of_group, of_new_group, scatter
 from scalebayes.questions.points import (
     Points,
@@ -32,7 +33,7 @@ class Forecast:
     table : pandas.DataFrame
         One row per point: the inputs, the group (if there are groups), mean, median, lower and upper of the *mean
         response* (where the law's curve lies), new_run_lower and new_run_upper of a *single new run* (curve and
-        noise), prior_lower and prior_upper (the mean response's band before the runs were seen), extrapolation (factor
+        noise), prior_lower and prior_upper (the band of the law's curve before the runs were seen, without drift), extrapolation (factor
         beyond the largest observed value of the input exceeded most; 1 if none is) and extrapolated (which input).
     draws : xarray.Dataset
         ``mean_response`` and ``new_run``, dims (chain, draw, point).
@@ -144,6 +145,7 @@ def forecast(
         points[runs.group_name] = "(new)"
     labels = points[runs.group_name].to_numpy() if runs.group else np.full(len(points), "")
     structure, numbers = fit.model.describe()
+    end = frontier(runs) if structure.places else None
     rng = np.random.default_rng(seed)
     posterior, prior = fit.posterior, fit.idata["prior"].to_dataset()
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
@@ -163,8 +165,8 @@ def forecast(
             target[:, rows] = expected(fit.model.law, list(x.values()), law)
             if source is posterior:
                 residual = scatter(structure, parameters, len(rows), rng)
-                if structure.places:
-                    g, wander, level = drifted(fit.model, parameters, known, next(iter(x.values())), rng)
+                if end:
+                    g, wander, level = drifted(fit.model, end, parameters, known, next(iter(x.values())), rng)
                     floor = law["E"][:, None] if "E" in law else 0.0
                     mean[:, rows] = np.exp(level) * (floor + (mean[:, rows] - floor) * np.exp(g))
                     residual = residual + wander
