@@ -1,7 +1,8 @@
-"""Do bands cover beyond the runs? Few-shot error curves, fitted up to a cut-off and forecast to their end.
+"""Do bands cover beyond the runs? Published curves and tables of final runs, cut off and forecast.
 
-``python benchmarks/extrapolation.py`` fits every curve by itself, with and without drift, and rewrites
-``extrapolation.md``. Only two of the benchmark's four data sets are looked at, those that settings may be chosen on.
+``python benchmarks/extrapolation.py`` back-tests learning curves (few-shot error, translation, language modelling) at four
+cut-offs, each domain's curves fitted together with drift, each by itself, and by the law alone; and tables of final runs in
+model size and data, each group by itself, with a surface and without. It rewrites ``extrapolation.md``.
 """
 
 from __future__ import annotations
@@ -11,124 +12,167 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from cases import table_at
 
 import scalebayes as sb
 
 HERE = Path(__file__).parent
-DATA_SETS = ("birds", "cifar100")
-CUTOFFS = {"official": None, "30%": 0.3, "10%": 0.1, "3%": 0.03}
-FEWEST, POINTS, TESTED = 5, 24, 40
+CHOSEN_ON = ("birds", "cifar100")
+CURVES = {"drift, pooled": ("drift", "domain"), "drift": ("drift", None), "law alone": (None, None)}
+RUNS = {"surface": "surface", "law alone": None}
+TOPS = (0.1, 0.3)
+FINAL_RUNS = {
+    "chinchilla": ("chinchilla_besiroglu.csv", "epoch_excluded == 0", []),
+    "gadre": ("gadre_overtraining.csv", None, ["dataset"]),
+    "porian": ("porian_isoflop.csv", "param_count == 'standard' and loss_split == 'val'", ["dataset", "recipe"]),
+    "xlstm": ("xlstm_vs_llama.csv", "experiment != 'isoflop_large_batch'", ["architecture", "context_length"]),
+    "datablations": ("datablations_final.csv", "epochs <= 1", []),
+}
+NUMBERS = {"rmsle": 4, "coverage_50": 2, "coverage_89": 2, "width_89": 3, "crps": 4, "log_score": 2}
+HEADER = "RMSLE | 50% covers | 89% covers | width of 89% | CRPS | log score | converged, r-hat, diverging, s"
+HERE_ONLY = "<!-- written by make bench-extrapolation -->"
 
 
-def split(curves: pd.DataFrame, cutoff: float | None) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """Name, runs to fit and runs to forecast of every curve with enough of the former."""
-    found = []
-    for name, curve in curves.groupby("curve_id"):
-        curve = curve.sort_values("n_samples")
-        known = curve["is_train"] == 1 if cutoff is None else curve["n_samples"] <= cutoff * curve["n_samples"].max()
-        ahead = curve[~known]
-        some = np.unique(np.linspace(0, len(ahead) - 1, TESTED).round().astype(int))
-        if known.sum() >= FEWEST:
-            found.append((str(name).replace("/", " "), curve[known], ahead.iloc[some]))
-    return found
+def said(result: sb.Backtest, seconds: float, rows: pd.Series) -> str:
+    """How the sampling of some curves went."""
+    own = result.curves[rows]
+    return f"{int(own['converged'].sum())} of {len(own)}, {own['max_r_hat'].max():.3f}, {own['diverging'].max():.2%}, {seconds:.0f}"
 
 
-def by_fits(parts: list[tuple[str, pd.DataFrame, pd.DataFrame]], discrepancy: str | None) -> tuple[pd.DataFrame, str]:
-    """Scores of the posterior predictive distribution of each curve, and how the sampling went."""
-    models = {}
-    for name, known, _ in parts:
-        runs = sb.read_runs(known, inputs={"D": "n_samples"}, response="loss")
-        models[name] = sb.Model(sb.laws.power_floor, sb.thin(runs, POINTS), discrepancy=discrepancy)
+def cells(row: pd.Series) -> str:
+    """Means with the cluster-bootstrap interval of error and coverage."""
+    shown = []
+    for name, digits in NUMBERS.items():
+        text = f"{row[name]:.{digits}f}"
+        if name in ("rmsle", "coverage_89"):
+            text += f" [{row[f'{name}_lower']:.{digits}f}, {row[f'{name}_upper']:.{digits}f}]"
+        shown.append(text)
+    return " | ".join(shown)
+
+
+def timed(**arguments) -> tuple[sb.Backtest, float]:
+    """A back-test and how long it took."""
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sb.ConvergenceWarning)
-        fleet = sb.fit_many(models, draws=500)
-    seconds = (time.perf_counter() - start) / len(models)
-    rows = []
-    for name, _, ahead in parts:
-        found = sb.forecast(fleet[name], ahead[["n_samples"]], seed=1).draws["new_run"].to_numpy()
-        rows.append(scores(np.log(found.reshape(-1, len(ahead))), np.log(ahead["loss"].to_numpy())))
-    share = fleet.table["divergences"].sum() / (2000 * len(models))
-    said = f"{int(fleet.table['converged'].sum())} of {len(models)}, {fleet.table['max_r_hat'].max():.3f}, {share:.2%}"
-    return pd.DataFrame(rows), f"{said}, {seconds:.1f}"
+        result = sb.backtest(**arguments)
+    return result, time.perf_counter() - start
 
 
-def scores(drawn: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Of draws of the log response, shape (sample, point)."""
-    lower, upper = np.quantile(drawn, [0.055, 0.945], axis=0)
-    near, far = np.quantile(drawn, [0.25, 0.75], axis=0)
-    return {
-        "rmsle": float(np.sqrt(np.mean((np.median(drawn, 0) - y) ** 2))),
-        "50%": float(((near <= y) & (y <= far)).mean()),
-        "89%": float(((lower <= y) & (y <= upper)).mean()),
-        "width": float((upper - lower).mean()),
-    }
+def curves(settings: list[float | str], data_sets: list[str]) -> list[str]:
+    """Rows of the table of curves."""
+    table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
+    table["cluster"] = table["architecture"].astype(str) + " " + table["dataset"].astype(str)
+    table.loc[table["domain"] != "IC", "cluster"] = table["curve_id"]
+    if data_sets:
+        table = table.query("dataset in @data_sets and domain == 'IC'")
+    lines = []
+    for setting in settings:
+        # Only the official split is asked of the domains with few curves.
+        here = table if setting == "is_train" else table[table["domain"] == "IC"]
+        runs = sb.read_runs(here, inputs={"D": "n_samples"}, response="loss", group="curve_id")
+        where = {"train": setting} if isinstance(setting, str) else {"cutoffs": [setting]}
+        for method, (discrepancy, pool) in CURVES.items():
+            result, seconds = timed(
+                law=sb.laws.power_floor, runs=runs, pool=pool, cluster="cluster", discrepancy=discrepancy,
+                skip=True, baselines=method == "drift", **where,
+            )  # fmt: skip
+            domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"]
+            result.curves["pool"] = result.curves["curve"].map(domains)
+            for _, row in result.table.iterrows():
+                chosen = result.curves["pool"] == row["pool"]
+                name = "official" if setting == "is_train" else f"{setting:.0%}"
+                lines.append(
+                    f"| {name} | {row['pool']} | {row['curves']} | {method} | {cells(row)} | "
+                    f"{said(result, seconds, chosen)} |"
+                )
+                print(lines[-1], flush=True)
+            for setting_, curve, reason in result.skipped if method == "drift" else ():
+                print(f"skipped: {setting_}, {curve}: {reason}")
+            if method == "drift":
+                lines += rivals(result, domains, name)
+    return lines
 
 
-def by_rule(parts: list[tuple[str, pd.DataFrame, pd.DataFrame]], rule: Callable) -> pd.DataFrame:
-    """Errors of a rule of thumb."""
-    rows = []
-    for _, known, ahead in parts:
-        x, y = (np.log(known[column].to_numpy()) for column in ("n_samples", "loss"))
-        error = rule(x, y, np.log(ahead["n_samples"].to_numpy())) - np.log(ahead["loss"].to_numpy())
-        rows.append({"rmsle": float(np.sqrt(np.mean(error**2)))})
-    return pd.DataFrame(rows)
+def rivals(result: sb.Backtest, domains: pd.Series, name: str) -> list[str]:
+    """What people do without a posterior."""
+    others = result.baselines.assign(pool=result.baselines["curve"].map(domains))
+    lines = []
+    for (pool, method), part in others.groupby(["pool", "method"], sort=False):
+        means = part[["rmsle", "coverage_89", "width_89"]].mean()
+        shown = [f"{means[c]:.{d}f}" if means[c] == means[c] else "" for c, d in (("coverage_89", 2), ("width_89", 3))]
+        left = f"| {name} | {pool} | {part['rmsle'].notna().sum()} | {method.replace('_', ' ')} | {means['rmsle']:.4f}"
+        lines.append(f"{left} |  | {' | '.join(shown)} |  |  |  |")
+        print(lines[-1], flush=True)
+    return lines
 
 
-def carried(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """The last value, for ever."""
-    return np.full(len(new), y[-1])
-
-
-def line(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """A straight line in logs through the last third of the curve's decades."""
-    late = x >= x[-1] - (x[-1] - x[0]) / 3
-    late[-2:] = True
-    return np.polyval(np.polyfit(x[late], y[late], 1), new)
+def final_runs(names: list[str]) -> list[str]:
+    """Rows of the table of final runs: means over groups within a table, and the mean of the tables."""
+    lines = []
+    for top in TOPS:
+        for method, discrepancy in RUNS.items():
+            means = []
+            for name in names:
+                file, where, group = FINAL_RUNS[name]
+                runs = sb.read_runs(
+                    table_at(name, file), inputs={"N": "n_params", "D": "n_tokens"}, response="loss", where=where,
+                    group=group or None,
+                )  # fmt: skip
+                result, seconds = timed(
+                    law=sb.laws.chinchilla, runs=runs, top=[top], tested=10_000, discrepancy=discrepancy,
+                    baselines=method == "surface",
+                )  # fmt: skip
+                (row,) = (row for _, row in result.table.iterrows())
+                means.append(row)
+                points = int(result.curves["tested"].sum())
+                lines.append(
+                    f"| largest {top:.0%} | {name} | {points} | {method} | {cells(row)} | "
+                    f"{said(result, seconds, result.curves['curve'].notna())} |"
+                )
+                print(lines[-1], flush=True)
+                if method == "surface":
+                    lines += rivals(
+                        result, pd.Series(dict.fromkeys(result.curves["curve"], name)), f"largest {top:.0%}"
+                    )
+            mean = pd.DataFrame(means)[list(NUMBERS)].mean()
+            shown = " | ".join(f"{mean[name]:.{digits}f}" for name, digits in NUMBERS.items())
+            lines.append(f"| largest {top:.0%} | all {len(means)} | | {method} | {shown} | |")
+            print(lines[-1], flush=True)
+    return lines
 
 
 def main() -> None:
-    """Every cut-off, every method."""
+    """Everything, or a part that is printed and not written."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cutoff", choices=CUTOFFS, action="append", help="only this one, nothing written")
-    arguments = parser.parse_args()
-    curves = pd.read_csv(table_at("curves", "revisiting_benchmark.csv")).query(
-        "domain == 'IC' and dataset in @DATA_SETS"
+    parser.add_argument("--setting", action="append", help="is_train, 0.3, 0.1 or 0.03; nothing written")
+    parser.add_argument(
+        "--data-set", action="append", choices=CHOSEN_ON, help="curves of this one only; nothing written"
     )
-    lines = [
-        "| cut-off | curves | method | RMSLE | 50% covers | 89% covers | its width | converged, r-hat, diverging, s per curve |",
-        "|---|---:|---|---:|---:|---:|---:|---|",
-    ]
-    for label in arguments.cutoff or CUTOFFS:
-        parts = split(curves, CUTOFFS[label])
-        methods: dict[str, Callable[[], tuple[pd.DataFrame, str]]] = {
-            "power law with floor, drift": lambda p=parts: by_fits(p, "drift"),  # type: ignore[misc]
-            "power law with floor": lambda p=parts: by_fits(p, None),  # type: ignore[misc]
-            "log-log line, last third": lambda p=parts: (by_rule(p, line), ""),  # type: ignore[misc]
-            "last value carried forward": lambda p=parts: (by_rule(p, carried), ""),  # type: ignore[misc]
-        }
-        for method, score in methods.items():
-            table, said = score()
-            mean = table.mean()
-            cells = [
-                f"{mean[c]:.{d}f}" if c in mean else "" for c, d in (("rmsle", 4), ("50%", 2), ("89%", 2), ("width", 3))
-            ]
-            lines.append(f"| {label} | {len(parts)} | {method} | {' | '.join(cells)} | {said} |")
-            print(lines[-1], flush=True)
-    if arguments.cutoff:
+    parser.add_argument("--table", action="append", choices=FINAL_RUNS, help="final runs of this one; nothing written")
+    arguments = parser.parse_args()
+    start = time.perf_counter()
+    asked = [s if s == "is_train" else float(s) for s in arguments.setting or ("is_train", "0.3", "0.1", "0.03")]
+    part = arguments.setting or arguments.data_set or arguments.table
+    along = [] if arguments.table else curves(asked, arguments.data_set or [])
+    final = [] if part and not arguments.table else final_runs(arguments.table or list(FINAL_RUNS))
+    if part:
         return
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
-    readme = HERE / "extrapolation.md"
-    before, _, _ = readme.read_text().partition("<!-- written by make bench-extrapolation -->")
-    note = f"Commit {commit.stdout.strip()}; Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}."
-    readme.write_text(f"{before}<!-- written by make bench-extrapolation -->\n\n{note}\n\n" + "\n".join(lines) + "\n")
+    minutes = (time.perf_counter() - start) / 60
+    note = f"Commit {commit.stdout.strip()}; Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {minutes:.0f} minutes."
+    rule = "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|"
+    tables = [
+        f"## Curves\n\n| cut-off | domain | curves | method | {HEADER} |\n{rule}\n" + "\n".join(along),
+        f"## Final runs\n\n| held back | table | runs | method | {HEADER} |\n{rule}\n" + "\n".join(final),
+    ]
+    page = HERE / "extrapolation.md"
+    before, _, _ = page.read_text().partition(HERE_ONLY)
+    page.write_text(f"{before}{HERE_ONLY}\n\n{note}\n\n" + "\n\n".join(tables) + "\n")
 
 
 if __name__ == "__main__":

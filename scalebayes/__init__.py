@@ -13,6 +13,7 @@ from importlib import import_module
 
 _HOME = {
     "Anchored": "priors",
+    "Backtest": "checks.backtests",
     "ConvergenceWarning": "inference.diagnostics",
     "Drift": "model.discrepancy",
     "Fit": "fitting",
@@ -28,6 +29,8 @@ _HOME = {
     "Runs": "runs",
     "Share": "priors",
     "StudentT": "model.noise",
+    "Surface": "model.discrepancy",
+    "backtest": "checks.backtests",
     "fit": "fitting",
     "fit_many": "fleets",
     "forecast": "questions.forecasting",
@@ -35,6 +38,7 @@ _HOME = {
     "load": "storage",
     "pile_families": "datasets",
     "plot": "show.curves",
+    "plot_backtest": "show.backtests",
     "pooled": "priors",
     "reach": "questions.reaching",
     "read_runs": "runs",

@@ -82,7 +82,9 @@ def fit(
     where: Annotated[str | None, typer.Option(help="Rows to keep, for example 'split == \"train\"'.")] = None,
     pooling: Annotated[str | None, typer.Option(help="pooled (default with groups), shared or separate.")] = None,
     noise: Annotated[str | None, typer.Option(help="student_t (default) or gaussian (default beside a drift).")] = None,
-    discrepancy: Annotated[str | None, typer.Option(help="drift, along the curve of each group, or none.")] = None,
+    discrepancy: Annotated[
+        str | None, typer.Option(help="drift (along curves), surface (several inputs), or none.")
+    ] = None,
     thin: Annotated[int | None, typer.Option(help="Keep at most so many runs of each curve, evenly in logs.")] = None,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
@@ -192,6 +194,63 @@ def reach(
 
 
 @app.command()
+def backtest(
+    runs: Annotated[
+        Path, typer.Argument(metavar="RUNS.csv", help="Table of runs, CSV or parquet.", show_default=False)
+    ],
+    law: Annotated[str, typer.Option(help="A built-in law; 'scalebayes laws' lists them.")],
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", metavar="NAME=COLUMN", help="N=n_params; repeat.")
+    ] = None,
+    response: Annotated[str | None, typer.Option(help="Column of the loss.")] = None,
+    curve: Annotated[
+        list[str] | None, typer.Option("--curve", "--group", metavar="COLUMN", help="Column of curves; repeat.")
+    ] = None,
+    where: Annotated[str | None, typer.Option(help="Rows to use, for example 'domain == \"IC\"'.")] = None,
+    pool: Annotated[str | None, typer.Option(metavar="COLUMN", help="Fit the curves of one value together.")] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="COLUMN", help="Resample together, for intervals.")] = None,
+    train_column: Annotated[str | None, typer.Option(help="Column that is 1 for known runs, 0 for the rest.")] = None,
+    cutoffs: Annotated[str | None, typer.Option(help="Shares of the largest scale, 0.03,0.1,0.3.")] = None,
+    holdout_top: Annotated[str | None, typer.Option(help="Shares to hold back, the largest by compute.")] = None,
+    discrepancy: Annotated[
+        str | None, typer.Option(help="drift (along curves), surface (several inputs), or none.")
+    ] = None,
+    skip: Annotated[bool, typer.Option("--skip", help="Leave out curves with too few runs, and count them.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Compare with least squares and rules of thumb.")] = True,
+    draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 500,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Picture to write.")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Hold back the largest runs, forecast them from the rest, and say whether the bands cover."""
+    if output is not None:
+        _check_picture(output, force)
+    from scalebayes import laws
+    from scalebayes.checks.backtests import backtest as ask
+    from scalebayes.runs import read_runs
+
+    table = read_runs(runs, inputs=_pairs(inputs or [], "--input"), response=response, group=curve, where=where)
+    answer = ask(
+        laws.named(law), table, train=train_column, cutoffs=_shares(cutoffs, "--cutoffs"),
+        top=_shares(holdout_top, "--holdout-top"), pool=pool, cluster=cluster, skip=skip, baselines=baselines,
+        discrepancy=None if discrepancy == "none" else discrepancy, draws=draws, seed=seed,
+    )  # fmt: skip
+    if output is not None:
+        from scalebayes.files import atomically
+        from scalebayes.show.backtests import plot_backtest
+
+        with atomically(output) as temporary:
+            plot_backtest(answer).savefig(temporary)
+    if json:
+        _print_json(answer.to_dict() | ({"figure": str(output)} if output else {}))
+    else:
+        print(answer)
+        if output is not None:
+            print(f"drawn to {output}")
+
+
+@app.command()
 def plot(
     path: FitFile,
     output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write: .png, .pdf or .svg.")],
@@ -269,6 +328,15 @@ def _save_picture(result: Fit, output: Path, axis: str | None, to: float | None,
     figure = draw(result, axis, to=to, prob=prob)
     with atomically(output) as temporary:
         figure.savefig(temporary)
+
+
+def _shares(option: str | None, name: str) -> list[float] | None:
+    if option is None:
+        return None
+    try:
+        return [float(part) for part in option.split(",")]
+    except ValueError:
+        raise ValueError(f"{name} takes numbers between 0 and 1, for example {name} 0.1,0.3; got {option!r}.") from None
 
 
 def _pairs(options: list[str], name: str) -> dict[str, str]:

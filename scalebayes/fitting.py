@@ -21,7 +21,7 @@ from scalebayes.caching import compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning, Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
-from scalebayes.model.discrepancy import PARAMETERS, Drift
+from scalebayes.model.discrepancy import Discrepancy
 from scalebayes.model.noise import Noise
 from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
@@ -107,7 +107,8 @@ class Fit:
             name: quantity(**{needed: posterior[needed] for needed in laws.keywords(quantity)})
             for name, quantity in laws.DERIVED.get(self.model.law, {}).items()
         }
-        noise = [name for name in ("sigma", "nu", *PARAMETERS) if name in posterior]
+        departs = self.model.describe()[0].of_discrepancy
+        noise = [name for name in ("sigma", "nu", *departs) if name in posterior]
         ends = ("_population", "_spread")
         population = [name for name in posterior.data_vars if str(name).endswith(ends)]
         first = posterior[list(self.model.parameters)].assign(derived)
@@ -144,6 +145,7 @@ class Fit:
             if d.dims == ("chain", "draw")
         )
         values = values or "one value per group: see summary()"
+        departs = f", {type(self.model.discrepancy).__name__.lower()}" if self.model.discrepancy else ""
         modes = [
             f"  {len(self.modes)} separate modes (shares of the mass about "
             f"{', '.join(f'{mode["share"]:.2f}' for mode in self.modes)}): means and intervals mix them; see modes"
@@ -154,7 +156,7 @@ class Fit:
                 f"  runs: {len(runs)} from {runs.source}{groups}{left_out}",
                 *(modes if self.modes else []),
                 f"  parameters: {values}",
-                f"  noise: {attrs['noise_name']}{', drift' if self.model.discrepancy else ''}; seed {attrs['seed']}; data {attrs['data_hash']}",
+                f"  noise: {attrs['noise_name']}{departs}; seed {attrs['seed']}; data {attrs['data_hash']}",
                 f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}, blackjax {attrs['blackjax']}",
             ]
         )
@@ -167,7 +169,7 @@ def fit(
     priors: Mapping[str, Prior | Pooling] | None = None,
     pooling: Literal["shared", "pooled", "separate"] | None = None,
     noise: Noise | Literal["student_t", "gaussian"] | None = None,
-    discrepancy: Drift | Literal["drift"] | None = None,
+    discrepancy: Discrepancy | str | None = None,
     draws: int = 1000,
     chains: int = 4,
     warmup: int | None = None,
@@ -328,12 +330,13 @@ def _warn(fit: Fit, settings: Settings) -> None:
 def _tree(model: Model, found: Draws) -> xr.DataTree:
     """Draws and data under the caller's labels, in the groups that ArviZ expects."""
     runs, per_draw = model.runs, ("chain", "draw")
+    grouped = (runs.group_name,) if runs.group else ()
     observed = model.describe()[0].observed
     chains, draws = found.stats["lp"].shape
     coords = {"chain": np.arange(chains), "draw": np.arange(draws), **model.coords()}
     groups: dict[str, dict] = {
         "posterior": {
-            name: (per_draw + ((runs.group_name,) if value.ndim > 2 else ()), value)
+            name: (per_draw + ((*grouped, "place") if name == "surface" else grouped[: value.ndim - 2]), value)
             for name, value in sorted(found.variables.items())
         },
         "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},

@@ -220,8 +220,9 @@ def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
         structure, _ = model.describe()
         alike.setdefault((replace(structure, n_runs=0), _round_up(structure.n_runs)), []).append(name)
     batches = []
-    for (_, size), names in alike.items():
-        lanes = LANES if len(names) > LANES // 2 else 1
+    for (structure, size), names in alike.items():
+        # A step over a surface is long enough by itself, and a batch waits for the longest tree of its tables.
+        lanes = LANES if len(names) > LANES // 2 and not structure.surface else 1
         for first in range(0, len(names), lanes):
             chosen = names[first : first + lanes]
             filled = [*chosen, *[chosen[-1]] * (lanes - len(chosen))]

@@ -52,9 +52,16 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     structure, numbers = model.describe()
     n = structure.n_runs
     size = size or round_size(n)
-    of_runs = (*structure.inputs, f"{structure.observed}_data", f"{structure.group}_index", "curve_distance")
+    of_surface = ("surface_log_x", "surface_ratio", "surface_alone")
+    of_runs = (
+        *structure.inputs,
+        f"{structure.observed}_data",
+        f"{structure.group}_index",
+        "curve_distance",
+        *of_surface,
+    )
     numbers = {
-        name: np.pad(value, (0, size - n), mode="edge") if name in of_runs else value for name, value in numbers.items()
+        name: value[np.minimum(np.arange(size), n - 1)] if name in of_runs else value for name, value in numbers.items()
     }
     structure = replace(structure, n_runs=size)
     source, initial = Specification(structure, dict(numbers)), initial_values(structure, numbers)
@@ -99,10 +106,11 @@ def _transport(specification: Specification) -> Transport:
 
     structure = specification.structure
     sizes = {"run": structure.n_runs, structure.group: structure.n_groups, **dict(structure.factors)}
+    sizes["place"] = structure.surface
     coords = {name: range(size) for name, size in sizes.items() if name}
     with double_precision():
         graph = build(structure, specification.numbers, coords)
-        helpers = [name for p in structure.parameters for name in p.helpers]
+        helpers = [name for p in structure.parameters for name in p.helpers] + ["surface_coordinates"]
         scales = {
             spread: (f"{p.name}_prior", 2 + i)
             for p in structure.parameters

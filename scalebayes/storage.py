@@ -16,14 +16,16 @@ import xarray as xr
 
 from scalebayes import laws
 from scalebayes.files import atomically, check_free
-from scalebayes.model import Drift, Gaussian, Model, StudentT
+from scalebayes.model import Drift, Gaussian, Model, StudentT, Surface
+from scalebayes.model.discrepancy import Discrepancy
+from scalebayes.model.noise import Noise
 from scalebayes.priors import from_plain, to_plain
 from scalebayes.runs import Runs
 
 if TYPE_CHECKING:
     from scalebayes.fitting import Fit
 
-_NOISES = {cls.__name__: cls for cls in (StudentT, Gaussian)}
+_PARTS = {cls.__name__: cls for cls in (StudentT, Gaussian, Drift, Surface)}
 
 
 def describe_model(model: Model) -> dict[str, Any]:
@@ -33,10 +35,10 @@ def describe_model(model: Model) -> dict[str, Any]:
     except (OSError, TypeError):
         source = ""
     runs, noise = model.runs, model.noise
-    drift = model.discrepancy
+    departs = model.discrepancy
     assert noise is not None
     assert not isinstance(noise, str)
-    assert not isinstance(drift, str)
+    assert not isinstance(departs, str)
     return {
         "law": model.name,
         "built_in": model.law in laws.PRIORS,
@@ -48,8 +50,8 @@ def describe_model(model: Model) -> dict[str, Any]:
         "excluded": runs.excluded,
         "source": runs.source,
         "priors": {name: to_plain(prior) for name, prior in model.priors.items()},
-        "discrepancy": {name: to_plain(prior) for name, prior in drift.priors.items()} if drift else None,
-        "noise": {"is": type(noise).__name__} | {f.name: to_plain(getattr(noise, f.name)) for f in fields(noise)},
+        "discrepancy": departs and _described(departs),
+        "noise": _described(noise),
     }
 
 
@@ -128,11 +130,18 @@ def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
             f"{path.name} holds a fit with inputs {', '.join(runs.inputs)} and parameters {', '.join(priors)}; "
             f"the law given is {declared}."
         )
-    noise = _NOISES[described["noise"]["is"]](
-        **{name: from_plain(value) for name, value in described["noise"].items() if name != "is"}
-    )
     if not runs.group:
         # Without groups the pooling words have no effect, and Model refuses them from a caller.
         priors = {name: prior.prior for name, prior in priors.items()}
-    drift = {name: from_plain(value) for name, value in (described.get("discrepancy") or {}).items()}
-    return Fit(Model(law, runs, priors=priors, noise=noise, discrepancy=Drift(**drift) if drift else None), tree)
+    noise, departs = _made(described["noise"]), _made(described["discrepancy"])
+    return Fit(Model(law, runs, priors=priors, noise=noise, discrepancy=departs), tree)
+
+
+def _described(value: Noise | Discrepancy) -> dict[str, Any]:
+    return {"is": type(value).__name__} | {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+
+
+def _made(described: dict[str, Any] | None) -> Any:
+    if not described:
+        return None
+    return _PARTS[described["is"]](**{name: from_plain(v) for name, v in described.items() if name != "is"})

@@ -18,10 +18,11 @@ from scalebayes import cli
 from scalebayes.inference import sampling
 
 README = Path(__file__).parents[1] / "README.md"
-COMMANDS = ("fit", "summary", "forecast", "reach", "plot", "laws", "demo")
+COMMANDS = ("fit", "summary", "backtest", "forecast", "reach", "plot", "laws", "demo")
 FAMILIES = ["Cerebras-GPT", "Cerebras-GPT-muP", "Pythia"]
 FILE_NEEDED = "a file written by 'scalebayes fit' or Fit.save is needed"
 POINT_NEEDED = "--at takes numbers by name, for example --at N=70e9,D=1.4e12"
+WIGGLE = "discrepancy is 'drift', 'surface', 'still surface', a sb.Drift or sb.Surface, or None, got 'wiggle'."
 EXISTS = "exists; choose another name or say --force to replace it."
 
 
@@ -110,6 +111,54 @@ def test_a_curve_is_thinned_and_fitted_with_drift(answer, tmp_path):
     said = answer("fit", table, *options, "--thin", 12, "--discrepancy", "drift", "-o", tmp_path / "fit.nc")
     assert "runs: 12 from curve.csv, 28 rows left out (thinned to 12 along each curve)" in said
     assert "noise: Gaussian, drift;" in said
+
+
+@pytest.fixture(scope="module")
+def curves_file(tmp_path_factory):
+    D, tables = np.geomspace(1e6, 1e9, 14), []
+    for name, seed in (("a", 0), ("b", 1), ("short", 2)):
+        noise = np.exp(0.01 * np.random.default_rng(seed).normal(size=14))
+        table = pd.DataFrame({"curve": name, "n_samples": D, "error": (0.2 + 30 * D**-0.3) * noise, "kind": "made"})
+        tables.append(table.iloc[11:] if name == "short" else table)
+    path = tmp_path_factory.mktemp("curves") / "curves.csv"
+    pd.concat(tables).to_csv(path, index=False)
+    return path
+
+
+def test_a_backtest_scores_every_curve_beside_the_baselines(ask, curves_file, tmp_path):
+    columns = ("--law", "power_floor", "--input", "D=n_samples", "--response", "error", "--curve", "curve")
+    options = ("--cutoffs", "0.1,0.3", "--discrepancy", "drift", "--pool", "kind", "--draws", 200)
+    found = ask("backtest", curves_file, *columns, *options, "--skip", "-o", tmp_path / "backtest.png")
+    assert [setting["cutoff"] for setting in found["settings"]] == ["0.1", "0.3"]
+    assert imread(tmp_path / "backtest.png").std() > 0.05
+    for setting in found["settings"]:
+        (group,) = setting["groups"]
+        assert (group["name"], group["curves"]) == ("made", 2)
+        assert set(group["coverage"]) == {"0.5", "0.8", "0.89", "0.95"}
+        assert {"rmsle", "log_score", "crps", "width_89"} <= set(group)
+        assert {curve["name"] for curve in setting["curves"]} == {"a", "b"}
+        assert all({"rmsle", "coverage_89"} <= set(curve) for curve in setting["curves"])
+        assert {"carry_forward", "log_log_line", "bootstrap", "least_squares_power"} <= set(setting["baselines"])
+        assert setting["baselines"]["carry_forward"]["rmsle"] > group["rmsle"]
+        assert setting["max_r_hat"] < 1.05
+        assert setting["skipped"][0]["name"] == "short"
+        assert setting["divergences"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "say what is known by one of train= (a column of 0 and 1), cutoffs= or top=."),
+        (("--cutoffs", "a few"), "--cutoffs takes numbers between 0 and 1, for example --cutoffs 0.1,0.3; got 'a few'."),
+        (("--cutoffs", "0.3"), "1 curve cannot be tested: 0.3, short: 0 known runs, and 4 are needed. skip=True (--skip) leaves them out."),
+        (("--cutoffs", "0.3", "-o", "b.jpeg"), "a picture is written as .png, .pdf, .svg; got 'b.jpeg'."),
+    ],
+)  # fmt: skip
+def test_a_backtest_is_refused_in_one_line(run, curves_file, options, message):
+    columns = ("--law", "power_floor", "--input", "D=n_samples", "--response", "error", "--curve", "curve")
+    code, out, err = run("backtest", curves_file, *columns, *options)
+    assert (code, out) == (2, "")
+    assert err.strip() == f"scalebayes: {message}"
 
 
 def test_summary_has_every_parameter_with_interval_and_diagnostics(ask, fit_file):
@@ -469,7 +518,7 @@ def test_fit_refuses_a_column_that_is_not_there(refuses, table_file, tmp_path):
         ("--chains", 0, "chains is a whole number from 1 on, got 0."),
         ("--seed", -1, "seed is a whole number from 0 on, got -1."),
         ("--thin", 1, "points is a whole number from 2 on, got 1."),
-        ("--discrepancy", "wiggle", "discrepancy is 'drift', a sb.Drift or None, got 'wiggle'."),
+        ("--discrepancy", "wiggle", WIGGLE),
     ],
 )
 def test_fit_refuses_a_setting_out_of_range(refuses, table_file, tmp_path, option, value, message):

@@ -28,6 +28,8 @@ CASES = {
     "crossed": {"priors": CROSSED},
     "drift": {"discrepancy": "drift"},
     "drift, separate": {"discrepancy": "drift", "pooling": "separate"},
+    "surface": {"discrepancy": "surface", "pooling": "shared"},
+    "still surface, student": {"discrepancy": "still surface", "noise": "student_t", "pooling": "shared"},
 }
 
 
@@ -35,8 +37,9 @@ def _model(case):
     """A power law with floor; the crossed case has a second group column."""
     table = sb.pile_families().assign(recipe=lambda t: np.where(np.arange(len(t)) % 2, "a", "b"))
     group = ["family", "recipe"] if case == "crossed" else "family"
-    runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group=group, run="model")
-    return sb.Model(sb.laws.power_floor, runs, **CASES[case])
+    inputs = {"N": "n_params", "D": "n_tokens"} if "surface" in case else {"C": "flops"}
+    runs = sb.read_runs(table, inputs=inputs, response="loss", group=group, run="model")
+    return sb.Model(sb.laws.chinchilla if "surface" in case else sb.laws.power_floor, runs, **CASES[case])
 
 
 def _initial(model, density):
@@ -93,7 +96,7 @@ def test_every_quantity_of_the_model_is_kept(case):
     transport, numbers = ready.source.transport(), ready.numbers
     with double_precision():
         found = transport.density.expand(_initial(model, transport.density), numbers)
-    kept = {v.name for v in model_variables(model)} - {"log_loss"}
+    kept = {v.name for v in model_variables(model)} - {"log_loss", "surface_coordinates"}
     structure, _ = model.describe()
     assert kept - {name for p in structure.parameters for name in p.helpers} == set(found)
 

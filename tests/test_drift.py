@@ -157,7 +157,7 @@ def _runs(table, **columns):
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="wiggle"),
-            r"discrepancy is 'drift', a sb\.Drift or None, got 'wiggle'\.",
+            r"discrepancy is 'drift', 'surface', 'still surface', a sb\.Drift or sb\.Surface, or None, got 'wiggle'\.",
         ),
         (
             lambda: sb.Model(
@@ -166,7 +166,7 @@ def _runs(table, **columns):
                 discrepancy="drift",
             ),
             r"a drift is along one input, and the runs have 2 \(n_params, n_tokens\): runs of several inputs have no order "
-            r"to drift along\. Use discrepancy=None\.",
+            r"to drift along\. Use discrepancy='surface'\.",
         ),
         (lambda: sb.thin(_runs(_curve()), 1), r"points is a whole number from 2 on, got 1\."),
         (
@@ -190,7 +190,7 @@ def test_a_law_must_not_use_the_names_of_the_drift():
 
 
 def test_questions_that_a_drift_has_no_answer_to_are_refused(drifting):
-    with pytest.raises(ValueError, match="a curve without runs has no frontier to drift from"):
+    with pytest.raises(ValueError, match="a group without runs has no frontier to drift from"):
         sb.forecast(drifting, {"D": 1e9}, new_group=True)
     with pytest.raises(ValueError, match="reach solves the law, and this fit drifts away from it"):
         sb.reach(drifting, 0.5, "D")

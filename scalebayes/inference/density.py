@@ -91,7 +91,7 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
     names = tuple(v.name for v in natural)
     observed = model.observed_RVs[0]
 
-    prior, of_prior = _to_jax(model, [model.logp(vars=model.free_RVs)])
+    prior, of_prior = _to_jax(model, [model.logp(vars=[*model.free_RVs, *model.potentials])])
     expand, of_expand = _to_jax(model, natural)
     pointwise, of_pointwise = _to_jax(model, model.logp(vars=[observed], sum=False))
 

@@ -19,6 +19,7 @@ import numpy as np
 from scalebayes.inference.data import Data
 from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, SMALLEST_ESS, worst_of
 from scalebayes.inference.modes import Climb, best, elsewhere, separate, shares, starting_points
+from scalebayes.inference.processors import linear_algebra_on_one_thread
 from scalebayes.inference.programs import Programs, programs
 from scalebayes.inference.schedule import DRAW, FAST, warmup
 from scalebayes.inference.settings import Settings
@@ -128,7 +129,7 @@ def sample(
     list of Draws
         One for each table.
     """
-    with double_precision():
+    with double_precision(), linear_algebra_on_one_thread():
         compiled = programs(source, settings.target_accept)
         data, centres = _stacked(tables), compiled.locate(_stacked(initial))
         keys = np.stack([_keys(seed, settings.chains + 1) for seed in seeds])

@@ -17,14 +17,15 @@ from scalebayes.laws.size_and_data import *
 _FAMILIES = (powers, size_and_data)
 PRIORS = {law: priors for family in _FAMILIES for law, priors in family.PRIORS.items()}
 ALONG_CURVES = powers.ALONG_CURVES
+OVER_SURFACES = size_and_data.OVER_SURFACES
 DERIVED = {law: derived for family in _FAMILIES for law, derived in family.DERIVED.items()}
 
 __all__ = ["DERIVED", "PRIORS", "Signature", "keywords", "named", "signature", *powers.__all__, *size_and_data.__all__]
 
 
-def priors(law: Callable, along_curves: bool) -> Mapping:
-    """The default priors of a law, empty for one that is not built in; those beside a drift differ."""
-    return (ALONG_CURVES if along_curves else PRIORS).get(law, {})
+def priors(law: Callable, beside: str = "") -> Mapping:
+    """The default priors of a law, empty for one that is not built in; those beside a drift or a surface differ."""
+    return {"": PRIORS, "drift": ALONG_CURVES, "surface": OVER_SURFACES}[beside].get(law, {})
 
 
 def named(name: str) -> Callable:

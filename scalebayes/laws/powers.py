@@ -1,10 +1,13 @@
-"""Laws of one axis: a power of scale, with and without a floor."""
+"""Laws of one axis: a power of scale, with and without a floor, a shift, a ceiling or a break."""
 
+import jax
 import jax.numpy as jnp
 
-from scalebayes.priors import Anchored, FloorShare, LogNormal, ResponseShare, pooled, separate
+from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, ResponseShare, pooled, separate
 
-__all__ = ["power", "power_floor"]
+__all__ = ["broken_power", "power", "power_floor", "saturating_power", "shifted_power"]
+
+_NEWTON_STEPS = 8  # to rounding error from where the equation is nearly linear
 
 
 def power(x, *, A, alpha):
@@ -76,6 +79,127 @@ def power_floor(x, *, E, A, alpha):
     return E + A * jnp.power(x, -alpha)
 
 
+def shifted_power(x, *, x_0, A, alpha):
+    r"""Response that falls as a power of scale up to some scale, and no further.
+
+    .. math:: L(x) = A (1/x + 1/x_0)^{\alpha}
+
+    Parameters
+    ----------
+    x : array_like
+        Any one scale: N parameters, D tokens, C FLOPs, examples; counts (70e9, not 70).
+    x_0 : array_like
+        Scale beyond which little is gained, in the units of x; > 0.
+    A : array_like
+        Response extrapolated to x = 1 without that limit, in its units; > 0.
+    alpha : array_like
+        Exponent, > 0.
+
+    Returns
+    -------
+    array
+        Expected response, broadcast over everything; its floor is ``A * x_0**-alpha``.
+
+    Notes
+    -----
+    Bansal et al. (2022), arXiv:2202.01994; called M3 by Alabdulmohsin et al. (2022), arXiv:2209.06640.
+
+    Examples
+    --------
+    At x_0 the response is what the power alone would reach at half of it:
+
+    >>> float(shifted_power(1e6, x_0=1e6, A=2.0, alpha=0.5)) == float(power(0.5e6, A=2.0, alpha=0.5))
+    True
+    """
+    return A * jnp.power(1 / x + 1 / x_0, alpha)
+
+
+def saturating_power(x, *, E, L_0, A, alpha, delta):
+    r"""Error that leaves the level of a random guess and falls as a power of scale towards a floor.
+
+    .. math:: \frac{L - E}{(L_0 - L)^{\delta}} = A x^{-\alpha}
+
+    Parameters
+    ----------
+    x : array_like
+        Any one scale, a count.
+    E : array_like
+        Irreducible loss, below L_0.
+    L_0 : array_like
+        Response of a random guess: 1 for an error rate; above every response.
+    A, alpha : array_like
+        Of the power, > 0.
+    delta : array_like
+        How abruptly L_0 is left, > 0.
+
+    Returns
+    -------
+    array
+        Expected response between E and L_0, broadcast over everything.
+
+    Notes
+    -----
+    Alabdulmohsin et al. (2022), eq. M4, arXiv:2209.06640. Solved for the log-odds of L between E and L_0 by
+    Newton's method.
+
+    Examples
+    --------
+    For delta = 1 it is the mean of E and L_0, the latter with weight A x**-alpha:
+
+    >>> t = 4.0 * 100.0**-0.5
+    >>> L = saturating_power(100.0, E=0.2, L_0=1.0, A=4.0, alpha=0.5, delta=1.0)
+    >>> round(float(L), 4), round((0.2 + t) / (1 + t), 4)
+    (0.4286, 0.4286)
+    """
+    room = L_0 - E
+    target = jnp.log(A) - alpha * jnp.log(x) + (delta - 1) * jnp.log(room)
+    odds = jnp.where(target < 0, target, target / delta)
+    for _ in range(_NEWTON_STEPS):
+        height = delta * jax.nn.softplus(odds) - jax.nn.softplus(-odds)
+        odds = odds - (height - target) / (jax.nn.sigmoid(-odds) + delta * jax.nn.sigmoid(odds))
+    return E + room * jax.nn.sigmoid(odds)
+
+
+def broken_power(x, *, E, A, alpha, delta_1, d_1, f_1):
+    r"""Response that falls as a power of scale whose exponent changes once.
+
+    .. math:: L(x) = E + A x^{-\alpha} \left(1 + (x / d_1)^{1 / f_1}\right)^{-\delta_1 f_1}
+
+    Parameters
+    ----------
+    x : array_like
+        Any one scale, a count.
+    E : array_like
+        Irreducible loss, >= 0.
+    A, alpha : array_like
+        Of the power before the break, > 0.
+    delta_1 : array_like
+        What the exponent becomes larger by, of either sign.
+    d_1 : array_like
+        Where, in the units of x; > 0.
+    f_1 : array_like
+        Breadth of the break in natural logs, > 0; small is abrupt.
+
+    Returns
+    -------
+    array
+        Expected response, broadcast over everything.
+
+    Notes
+    -----
+    Caballero et al. (2023), eq. 1 with one break, arXiv:2210.14891.
+
+    Examples
+    --------
+    Published constants of four-digit addition:
+
+    >>> constants = {"E": 0.41388453, "A": 2.27727229, "alpha": 0.05507735}
+    >>> round(float(broken_power(800.0, **constants, delta_1=5.66290382, d_1=612.583617, f_1=0.05919304)), 3)
+    0.76
+    """
+    return E + A * jnp.power(x, -alpha) * jnp.exp(-delta_1 * f_1 * jax.nn.softplus(jnp.log(x / d_1) / f_1))
+
+
 PRIORS = {
     power: {
         "A": pooled(Anchored(ResponseShare(1.0, 1.0, floor=None), input="x", exponent="alpha"), spread=0.5),
@@ -86,6 +210,28 @@ PRIORS = {
         "A": pooled(Anchored(ResponseShare(0.3, 1.0), input="x", exponent="alpha"), spread=0.5),
         "alpha": pooled(LogNormal(median=0.25, spread=0.7), spread=0.3),
     },
+    shifted_power: {
+        # The end is stated where the runs are, give or take three e-folds.
+        "x_0": pooled(Anchored(LogNormal(1.5, 1.0), input="x", exponent="alpha", form="scale"), spread=0.3),
+        "A": pooled(Anchored(ResponseShare(0.8, 0.5, floor=None), input="x", exponent="alpha"), spread=0.5),
+        "alpha": pooled(LogNormal(median=0.3, spread=0.5), spread=0.3),
+    },
+    saturating_power: {
+        "E": pooled(FloorShare(logit=0.5, sd=1.3), spread=0.1),
+        # Where no plateau is seen only this prior knows of it; for error rates LogNormal(median=1.0, spread=0.01).
+        "L_0": pooled(ResponseShare(2.0, 0.5, floor=None), spread=0.1),
+        "A": pooled(Anchored(ResponseShare(0.5, 1.0), input="x", exponent="alpha"), spread=0.5),
+        "alpha": pooled(LogNormal(median=0.3, spread=0.7), spread=0.3),
+        "delta": pooled(LogNormal(median=1.0, spread=0.7), spread=0.3),
+    },
+    broken_power: {
+        "E": pooled(FloorShare(logit=1.2, sd=1.3), spread=0.1),
+        "A": pooled(Anchored(ResponseShare(0.3, 1.0), input="x", exponent="alpha"), spread=0.5),
+        "alpha": pooled(LogNormal(median=0.25, spread=0.7), spread=0.3),
+        "delta_1": pooled(Normal(mean=0.0, sd=0.5), spread=0.2),
+        "d_1": pooled(Anchored(LogNormal(1.0, 0.5), input="x", exponent="alpha", form="scale"), spread=0.3),
+        "f_1": pooled(LogNormal(median=0.3, spread=0.7), spread=0.3),
+    },
 }
 
 # With a drift: relative to the level of each curve at its own frontier, where alpha is the local exponent.
@@ -95,9 +241,10 @@ ALONG_CURVES = {
         "alpha": pooled(LogNormal(median=0.2, spread=0.9), spread=0.45),
     },
     power_floor: {
-        "E": pooled(FloorShare(logit=0.0, sd=1.5), spread=0.75),
+        # Curves differ widely in their floors: a small spread would pull every floor of a few early curves to zero.
+        "E": pooled(FloorShare(logit=0.5, sd=1.0), spread=1.5),
         "A": separate(Anchored(ResponseShare(1.0, 0.1), input="x", exponent="alpha")),
-        "alpha": pooled(LogNormal(median=0.4, spread=0.7), spread=0.35),
+        "alpha": pooled(LogNormal(median=0.4, spread=0.5), spread=0.5),
     },
 }
 

@@ -107,4 +107,11 @@ PRIORS = {
     },
 }
 
+# Where the largest runs have few tokens per parameter the floor settles too high, and a surface above a floor that is too
+# high is too narrow.
+OVER_SURFACES = {
+    chinchilla: PRIORS[chinchilla] | {"E": pooled(FloorShare(logit=0.6, sd=1.0), spread=0.1)},
+    kaplan: PRIORS[kaplan],
+}
+
 DERIVED = {chinchilla: {"a_opt": a_opt}}

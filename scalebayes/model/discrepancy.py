@@ -1,14 +1,13 @@
-"""How runs may depart from every law: structural discrepancy, integrated out of the likelihood."""
+"""How runs may depart from every law: structural discrepancy along curves and over several inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 
-from scalebayes.priors import LogNormal, Pooling, Share, pooled, with_pooling
+from scalebayes.priors import LogNormal, Pooling, Share, pooled, repool, with_pooling
 from scalebayes.runs import Runs
 
 PARAMETERS = ("drift", "kappa", "rho", "ell")
@@ -42,7 +41,7 @@ class Drift:
     drift : prior
         Of s: far from the frontier the slope of g has standard deviation :math:`s / \sqrt{2 \kappa}`.
     kappa : prior
-        1 means that a slope is forgotten over an e-fold.
+        1 means that a slope is forgotten over an e-fold, 2 over half of one.
     rho : prior
         Between 0 and 1, a `Share`.
     ell : prior
@@ -51,11 +50,11 @@ class Drift:
     Examples
     --------
     >>> Drift().kappa
-    shared(LogNormal(median=1.0, spread=0.7))
+    shared(LogNormal(median=2.0, spread=0.3))
     """
 
-    drift: Pooling = field(default_factory=lambda: _around(0.08, 1.0))
-    kappa: Pooling = field(default_factory=lambda: with_pooling(LogNormal(1.0, 0.7)))
+    drift: Pooling = field(default_factory=lambda: _around(0.12, 1.0))
+    kappa: Pooling = field(default_factory=lambda: with_pooling(LogNormal(2.0, 0.3)))
     rho: Pooling = field(default_factory=lambda: pooled(Share(logit=0.0, sd=1.5), spread=0.75))
     ell: Pooling = field(default_factory=lambda: _around(0.4, 0.7))
 
@@ -63,30 +62,102 @@ class Drift:
         for name in PARAMETERS:
             object.__setattr__(self, name, with_pooling(getattr(self, name)))
 
-    @property
-    def priors(self) -> Mapping[str, Pooling]:
-        """Of each of its parameters."""
-        return MappingProxyType({name: getattr(self, name) for name in PARAMETERS})
+    def priors(self, inputs: Sequence[str]) -> dict[str, Pooling]:
+        """Of each of its parameters, for a law of these inputs."""
+        return {name: getattr(self, name) for name in PARAMETERS}
+
+    def repooled(self, how: str) -> Drift:
+        """The same, pooled otherwise."""
+        return Drift(**{name: repool(getattr(self, name), how) for name in PARAMETERS})
 
 
-def checked(discrepancy: object, runs: Runs) -> Drift | None:
+@dataclass(frozen=True)
+class Surface:
+    r"""Runs of several inputs that lie off their law by a smooth surface, which may drift beyond the frontier.
+
+    .. math:: \log y = \log(E + (f - E) e^{g}) + \epsilon, \qquad g = u + v
+
+    u is a Gaussian process over the log inputs with covariance
+    :math:`a^2 \exp(-\tfrac12 \sum_i (\Delta \log x_i / l_i)^2)`. v drifts with compute: with :math:`h = \log C - \log C_c`,
+    C the product of the inputs and :math:`C_c` the group's largest, it is the drift of `Drift` with kappa = 1, and of
+    another course at another ratio of the inputs (Matern's covariance of order 5/2 with a length over the log ratio). Each
+    group has its own surface.
+
+    Parameters
+    ----------
+    misfit : prior
+        Of a, the standard deviation of the log reducible loss about the law.
+    length : prior
+        Of every l, in natural logs of the input.
+    drift : prior or None
+        Of s, as `Drift` has it; None for a surface that does not drift.
+    ratio : prior
+        Of the length over the log ratio.
+
+    Examples
+    --------
+    >>> Surface(drift=None).misfit
+    pooled(LogNormal(median=0.03, spread=0.7), spread=0.35)
+    """
+
+    misfit: Pooling = field(default_factory=lambda: _around(0.03, 0.7))
+    length: Pooling = field(default_factory=lambda: _around(2.0, 0.5))
+    drift: Pooling | None = field(default_factory=lambda: _around(0.08, 1.0))
+    ratio: Pooling = field(default_factory=lambda: _around(2.0, 0.5))
+
+    def __post_init__(self) -> None:
+        for name in ("misfit", "length", "drift", "ratio"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, with_pooling(getattr(self, name)))
+
+    def priors(self, inputs: Sequence[str]) -> dict[str, Pooling]:
+        """Of each of its parameters, for a law of these inputs."""
+        lengths = {f"length_{name}": self.length for name in inputs}
+        drifting = {"drift": self.drift, "length_ratio": self.ratio} if self.drift is not None else {}
+        return {"misfit": self.misfit, **lengths, **drifting}
+
+    def repooled(self, how: str) -> Surface:
+        """The same, pooled otherwise."""
+        drift = None if self.drift is None else repool(self.drift, how)
+        return Surface(repool(self.misfit, how), repool(self.length, how), drift, repool(self.ratio, how))
+
+
+Discrepancy = Drift | Surface
+_WORDS: dict[str, Callable[[], Discrepancy]] = {
+    "drift": Drift,
+    "surface": Surface,
+    "still surface": lambda: Surface(drift=None),
+}
+
+
+def checked(discrepancy: object, runs: Runs) -> Discrepancy | None:
     """A discrepancy that suits the runs, or None.
 
     Raises
     ------
     ValueError
-        If it is none of those there are, or the runs are not along curves.
+        If it is none of those there are, or does not suit the runs.
     """
     if discrepancy is None:
         return None
-    if discrepancy == "drift":
-        discrepancy = Drift()
-    if not isinstance(discrepancy, Drift):
-        raise ValueError(f"discrepancy is 'drift', a sb.Drift or None, got {discrepancy!r}.")
+    if isinstance(discrepancy, str) and discrepancy in _WORDS:
+        discrepancy = _WORDS[discrepancy]()
+    if not isinstance(discrepancy, Drift | Surface):
+        raise ValueError(
+            f"discrepancy is {', '.join(map(repr, _WORDS))}, a sb.Drift or sb.Surface, or None, got {discrepancy!r}."
+        )
+    columns = ", ".join(runs.inputs.values())
+    if isinstance(discrepancy, Surface):
+        if len(runs.inputs) < 2:
+            raise ValueError(
+                f"a surface is over several inputs, and the runs have one ({columns}): runs along a curve have "
+                "discrepancy='drift'."
+            )
+        return discrepancy
     if len(runs.inputs) != 1:
         raise ValueError(
-            f"a drift is along one input, and the runs have {len(runs.inputs)} ({', '.join(runs.inputs.values())}): runs of "
-            "several inputs have no order to drift along. Use discrepancy=None."
+            f"a drift is along one input, and the runs have {len(runs.inputs)} ({columns}): runs of several inputs have no "
+            "order to drift along. Use discrepancy='surface'."
         )
     (column,) = runs.inputs.values()
     for label, rows in curves(runs):

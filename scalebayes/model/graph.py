@@ -10,9 +10,9 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor import wrap_jax
 
-from scalebayes.model.discrepancy import PARAMETERS
 from scalebayes.model.drift import loglik
-from scalebayes.model.structure import Parameter, Structure, build_order, deviate, publish, unlink
+from scalebayes.model.structure import Parameter, Structure, build_order, deviate, publish, scales, unlink
+from scalebayes.model.surface import Surroundings, departures
 from scalebayes.precision import double_precision
 
 
@@ -47,34 +47,58 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
 
         law.__name__ = getattr(structure.law, "__name__", "law")
         expected = wrap_jax(law)(*(data[name] for name in structure.inputs), *(at_runs[name] for name in names))
-        noise = {"mu": pt.log(expected), "sigma": at_runs["sigma"], "dims": "run"}
-        observed = data[f"{structure.observed}_data"]
-        if structure.places:
-            # What is above the floor drifts; all of the response, for a law without one.
-            weight = 1 - at_runs["E"] / expected if "E" in names else pt.ones_like(expected)
-            scales = [pt.broadcast_to(at_runs[name], expected.shape) for name in ("sigma", *PARAMETERS)]
-            places = (data["curve_slots"], data["curve_distance"])
-
-            def logp(value, log_f, weight, *scales):
-                return wrap_jax(loglik)(value, log_f, weight, *scales, *places)
-
-            pm.CustomDist(
-                structure.observed, pt.log(expected), weight, *scales, logp=logp, observed=observed, dims="run"
-            )
-        elif structure.student_t:
+        sigma, nu = at_runs["sigma"], None
+        if structure.student_t:
             shape, rate = data["nu_prior"][0], data["nu_prior"][1]
             nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above_2", shape, rate))
-            pm.StudentT(structure.observed, nu=nu, observed=observed, **noise)
-        else:
-            pm.Normal(structure.observed, observed=observed, **noise)
+        observed = data[f"{structure.observed}_data"]
+        # What is above the floor departs; all of the response, for a law without one.
+        above = 1 - at_runs["E"] / expected if "E" in names else pt.ones_like(expected)
+        if structure.places:
+            along = [pt.broadcast_to(at_runs[name], expected.shape) for name in ("sigma", *structure.of_discrepancy)]
+            places = (data["curve_slots"], data["curve_distance"])
+
+            def logp(value, log_f, above, *along):
+                return wrap_jax(loglik)(value, log_f, above, *along, *places)
+
+            pm.CustomDist(structure.observed, pt.log(expected), above, *along, logp=logp, observed=observed, dims="run")
+            return model
+        if structure.surface:
+            floor = at_runs["E"] if "E" in names else 0.0
+            # To first order about the response, not about the law: the noise is much smaller than g.
+            of_run = pt.maximum(1 - floor / pt.exp(observed), 0.02)
+            error = of_run * (observed + pt.log(of_run) - pt.log(expected * above))
+            g, left_out = _surface(structure, data, values, error, of_run, sigma, nu)
+            expected = expected * (1 - above + above * pt.exp(g))
+            sigma = pt.sqrt(sigma**2 + above**2 * left_out)
+        noise = {"mu": pt.log(expected), "sigma": sigma, "observed": observed, "dims": "run"}
+        pm.Normal(structure.observed, **noise) if nu is None else pm.StudentT(structure.observed, nu=nu, **noise)
     return model
+
+
+def _surface(structure: Structure, data: Mapping, values: Mapping, error, above, sigma, nu):
+    """g at the runs and the variance that its places leave out; declares the surface and its prior."""
+    groups = max(structure.n_groups, 1)
+    grouped = (structure.group,) if structure.group else ()
+    shape = (structure.n_groups, structure.surface) if grouped else (structure.surface,)
+    xi = pm.Flat("surface_coordinates", shape=shape)
+    of_noise = pt.ones(()) if nu is None else (nu + 1) / (nu + 3)
+    near = Surroundings(**{name: data[f"surface_{name}"] for name in Surroundings._fields})
+    of_groups = {name: pt.broadcast_to(values[name], (groups,)) for name in structure.of_discrepancy}
+    g, left_out, log_density, at_places = wrap_jax(departures)(
+        pt.reshape(xi, (groups, structure.surface)), error, above, pt.broadcast_to(sigma, error.shape), of_noise,
+        scales(structure, of_groups), near,
+    )  # fmt: skip
+    pm.Potential("surface_prior", log_density)
+    pm.Deterministic("surface", pt.reshape(at_places, shape), dims=(*grouped, "place"))
+    return g, left_out
 
 
 def _data(name: str, value: np.ndarray, structure: Structure):
     # A static shape, because wrap_jax traces the law when the graph is built.
     shape = np.shape(value)
     apart = ("_prior", "_bound", "_level", "_reference", "_typical", "_of_group")
-    dims = "run" if shape == (structure.n_runs,) and not name.endswith(apart) else None
+    dims = "run" if shape[:1] == (structure.n_runs,) and len(shape) == 1 and not name.endswith(apart) else None
     return pm.Data(name, value, dims=dims, shape=shape)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from scalebayes import laws
-from scalebayes.model.discrepancy import PARAMETERS, Drift, checked
+from scalebayes.model.discrepancy import Discrepancy, Drift, Surface, checked
 from scalebayes.model.noise import Gaussian, Noise, StudentT
 from scalebayes.model.structure import Structure, describe, safe
 from scalebayes.priors import (
@@ -56,9 +56,10 @@ class Model:
         How groups divide every parameter not named in ``priors``; by default pooled. The default noise scale is
         shared, or separate if everything is.
     noise : {"student_t", "gaussian"} or StudentT or Gaussian, optional
-        Of a run about the law, on the log response; by default Student-t, or Gaussian beside a drift.
-    discrepancy : "drift" or Drift, optional
-        How runs along a curve depart from the law beyond their noise; each group is a curve.
+        Of a run about the law, on the log response; by default Student-t, or Gaussian beside a discrepancy.
+    discrepancy : "drift", "surface" or "still surface", or Drift or Surface, optional
+        How runs depart from the law beyond their noise: along a curve of one input (each group is a curve), or over
+        several inputs (each group has its surface).
 
     Raises
     ------
@@ -81,7 +82,7 @@ class Model:
     priors: Mapping[str, Prior | Pooling] = field(default_factory=dict)
     pooling: Literal["shared", "pooled", "separate"] | None = None
     noise: Noise | Literal["student_t", "gaussian"] | None = None
-    discrepancy: Drift | Literal["drift"] | None = None
+    discrepancy: Discrepancy | str | None = None
 
     def __post_init__(self) -> None:
         declared = laws.signature(self.law)
@@ -95,14 +96,13 @@ class Model:
             noise = replace(noise, sigma=repool(noise.sigma, "separate"))
         if self.pooling and isinstance(self.discrepancy, str):
             assert discrepancy is not None
-            discrepancy = Drift(**{n: repool(p, self.pooling) for n, p in discrepancy.priors.items()})
-        defaults = laws.priors(self.law, along_curves=discrepancy is not None)
+            discrepancy = discrepancy.repooled(self.pooling)
+        beside = {Drift: "drift", Surface: "surface"}.get(type(discrepancy), "")
+        defaults = laws.priors(self.law, beside)
         priors = _complete(declared, self.priors, self.pooling, renamed, runs, defaults)
-        if discrepancy and set(PARAMETERS) & set(declared.parameters):
-            raise ValueError(
-                f"{declared.name} has a parameter {min(set(PARAMETERS) & set(declared.parameters))!r}, a name of the drift; "
-                "rename it."
-            )
+        taken = set(declared.parameters) & set(discrepancy.priors(tuple(runs.inputs)) if discrepancy else ())
+        if taken:
+            raise ValueError(f"{declared.name} has a parameter {min(taken)!r}, a name of the {beside}; rename it.")
         for name, value in (
             ("runs", runs), ("noise", noise), ("priors", MappingProxyType(priors)), ("discrepancy", discrepancy),
         ):  # fmt: skip
@@ -131,7 +131,8 @@ class Model:
     def _poolings(self) -> dict[str, Pooling]:
         assert isinstance(self.noise, Noise)
         assert not isinstance(self.discrepancy, str)
-        sigma = {"sigma": with_pooling(self.noise.sigma), **(self.discrepancy.priors if self.discrepancy else {})}
+        departs = self.discrepancy.priors(tuple(self.runs.inputs)) if self.discrepancy else {}
+        sigma = {"sigma": with_pooling(self.noise.sigma), **departs}
         return {n: p for n, p in {**self.priors, **sigma}.items() if isinstance(p, Shared | Pooled | Separate)}
 
     def __getstate__(self) -> dict:
@@ -148,7 +149,9 @@ class Model:
             for column in prior.spreads(self.runs.group_name)
             if column != self.runs.group_name
         }
-        return {"run": self.runs.labels, **groups, **factors}
+        surface = self.describe()[0].surface if isinstance(self.discrepancy, Surface) else 0
+        places = {"place": np.arange(surface)} if surface else {}
+        return {"run": self.runs.labels, **groups, **factors, **places}
 
     def pymc(self) -> pm.Model:
         """The model as an ordinary `pymc.Model`, for everything that is not offered here.
@@ -188,13 +191,15 @@ class Model:
         return prior_draws(self, draws, seed)
 
 
-def _noise(noise: object, discrepancy: Drift | None) -> Noise:
-    if discrepancy:
+def _noise(noise: object, discrepancy: Discrepancy | None) -> Noise:
+    if isinstance(discrepancy, Drift):
         if noise not in (None, "gaussian") and not isinstance(noise, Gaussian):
             raise ValueError(
                 f"with a drift, which is integrated out, the noise is 'gaussian' or a Gaussian, got {noise!r}."
             )
         return noise if isinstance(noise, Gaussian) else Gaussian(pooled(LogNormal(0.006, 1.2), spread=0.6))
+    if noise is None and discrepancy:
+        return Gaussian(pooled(LogNormal(0.006, 0.8), spread=0.4))
     if noise is None:
         return StudentT()
     if isinstance(noise, StudentT | Gaussian):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,9 @@ import xarray as xr
 
 from scalebayes.model.discrepancy import Frontier
 from scalebayes.model.drift import ahead
-from scalebayes.model.structure import Structure, build_order, deviate, publish, unlink
+from scalebayes.model.structure import Structure, build_order, deviate, publish, scales, unlink
+from scalebayes.model.surface import Surroundings
+from scalebayes.model.surface import ahead as off
 from scalebayes.precision import double_precision
 
 if TYPE_CHECKING:
@@ -72,6 +74,17 @@ def drifted(model: Model, end: Frontier, parameters: Mapping[str, np.ndarray], l
     weight = 1 - law["E"][:, None] / f if "E" in law else np.ones_like(f)
     h = np.log(x) - np.log(end.scale[curve])
     return ahead(h, np.log(runs.y[rows]) - np.log(f), end.distance[rows], weight, parameters, rng)
+
+
+def off_surface(
+    structure: Structure, numbers: Mapping, draws: xr.Dataset, parameters: Mapping, level: str | None, x: Sequence, rng
+) -> np.ndarray:
+    """Draws of a group's departure g from the law at new values x of its inputs, shape (sample, point)."""
+    near = Surroundings(**{name: numbers[f"surface_{name}"] for name in Surroundings._fields})
+    values = draws["surface"] if level is None else draws["surface"].sel({structure.group: level})
+    group = 0 if level is None else list(draws[structure.group].to_numpy()).index(level)
+    at_places = values.to_numpy().reshape(-1, structure.surface)
+    return off(np.log(x).T, at_places, scales(structure, parameters), near, group, rng)
 
 
 def of_new_group(

@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from scalebayes.model.discrepancy import Drift, frontier
+from scalebayes.model.discrepancy import Discrepancy, Drift, Surface, curves, frontier
 from scalebayes.model.noise import Noise, StudentT
+from scalebayes.model.surface import Scales, surroundings
 from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, Pooled, Pooling, ResponseShare, Separate, Share
 from scalebayes.runs import Runs
 
@@ -95,7 +96,7 @@ class Structure:
     response, group : str
         Names of the response column and of the group dimension ("" for none).
     parameters : tuple of Parameter
-        The law's, then the noise scale, then the drift's.
+        The law's, then the noise scale, then the discrepancy's.
     student_t : bool
         Whether the noise has heavy tails.
     n_runs, n_groups : int
@@ -103,6 +104,8 @@ class Structure:
         Factors other than the groups as they are, with their numbers of levels.
     places : int
         Longest curve that may drift, made up to a size; 0 for none.
+    surface : int
+        Places that stand for the surface of each group; 0 for none.
     """
 
     law: Callable
@@ -115,6 +118,7 @@ class Structure:
     n_groups: int
     factors: tuple[tuple[str, int], ...] = ()
     places: int = 0
+    surface: int = 0
 
     @property
     def of_law(self) -> tuple[str, ...]:
@@ -127,6 +131,12 @@ class Structure:
         """Name of the observed variable."""
         return f"log_{self.response}"
 
+    @property
+    def of_discrepancy(self) -> tuple[str, ...]:
+        """Names of the discrepancy's parameters."""
+        names = [p.name for p in self.parameters]
+        return tuple(names[names.index("sigma") + 1 :])
+
     def levels(self, factor: str) -> int:
         """Number of levels of a factor."""
         return self.n_groups if factor == self.group else dict(self.factors)[factor]
@@ -138,7 +148,7 @@ def safe(column: str) -> str:
 
 
 def describe(
-    law: Callable, runs: Runs, priors: Mapping[str, Pooling], noise: Noise, drift: Drift | None = None
+    law: Callable, runs: Runs, priors: Mapping[str, Pooling], noise: Noise, discrepancy: Discrepancy | None = None
 ) -> tuple[Structure, dict[str, np.ndarray]]:
     """A model's structure, and its data and prior constants by the names they have in the graph."""
     y, grouped = runs.y, bool(runs.group)
@@ -148,11 +158,18 @@ def describe(
     numbers[f"log_{safe(runs.response)}_data"] = np.log(y)
     if grouped:
         numbers[f"{runs.group_name}_index"] = runs.group_index
-    end = frontier(runs) if drift else None
+    end = frontier(runs) if isinstance(discrepancy, Drift) else None
     if end:
         numbers |= {"curve_slots": end.slots, "curve_distance": end.distance}
+    if isinstance(discrepancy, Surface):
+        near = surroundings(np.log([runs.x(name) for name in inputs]).T, [rows for _, rows in curves(runs)])
+        numbers |= {f"surface_{name}": value for name, value in near._asdict().items()}
     factors: dict[str, int] = {}
-    for name, pooling in {**priors, "sigma": noise.sigma, **(drift.priors if drift else {})}.items():
+    for name, pooling in {
+        **priors,
+        "sigma": noise.sigma,
+        **(discrepancy.priors(inputs) if discrepancy else {}),
+    }.items():
         word = type(pooling).__name__.lower() if grouped else "shared"
         prior, anchor = pooling.prior, None
         if isinstance(prior, Anchored):
@@ -192,6 +209,7 @@ def describe(
     structure = Structure(
         law, inputs, safe(runs.response), runs.group_name, tuple(structure_parameters), isinstance(noise, StudentT),
         len(runs), len(runs.levels), tuple(factors.items()), end.slots.shape[1] if end else 0,
+        numbers["surface_places"].shape[1] if isinstance(discrepancy, Surface) else 0,
     )  # fmt: skip
     return structure, numbers
 
@@ -209,12 +227,20 @@ def _place(prior: Normal | LogNormal | FloorShare | Share | ResponseShare) -> tu
     raise TypeError(f"unknown prior {prior!r}.")
 
 
+def scales(structure: Structure, values: Mapping) -> Scales:
+    """The scales of a surface among the values of parameters."""
+    lengths = [values[f"length_{name}"] for name in structure.inputs]
+    return Scales(values["misfit"], lengths, values.get("drift"), values.get("length_ratio"))
+
+
 def initial_values(structure: Structure, numbers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The centre of the prior of every free variable, on its unconstrained scale."""
     values: dict[str, np.ndarray] = {}
     if structure.student_t:
         shape, rate = numbers["nu_prior"]
         values["nu_above_2"] = np.log(shape / rate)
+    if structure.surface:
+        values["surface_coordinates"] = np.zeros(max(structure.n_groups, 1) * structure.surface)
     for p in structure.parameters:
         prior = numbers[f"{p.name}_prior"]
         groups = structure.n_groups if p.pooling == "separate" else 1

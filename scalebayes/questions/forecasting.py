@@ -11,7 +11,7 @@ import xarray as xr
 from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.discrepancy import frontier
-from scalebayes.model.predictive import drifted, expected, of_group, of_new_group, scatter
+from scalebayes.model.predictive import drifted, expected, of_group, of_new_group, off_surface, scatter
 from scalebayes.questions.points import (
     Points,
     check_group,
@@ -92,7 +92,8 @@ def forecast(
 
     For draws theta of the posterior, the mean response is :math:`f(x; \theta)` and a new run's is
     :math:`f(x; \theta)\, e^{\epsilon}` with the fitted noise. The bands answer "if the law's form were true"; with a
-    drift (`Drift`), "if its exponent goes on to wander as it did": :math:`e^d (E + (f - E) e^g)`, never below the floor.
+    drift (`Drift`), "if its exponent goes on to wander as it did": :math:`e^d (E + (f - E) e^g)`, never below the floor;
+    with a surface (`Surface`), "if runs beyond lie off the law as much as those seen": :math:`E + (f - E) e^g`.
 
     Parameters
     ----------
@@ -126,7 +127,8 @@ def forecast(
     level = check_group(runs, group, new_group)
     if new_group and fit.model.discrepancy:
         raise ValueError(
-            "a curve without runs has no frontier to drift from; forecast a known one, or fit without drift."
+            "a group without runs has no frontier to drift from and no surface; forecast a known one, or fit without "
+            "discrepancy."
         )
     if runs.group_name in points and (new_group or (level is not None and set(points[runs.group_name]) != {level})):
         raise ValueError(
@@ -165,11 +167,14 @@ def forecast(
             target[:, rows] = expected(fit.model.law, list(x.values()), law)
             if source is posterior:
                 residual = scatter(structure, parameters, len(rows), rng)
+                floor = law["E"][:, None] if "E" in law else 0.0
                 if end:
                     g, wander, level = drifted(fit.model, end, parameters, known, next(iter(x.values())), rng)
-                    floor = law["E"][:, None] if "E" in law else 0.0
                     mean[:, rows] = np.exp(level) * (floor + (mean[:, rows] - floor) * np.exp(g))
                     residual = residual + wander
+                elif structure.surface:
+                    g = off_surface(structure, numbers, posterior, parameters, known, list(x.values()), rng)
+                    mean[:, rows] = floor + (mean[:, rows] - floor) * np.exp(g)
                 new_run[:, rows] = mean[:, rows] * np.exp(residual)
         distance[rows], furthest[rows] = extrapolation(runs, x, known)
     lower, median, upper = quantiles(mean, prob)

@@ -1,0 +1,341 @@
+"""Forecasts of runs that were held back, scored: do the bands cover?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from scalebayes import laws
+from scalebayes.checks import scores
+from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line
+from scalebayes.checks.splits import compute, evenly, levels_of, masks, of_curves, split, subset
+from scalebayes.fitting import Fit, check_seed
+from scalebayes.fleets import fit_many
+from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT
+from scalebayes.model import Model
+from scalebayes.model.discrepancy import Discrepancy, Drift
+from scalebayes.model.noise import Noise
+from scalebayes.priors import Pooling, Prior
+from scalebayes.questions.forecasting import forecast
+from scalebayes.runs import Runs, select_inputs
+from scalebayes.thinning import thin
+
+_PER_CURVE, _PER_POOLED_CURVE = 24, 12
+_RESAMPLED = 1000
+_PROB = 0.89
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Backtest:
+    """The answer of `backtest`.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        A row per run forecast: setting, pool, curve, the inputs, reach (its scale, or compute, over the curve's largest
+        known), response, median, lower and upper (89% of a new run), error (log of median over response), crps,
+        log_score, pit.
+    curves : pandas.DataFrame
+        A row per setting and curve: known and tested (numbers of runs), rmsle, crps, log_score, coverage_50, _80, _89, _95,
+        width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem.
+    baselines : pandas.DataFrame
+        A row per setting, curve and method: rmsle, converged, and for the bootstrap coverage_89 and width_89.
+    known : pandas.DataFrame
+        The runs that were fitted: setting, curve, scale, response.
+    skipped : tuple of (setting, curve, reason)
+        Left out, by the caller's leave.
+    law, response : str
+    clusters : mapping of str to str
+        Of each curve: what is resampled together.
+    """
+
+    points: pd.DataFrame
+    curves: pd.DataFrame
+    baselines: pd.DataFrame
+    known: pd.DataFrame
+    skipped: tuple[tuple[str, str, str], ...]
+    law: str
+    response: str
+    clusters: Mapping[str, str]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Means over curves by setting and pool, each with its 89% cluster-bootstrap interval (``_lower``, ``_upper``)."""
+        rows = []
+        for (setting, pool), part in self.curves.groupby(["setting", "pool"], sort=False):
+            row: dict[str, Any] = {"setting": setting, "pool": pool, "curves": len(part)}
+            for name in _SCORES:
+                row |= _with_interval(name, part[name].to_numpy(), part["curve"].map(self.clusters).to_numpy())
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def compared(self, setting: str) -> pd.DataFrame:
+        """Mean RMSLE, coverage and width of every method at a setting, the law's own posterior first."""
+        own = self.curves[self.curves["setting"] == setting]
+        ours = {
+            "method": f"{self.law}, posterior",
+            **own[["rmsle", "coverage_89", "width_89"]].mean(),
+            "curves": len(own),
+        }
+        rows = [ours]
+        for method, part in self.baselines[self.baselines["setting"] == setting].groupby("method", sort=False):
+            means = part[["rmsle", "coverage_89", "width_89"]].mean()
+            rows.append({"method": method, **means, "curves": int(part["rmsle"].notna().sum())})
+        return pd.DataFrame(rows)
+
+    def __str__(self) -> str:
+        lines = []
+        for _, row in self.table.iterrows():
+            where = f"{row['setting']}" + (f", {row['pool']}" if row["pool"] else "")
+            n = f"{row['curves']} curve{'s' if row['curves'] != 1 else ''}"
+            lines.append(
+                f"{where} ({n}): the median is off by {100 * row['rmsle']:.1f}% (RMSLE); 89% bands of a new run hold "
+                f"{100 * row['coverage_89']:.0f}% [{100 * row['coverage_89_lower']:.0f}, {100 * row['coverage_89_upper']:.0f}] of "
+                f"the runs held back, 50% bands {100 * row['coverage_50']:.0f}%; mean width {row['width_89']:.3f} in logs."
+            )
+        for setting in self.curves["setting"].unique():
+            others = self.compared(str(setting)).iloc[1:].dropna(subset="rmsle")
+            said = "; ".join(f"{m} {100 * r:.1f}%" for m, r in zip(others["method"], others["rmsle"], strict=True))
+            if said:
+                lines.append(f"{setting}, others' RMSLE: {said}.")
+        bad = self.curves[~self.curves["converged"]]
+        for _, row in bad.iterrows():
+            lines.append(f"NOT CONVERGED: {row['setting']}, {row['curve'] or 'all runs'}: {row['problem']}")
+        if self.skipped:
+            lines.append(f"{len(self.skipped)} skipped: {'; '.join(f'{s}, {c}: {why}' for s, c, why in self.skipped)}.")
+        worst, share = self.curves["max_r_hat"].max(), self.curves["diverging"].max()
+        lines.append(f"(max r-hat {worst:.3f}, at most {share:.2%} of a fit's draws diverged)")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the points, as nested dictionaries of numbers and strings."""
+        table, found = self.table, []
+        for setting in self.curves["setting"].unique():
+            own = self.curves[self.curves["setting"] == setting]
+            groups = [_group(row) for _, row in table[table["setting"] == setting].iterrows()]
+            others = self.compared(str(setting)).iloc[1:].set_index("method")
+            found.append(
+                {
+                    "cutoff": setting,
+                    "groups": groups,
+                    "curves": own.rename(columns={"curve": "name"}).drop(columns="setting").to_dict("records"),
+                    "baselines": others.to_dict("index"),
+                    "max_r_hat": own["max_r_hat"].max(),
+                    "divergences": int(own["divergences"].groupby(own["fit"]).first().sum()),
+                    "skipped": [{"name": c, "reason": why} for s, c, why in self.skipped if s == setting],
+                }
+            )
+        return {"law": self.law, "settings": found}
+
+
+_SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scores.PROBS), "width_89")
+
+
+def backtest(
+    law: Callable,
+    runs: Runs,
+    *,
+    train: str | None = None,
+    cutoffs: Sequence[float] | None = None,
+    top: Sequence[float] | None = None,
+    pool: str | None = None,
+    cluster: str | None = None,
+    priors: Mapping[str, Prior | Pooling] | None = None,
+    noise: Noise | Literal["student_t", "gaussian"] | None = None,
+    discrepancy: Discrepancy | str | None = None,
+    points: int | None = None,
+    tested: int = 40,
+    baselines: bool = True,
+    draws: int = 500,
+    skip: bool = False,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Backtest:
+    """Fit what was known up to a cut-off, forecast what came after it, and score the forecast.
+
+    Every group of the runs is a curve (or a table of final runs) with a fit of its own, or, with ``pool``, the curves of
+    one pool are fitted together. Nothing beyond the cut-off enters a fit, a prior or a scale.
+
+    Parameters
+    ----------
+    law : Callable
+    runs : Runs
+    train : str, optional
+        A column that is 1 for known runs and 0 for those to forecast.
+    cutoffs : sequence of float, optional
+        For a law of one input: each fits the runs up to this share of a curve's largest scale.
+    top : sequence of float, optional
+        Each holds back this share of the runs of every curve, the largest by compute (the product of the inputs).
+    pool : str, optional
+        A column; curves with one value of it are fitted together.
+    cluster : str, optional
+        A column; curves with one value of it are not independent, and are resampled together for intervals.
+    priors, noise, discrepancy
+        See `Model`.
+    points : int, optional
+        Most runs of a curve that are fitted, see `thin`; by default 24, or 12 with ``pool``. For laws of one input.
+    tested : int
+        Most runs of a curve that are forecast, spread evenly over those held back.
+    baselines : bool
+        Whether to compare with rules of thumb and least squares.
+    draws : int
+        Of each chain.
+    skip : bool
+        Whether to leave out, and count, curves with too few runs on either side; otherwise they are an error.
+    seed : int
+    progress : bool, optional
+
+    Returns
+    -------
+    Backtest
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one kind of cut-off, a column is missing or not what it must be, or a curve has fewer than
+        four known runs, none to forecast, or one to forecast below its largest known one.
+    """
+    check_seed(seed)
+    declared = laws.signature(law)
+    runs = select_inputs(runs, declared.name, declared.inputs)
+    known_by = masks(runs, train, cutoffs, top)
+    pools = of_curves(runs, pool, "pool") if pool else dict.fromkeys(levels_of(runs), "")
+    clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels_of(runs)}
+    if pool and not runs.group:
+        raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
+    drifts = discrepancy == "drift" or isinstance(discrepancy, Drift)
+    parts, skipped = split(runs, known_by, drifts, skip)
+    fit_of = {key: _key(key[0], pools[key[1]] if pool else key[1]) for key in parts}
+    models = {}
+    for name in dict.fromkeys(fit_of.values()):
+        rows = np.concatenate([known for key, (known, _) in parts.items() if fit_of[key] == name])
+        table = subset(runs, np.sort(rows), grouped=bool(pool))
+        if len(declared.inputs) == 1:
+            table = thin(table, points or (_PER_POOLED_CURVE if pool else _PER_CURVE))
+        models[name] = Model(law, table, priors=priors or {}, noise=noise, discrepancy=discrepancy)
+    fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
+    states = {str(row["name"]): row for row in fleet.table.reset_index().to_dict("records")}
+    scored, curves, others, fitted = [], [], [], []
+    scale = compute(runs)
+    for (setting, level), (known, ahead) in parts.items():
+        rows, fit_name = evenly(runs, ahead, tested), fit_of[setting, level]
+        names = {"setting": setting, "pool": pools[level], "curve": level}
+        row = {**names, "fit": fit_name, "known": len(known), "tested": len(rows), **_state(states[fit_name], draws)}
+        x = {name: runs.x(name)[rows] for name in runs.inputs}
+        fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
+        if np.isfinite(row["max_r_hat"]):
+            places = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
+            by_run, own = _scored(fleet[fit_name], x, level if pool else None, runs.y[rows], seed)
+            scored.append(pd.DataFrame({**names, **x, **places}).join(by_run))
+            row |= own
+        curves.append(row)
+        if baselines:
+            here = subset(runs, known, grouped=False)
+            others += [{**names, **found} for found in _baselines(law, here, x, runs.y[rows], seed)]
+    columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged"]
+    return Backtest(
+        pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(),
+        pd.DataFrame(curves),
+        pd.DataFrame(others, columns=columns),
+        pd.concat(fitted, ignore_index=True),
+        tuple(skipped),
+        declared.name,
+        runs.response,
+        MappingProxyType(clusters),
+    )
+
+
+def _key(setting: str, name: str) -> str:
+    return f"{setting}: {name}" if name else setting
+
+
+def _state(state: Mapping, draws: int) -> dict[str, Any]:
+    share = state["divergences"] / (4 * draws)
+    fine = bool(state["max_r_hat"] < LARGEST_R_HAT + 0.01 and share <= 2 * LARGEST_DIVERGING_SHARE)
+    return {
+        "converged": bool(state["converged"]), "usable": fine, "max_r_hat": state["max_r_hat"],
+        "divergences": state["divergences"], "diverging": share, "problem": state["problem"],
+    }  # fmt: skip
+
+
+def _scored(
+    fit: Fit, x: Mapping[str, np.ndarray], level: str | None, response: np.ndarray, seed: int
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Scores of a fit's forecast of new runs, by run and on average."""
+    found = forecast(fit, x, group=level, prob=_PROB, seed=seed).draws["new_run"].to_numpy()
+    drawn = np.log(found.reshape(-1, len(response)))
+    y, median = np.log(response), np.median(drawn, axis=0)
+    _, widths = scores.covered(drawn, y, _PROB)
+    lower, upper = np.exp(np.quantile(drawn, [(1 - _PROB) / 2, (1 + _PROB) / 2], axis=0))
+    table = pd.DataFrame(
+        {
+            "response": response, "median": np.exp(median), "lower": lower, "upper": upper, "error": median - y,
+            "crps": scores.crps(drawn, y), "log_score": scores.log_score(drawn, y), "pit": scores.transform(drawn, y),
+        }
+    )  # fmt: skip
+    coverage = {f"coverage_{100 * p:g}": float(scores.covered(drawn, y, p)[0].mean()) for p in scores.PROBS}
+    own = {
+        "rmsle": float(np.sqrt(np.mean(table["error"] ** 2))),
+        "crps": float(table["crps"].mean()),
+        "log_score": float(table["log_score"].mean()),
+    }
+    return table, {**own, **coverage, "width_89": float(widths.mean())}
+
+
+def _baselines(law: Callable, runs: Runs, x: Mapping[str, np.ndarray], response: np.ndarray, seed: int) -> list[dict]:
+    """Errors of every other method on one curve."""
+    found = []
+    scale, new = compute(runs), np.prod(list(x.values()), axis=0)
+
+    def add(method: str, predicted: np.ndarray, **more: Any) -> None:
+        error = np.log(np.maximum(predicted, 1e-300)) - np.log(response)
+        found.append({"method": method, "rmsle": float(np.sqrt(np.mean(error**2))), **more})
+
+    add("carry_forward", carried(scale, runs.y, new))
+    add("log_log_line", line(scale, runs.y, new))
+    for rival in [law, *(r for r in _RIVALS if len(runs.inputs) == 1 and r is not law)]:
+        if rival not in laws.PRIORS:
+            continue
+        at = list(x.values())
+        name = f"least_squares_{laws.signature(rival).name}"
+        if len(runs) < len(laws.signature(rival).parameters):
+            continue
+        values, converged = least_squares_fit(rival, runs, seed=seed)
+        add(name, np.asarray(rival(*at, **values)), converged=converged)
+        if rival is law:
+            drawn = np.log(np.maximum(bootstrap(law, runs, values, at, seed=seed), 1e-300))
+            inside, width = scores.covered(drawn, np.log(response), _PROB)
+            add(
+                "bootstrap", np.exp(np.median(drawn, 0)), coverage_89=float(inside.mean()), width_89=float(width.mean())
+            )
+    return found
+
+
+_RIVALS = (laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power)
+
+
+def _with_interval(name: str, values: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
+    values, clusters = values[np.isfinite(values)], clusters[np.isfinite(values)]
+    if not len(values):
+        return {name: np.nan, f"{name}_lower": np.nan, f"{name}_upper": np.nan}
+    _, index = np.unique(clusters, return_inverse=True)
+    n = index.max() + 1
+    sums, counts = np.bincount(index, values, n), np.bincount(index, minlength=n)
+    chosen = np.random.default_rng(0).integers(n, size=(_RESAMPLED, n))
+    means = sums[chosen].sum(1) / counts[chosen].sum(1)
+    lower, upper = np.quantile(means, [(1 - _PROB) / 2, (1 + _PROB) / 2])
+    return {name: float(values.mean()), f"{name}_lower": float(lower), f"{name}_upper": float(upper)}
+
+
+def _group(row: pd.Series) -> dict[str, Any]:
+    means = {name: row[name] for name in ("curves", "rmsle", "log_score", "crps")}
+    coverage = {f"{p:g}": row[f"coverage_{100 * p:g}"] for p in scores.PROBS}
+    intervals = {name: [row[f"{name}_lower"], row[f"{name}_upper"]] for name in _SCORES}
+    return {"name": row["pool"], **means, "coverage": coverage, "width_89": row["width_89"], "intervals": intervals}

@@ -1,0 +1,129 @@
+"""Which runs a back-test takes as known, and which it forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.runs import Runs
+
+_FEWEST = 4
+
+
+def levels_of(runs: Runs) -> tuple[str, ...]:
+    """The groups, or one without a name."""
+    return runs.levels or ("",)
+
+
+def compute(runs: Runs) -> np.ndarray:
+    """The product of the inputs: compute up to a factor, or the scale itself."""
+    return np.prod([runs.x(name) for name in runs.inputs], axis=0)
+
+
+def rows_of(runs: Runs, level: str) -> np.ndarray:
+    """Of one group."""
+    return np.flatnonzero(runs.group_labels == level) if runs.group else np.arange(len(runs))
+
+
+def subset(runs: Runs, rows: np.ndarray, grouped: bool) -> Runs:
+    """Some of the runs, with or without their groups."""
+    return replace(runs, table=runs.table.iloc[rows], group=runs.group if grouped else ())
+
+
+def _column(runs: Runs, name: str, role: str) -> pd.Series:
+    if name not in runs.table:
+        raise ValueError(
+            f"{role}={name!r} is no column of {runs.source}; it has {', '.join(map(str, runs.table.columns))}."
+        )
+    return runs.table[name]
+
+
+def of_curves(runs: Runs, name: str, role: str) -> dict[str, str]:
+    """The value of a column for each curve, which must be one."""
+    column = _column(runs, name, role).astype(str).to_numpy()
+    found = {}
+    for level in levels_of(runs):
+        values = np.unique(column[rows_of(runs, level)])
+        if len(values) > 1:
+            raise ValueError(f"{role}={name!r} has several values within {level}: {', '.join(values[:4])}.")
+        found[level] = str(values[0])
+    return found
+
+
+def masks(
+    runs: Runs, train: str | None, cutoffs: Sequence[float] | None, top: Sequence[float] | None
+) -> dict[str, np.ndarray]:
+    """Which runs are known, by setting."""
+    if sum(kind is not None for kind in (train, cutoffs, top)) != 1:
+        raise ValueError("say what is known by one of train= (a column of 0 and 1), cutoffs= or top=.")
+    if train is not None:
+        column = _column(runs, train, "train")
+        known = pd.to_numeric(column, errors="coerce").to_numpy(float)
+        wrong = ~np.isin(known, [0.0, 1.0])
+        if wrong.any():
+            raise ValueError(
+                f"train={train!r} must be 1 (known) or 0 (to forecast); {wrong.sum()} of {len(runs)} runs have another value, "
+                f"first {column.to_numpy()[wrong].tolist()[0]!r} (run {runs.labels[wrong][0]})."
+            )
+        return {train: known == 1.0}
+    shares = list((cutoffs if cutoffs is not None else top) or ())
+    if not shares or not all(0 < share < 1 for share in shares):
+        raise ValueError(f"{'cutoffs' if cutoffs is not None else 'top'} are shares between 0 and 1, got {shares}.")
+    if cutoffs is not None and len(runs.inputs) != 1:
+        raise ValueError(
+            f"cutoffs are along one input, and the law has {', '.join(runs.inputs)}; hold back the largest runs, top=."
+        )
+    scale, found = compute(runs), {}
+    for share in shares:
+        known = np.zeros(len(runs), bool)
+        for level in levels_of(runs):
+            rows = rows_of(runs, level)
+            bound = share * scale[rows].max() if cutoffs is not None else np.quantile(scale[rows], 1 - share)
+            known[rows] = scale[rows] <= bound
+        found[f"{share:g}" if cutoffs is not None else f"top {share:g}"] = known
+    return found
+
+
+def split(runs: Runs, known_by: dict[str, np.ndarray], drifts: bool, skip: bool):
+    """Rows known and ahead by setting and curve, and what was skipped."""
+    parts: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+    skipped: list[tuple[str, str, str]] = []
+    scale = compute(runs)
+    for setting, mask in known_by.items():
+        for level in levels_of(runs):
+            rows = rows_of(runs, level)
+            known, ahead = rows[mask[rows]], rows[~mask[rows]]
+            reason = ""
+            if len(known) < _FEWEST:
+                reason = f"{len(known)} known run{'s' if len(known) != 1 else ''}, and {_FEWEST} are needed"
+            elif not len(ahead):
+                reason = "no run to forecast"
+            elif len(runs.inputs) == 1 and scale[ahead].min() < scale[known].max():
+                below = ahead[scale[ahead] < scale[known].max()]
+                reason = (
+                    f"{len(below)} of its {len(ahead)} runs to forecast lie below its largest known one, first run "
+                    f"{runs.labels[below[0]]}"
+                )
+            elif drifts and len(np.unique(scale[known])) < len(known):
+                reason = f"{len(known) - len(np.unique(scale[known]))} known runs share their scale with another"
+            if not reason:
+                parts[setting, level] = known, ahead
+            else:
+                skipped.append((setting, level or "all runs", reason))
+    if skipped and not skip:
+        said = "; ".join(f"{setting}, {level}: {reason}" for setting, level, reason in skipped[:5])
+        more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+        many = "1 curve" if len(skipped) == 1 else f"{len(skipped)} curves"
+        raise ValueError(f"{many} cannot be tested: {said}{more}. skip=True (--skip) leaves them out.")
+    if not parts:
+        raise ValueError(f"no curve can be tested: {skipped[0][0]}, {skipped[0][1]}: {skipped[0][2]}.")
+    return parts, skipped
+
+
+def evenly(runs: Runs, rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the rows, spread over their scales."""
+    ordered = rows[np.argsort(compute(runs)[rows], kind="stable")]
+    return ordered[np.unique(np.linspace(0, len(ordered) - 1, most).round().astype(int))]

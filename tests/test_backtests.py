@@ -1,0 +1,183 @@
+"""Back-tests: scores against closed forms, splits, baselines that must be exact, and real curves."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import scalebayes as sb
+from scalebayes.checks import scores
+from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line
+from scalebayes.checks.splits import masks, split
+
+
+def _curves(n=12):
+    rng, tables = np.random.default_rng(0), []
+    for name, E, alpha in (("a", 0.3, 0.3), ("b", 0.4, 0.25)):
+        D = np.geomspace(1e6, 1e9, n)
+        loss = (E + 30 * D**-alpha) * np.exp(0.005 * rng.normal(size=n))
+        tables.append(pd.DataFrame({"curve": name, "n_tokens": D, "loss": loss, "kind": "made"}))
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(is_train=(table["n_tokens"] < 1e8).astype(int))
+
+
+def _runs(table):
+    return sb.read_runs(table, inputs={"D": "n_tokens"}, response="loss", group="curve")
+
+
+def test_scores_are_those_of_the_normal_distribution():
+    drawn = np.random.default_rng(0).normal(1.0, 2.0, (200_000, 1))
+    y = np.array([2.5])
+    z = (2.5 - 1.0) / 2.0
+    # Gneiting and Raftery (2007), the CRPS of a normal distribution.
+    expected = 2.0 * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
+    assert scores.crps(drawn, y)[0] == pytest.approx(expected, rel=0.01)
+    assert scores.log_score(drawn, y)[0] == pytest.approx(stats.norm(1, 2).logpdf(2.5), abs=0.03)
+    assert scores.transform(drawn, y)[0] == pytest.approx(stats.norm.cdf(z), abs=0.005)
+    inside, width = scores.covered(drawn, np.array([1.0]), 0.89)
+    assert inside.all()
+    assert width[0] == pytest.approx(2 * 2.0 * stats.norm.ppf(0.945), rel=0.01)
+    outside, _ = scores.covered(drawn, np.array([5.0]), 0.89)
+    assert not outside.any()
+
+
+def test_rules_of_thumb():
+    x = np.geomspace(1, 1000, 10)
+    y = 3 * x**-0.4
+    assert carried(x[::-1], y[::-1], np.array([1e4, 1e5])).tolist() == [y[-1]] * 2
+    np.testing.assert_allclose(line(x, y, np.array([1e5])), 3 * 1e5**-0.4)
+
+
+@pytest.mark.parametrize(
+    ("law", "truth"),
+    [
+        (sb.laws.power_floor, {"E": 0.4, "A": 30.0, "alpha": 0.3}),
+        (sb.laws.shifted_power, {"x_0": 3e7, "A": 50.0, "alpha": 0.3}),
+        (sb.laws.power, {"A": 5.0, "alpha": 0.1}),
+    ],
+)
+def test_least_squares_finds_the_law_that_made_the_runs(law, truth):
+    D = np.geomspace(1e5, 1e9, 30)
+    table = pd.DataFrame({"n_tokens": D, "loss": np.asarray(law(D.astype(np.float32), **truth), float)})
+    runs = sb.read_runs(table.assign(x=D), inputs={"x": "x"}, response="loss")
+    found, converged = least_squares_fit(law, runs)
+    assert converged
+    assert found == pytest.approx(truth, rel=0.01)
+    drawn = bootstrap(law, runs, found, [np.array([1e11])], draws=20)
+    np.testing.assert_allclose(drawn, float(law(1e11, **truth)), rtol=1e-3)
+
+
+def test_cutoffs_and_tops_are_shares_within_each_curve():
+    table = _curves()
+    table.loc[table["curve"] == "b", "n_tokens"] *= 100
+    runs = _runs(table)
+    (known,) = masks(runs, None, [0.1], None).values()
+    for name, largest in (("a", 1e9), ("b", 1e11)):
+        own = (table["curve"] == name).to_numpy()
+        np.testing.assert_array_equal(known[own], table["n_tokens"].to_numpy()[own] <= 0.1 * largest)
+    (known,) = masks(runs, None, None, [0.25]).values()
+    assert (~known).sum() == 6
+    np.testing.assert_array_equal(masks(runs, "is_train", None, None)["is_train"], table["is_train"] == 1)
+
+
+def test_nothing_beyond_the_cutoff_enters_a_fit():
+    table = _curves()
+    changed = table.assign(loss=np.where(table["is_train"] == 1, table["loss"], table["loss"] * 1.5))
+    one, other = (
+        sb.backtest(sb.laws.power_floor, _runs(t), train="is_train", discrepancy="drift", draws=150, baselines=False)
+        for t in (table, changed)
+    )
+    assert one.points["median"].equals(other.points["median"])
+    assert (other.curves["rmsle"] > one.curves["rmsle"] + 0.2).all()
+
+
+@pytest.fixture(scope="module")
+def birds(public_data):
+    table = pd.read_csv(public_data / "revisiting_benchmark.csv").query("domain == 'IC' and dataset == 'birds'")
+    return table[table["curve_id"].isin(sorted(table["curve_id"].unique())[:2])]
+
+
+@pytest.fixture(scope="module")
+def tested(birds):
+    runs = sb.read_runs(birds, inputs={"D": "n_samples"}, response="loss", group="curve_id")
+    return sb.backtest(sb.laws.power_floor, runs, train="is_train", pool="domain", cluster="architecture", discrepancy="drift")  # fmt: skip
+
+
+def test_real_curves_are_fitted_together_and_scored(tested, birds):
+    curves = tested.curves
+    assert curves["converged"].all()
+    assert set(curves["pool"]) == {"IC"}
+    assert (curves["fit"] == "is_train: IC").all()
+    assert (curves["rmsle"] < 0.05).all()
+    point = tested.points.iloc[0]
+    assert point["scale"] > birds.query("curve_id == @point.curve and is_train == 1")["n_samples"].max()
+    own = tested.points[tested.points["curve"] == point["curve"]]
+    expected = np.sqrt(np.mean(np.log(own["median"] / own["response"]) ** 2))
+    assert curves.set_index("curve").loc[point["curve"], "rmsle"] == pytest.approx(expected)
+    methods = set(tested.baselines["method"])
+    assert {"carry_forward", "log_log_line", "bootstrap", "least_squares_broken_power", "least_squares_power"} < methods
+    said = str(tested)
+    assert "89% bands of a new run hold" in said
+    assert "NOT CONVERGED" not in said
+    row = tested.table.iloc[0]
+    assert row["coverage_89_lower"] <= row["coverage_89"] <= row["coverage_89_upper"]
+
+
+def test_a_backtest_is_drawn(tested):
+    figure = sb.plot_backtest(tested)
+    assert len(figure.axes) == 3
+    with pytest.raises(ValueError, match="there is no setting 'later'; there are 'is_train'"):
+        sb.plot_backtest(tested, setting="later")
+    with pytest.raises(ValueError, match="there is no curve 'c' in setting 'is_train'"):
+        sb.plot_backtest(tested, curve="c")
+
+
+def _with(**columns):
+    return _runs(_curves().assign(**columns))
+
+
+@pytest.mark.parametrize(
+    ("runs", "arguments", "message"),
+    [
+        (_with(), {}, r"say what is known by one of train= \(a column of 0 and 1\), cutoffs= or top=\."),
+        (_with(), {"train": "known"}, r"train='known' is no column of table; it has curve, n_tokens, loss, kind, is_train\."),
+        (
+            _with(is_train=2), {"train": "is_train"},
+            r"train='is_train' must be 1 \(known\) or 0 \(to forecast\); 24 of 24 runs have another value, first 2 \(run 0\)\.",
+        ),
+        (_with(), {"cutoffs": [0.1, 2]}, r"cutoffs are shares between 0 and 1, got \[0\.1, 2\]\."),
+        (
+            _with(), {"cutoffs": [0.001]},
+            r"2 curves cannot be tested: 0\.001, a: 1 known run, and 4 are needed; 0\.001, b: .* skip=True \(--skip\) leaves them out\.",
+        ),
+        (_with(is_train=1), {"train": "is_train"}, r"is_train, a: no run to forecast; is_train, b: no run to forecast\."),
+        (
+            _with(is_train=[0] + [1] * 23), {"train": "is_train"},
+            r"is_train, a: 1 of its 1 runs to forecast lie below its largest known one, first run 0; is_train, b: no run",
+        ),
+        (_with(), {"cutoffs": [0.1], "pool": "is_train"}, r"pool='is_train' has several values within a: 0, 1\."),
+        (_with(is_train=1), {"train": "is_train", "skip": True}, r"no curve can be tested: is_train, a: no run to forecast\."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_tested_is_said(runs, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        sb.backtest(sb.laws.power_floor, runs, **arguments)
+
+
+def test_curves_that_share_a_scale_are_named_and_others_go_on():
+    table = _curves()
+    table.loc[1, "n_tokens"] = table.loc[0, "n_tokens"]
+    known = masks(_runs(table), "is_train", None, None)
+    with pytest.raises(ValueError, match=r"is_train, a: 1 known runs share their scale with another"):
+        split(_runs(table), known, True, False)
+    parts, skipped = split(_runs(table), known, True, True)
+    assert list(parts) == [("is_train", "b")]
+    assert skipped == [("is_train", "a", "1 known runs share their scale with another")]
+
+
+def test_cutoffs_need_one_input(public_data):
+    runs = sb.read_runs(public_data / "gadre_overtraining.csv", inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset")  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"cutoffs are along one input, and the law has N, D; hold back the largest runs"
+    ):
+        sb.backtest(sb.laws.chinchilla, runs, cutoffs=[0.1])

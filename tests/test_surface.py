@@ -1,0 +1,191 @@
+"""Runs that lie off their law by a smooth surface: the map, what is ahead, and what is said of bad input."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import scalebayes as sb
+from scalebayes.model.drift import integrated
+from scalebayes.model.surface import PLACES, Scales, Surroundings, ahead, departures, surroundings
+from scalebayes.precision import double_precision
+
+SCALES = Scales(0.08, [1.5, 2.5], 0.1, 1.2)
+STILL = Scales(0.08, [1.5, 2.5])
+
+
+def _log_x(n, seed=0):
+    return np.random.default_rng(seed).uniform([18, 20], [22, 25], (n, 2))
+
+
+def _dense(a, b, scales, frontier):
+    """The covariance of g between places, written out."""
+    apart = sum(((a[:, None, i] - b[None, :, i]) / scales.lengths[i]) ** 2 for i in range(2))
+    found = scales.misfit**2 * np.exp(-apart / 2)
+    if scales.drift is None:
+        return found
+    h, k = (x.sum(1) - frontier for x in (a, b))
+    same = np.sign(h)[:, None] * np.sign(k) > 0
+    together = np.where(same, integrated(np.abs(h)[:, None], np.abs(k), 1.0), 0.0)
+    ratio = np.abs((a[:, 1] - a[:, 0])[:, None] - (b[:, 1] - b[:, 0])) * np.sqrt(5) / scales.ratio
+    return found + scales.drift**2 * together * (1 + ratio + ratio**2 / 3) * np.exp(-ratio)
+
+
+def _departures(xi, error, weight, sigma, scales, near):
+    of_group = jax.tree.map(lambda value: jnp.full(len(near.slots), value), scales)
+    return departures(xi, error, weight, sigma, 1.0, of_group, Surroundings(*map(jnp.asarray, near)))
+
+
+@pytest.mark.parametrize("scales", [SCALES, STILL], ids=["drifting", "still"])
+def test_the_map_gives_g_its_prior_with_the_jacobian_stated(scales):
+    n, rng = 20, np.random.default_rng(1)
+    log_x = _log_x(n)
+    near = surroundings(log_x, [np.arange(n)])
+    weight, sigma, error = jnp.asarray(rng.uniform(0.2, 0.6, n)), jnp.full(n, 0.02), 0.05 * rng.normal(size=n)
+    with double_precision():
+        error, m = jnp.asarray(error), near.places.shape[1]
+
+        def of(xi):
+            return _departures(xi[None], error, weight, sigma, scales, near)
+
+        def placed(xi):
+            return of(xi)[3][0]
+
+        densities = []
+        covariance = _dense(log_x[near.places[0][:n]], log_x[near.places[0][:n]], scales, log_x.sum(1).max())
+        for xi in rng.normal(size=(3, m)):
+            g, left_out, log_density, values = of(jnp.asarray(xi))
+            u = np.asarray(values)[0]
+            _, log_jacobian = np.linalg.slogdet(np.asarray(jax.jacfwd(placed)(jnp.asarray(xi))))
+            factor = np.linalg.cholesky(covariance + 1e-6 * covariance.diagonal().max() * np.eye(n))
+            v = np.concatenate([np.linalg.solve(factor, u[:n]), u[n:]])
+            densities.append(float(log_density) - (-0.5 * v @ v + log_jacobian))
+            # With a place at every run nothing is left out, and g at a run is g at its place.
+            assert np.asarray(left_out).max() < 1e-5
+            np.testing.assert_allclose(np.asarray(g)[near.places[0][:n]], u[:n], atol=1e-4)
+    assert np.ptp(densities) < 1e-6  # equal up to the constant
+
+
+def test_a_gaussian_noise_makes_the_coordinates_standard_normal():
+    """Given the scales, the density of xi is that of a standard normal, whatever xi."""
+    n, rng = 24, np.random.default_rng(2)
+    log_x = _log_x(n)
+    near = surroundings(log_x, [np.arange(n)])
+    weight, error = jnp.asarray(rng.uniform(0.2, 0.6, n)), jnp.asarray(0.05 * rng.normal(size=n))
+    with double_precision():
+        sigma = jnp.full(n, 0.01)
+
+        def log_density(xi):
+            g, left_out, prior, _ = _departures(xi[None], error, weight, sigma, SCALES, near)
+            spread = sigma**2 + weight**2 * left_out
+            return prior - 0.5 * ((error - weight * g) ** 2 / spread).sum()
+
+        start = jnp.asarray(rng.normal(size=near.places.shape[1]))
+        curvature = np.asarray(jax.hessian(log_density)(start))
+        slope = np.asarray(jax.grad(log_density)(start))
+    np.testing.assert_allclose(curvature, -np.eye(len(start)), atol=1e-6)
+    np.testing.assert_allclose(slope, -np.asarray(start), atol=1e-6)
+
+
+def test_groups_do_not_touch_and_places_are_runs_of_their_own_group():
+    log_x = _log_x(70)
+    groups = [np.arange(0, 60), np.arange(60, 70)]
+    near = surroundings(log_x, groups)
+    assert near.places.shape == (2, PLACES)
+    for rows, places in zip(groups, near.places, strict=True):
+        assert set(places[places >= 0]) <= set(rows)
+        assert len(set(places[places >= 0])) == min(len(rows), PLACES)
+        assert places[0] == rows[log_x[rows].sum(1).argmax()]
+    with double_precision():
+        weight, sigma, xi = jnp.full(70, 0.4), jnp.full(70, 0.01), jnp.zeros((2, PLACES))
+        error = np.zeros(70)
+        before = np.asarray(_departures(xi, jnp.asarray(error), weight, sigma, SCALES, near)[0])
+        error[:60] = 0.1
+        after = np.asarray(_departures(xi, jnp.asarray(error), weight, sigma, SCALES, near)[0])
+    assert np.abs(after[:60]).min() > 0.05
+    np.testing.assert_array_equal(after[60:], before[60:])
+
+
+@pytest.mark.parametrize("scales", [SCALES, STILL], ids=["drifting", "still"])
+def test_draws_at_new_places_have_the_moments_of_the_conditional_distribution(scales):
+    n, samples = 12, 40_000
+    log_x = _log_x(n)
+    near = surroundings(log_x, [np.arange(n)])
+    frontier, new = log_x.sum(1).max(), np.array([[22.5, 26.0], [20.0, 22.0], [23.0, 23.0]])
+    z = log_x[near.places[0][:n]]
+    known, cross = _dense(z, z, scales, frontier), _dense(new, z, scales, frontier)
+    u = 0.1 * np.random.default_rng(3).normal(size=n)
+    values = np.pad(np.tile(u, (samples, 1)), ((0, 0), (0, near.places.shape[1] - n)))
+    many = jax.tree.map(lambda value: np.full(samples, value), scales)
+    drawn = ahead(new, values, many, near, 0, np.random.default_rng(4))
+    known = known + 1e-6 * known.diagonal().max() * np.eye(n)
+    mean = cross @ np.linalg.solve(known, u)
+    covariance = _dense(new, new, scales, frontier) - cross @ np.linalg.solve(known, cross.T)
+    assert np.abs((drawn.mean(0) - mean) / np.sqrt(covariance.diagonal() / samples)).max() < 4.5
+    np.testing.assert_allclose(drawn.var(0), covariance.diagonal(), rtol=4.5 * np.sqrt(2 / samples))
+    expected = covariance[0, 2] / np.sqrt(covariance[0, 0] * covariance[2, 2])
+    assert np.corrcoef(drawn[:, 0], drawn[:, 2])[0, 1] == pytest.approx(expected, abs=0.025)
+
+
+@pytest.fixture(scope="module")
+def c4_runs(public_data):
+    return sb.read_runs(
+        public_data / "gadre_overtraining.csv",
+        inputs={"N": "n_params", "D": "n_tokens"},
+        response="loss",
+        where="dataset == 'c4'",
+    )
+
+
+@pytest.fixture(scope="module")
+def off_law(c4_runs):
+    """A fit of real runs with a surface."""
+    return sb.fit(sb.laws.chinchilla, c4_runs, discrepancy="surface", draws=500, seed=1)
+
+
+def test_a_surface_converges_and_its_bands_are_no_narrower_than_the_laws(off_law, c4_runs):
+    assert not off_law.diagnostics.problems
+    assert off_law.idata["sample_stats"]["n_steps"].mean() <= 31 * off_law.idata.attrs["thin"]
+    plain = sb.fit(sb.laws.chinchilla, c4_runs, draws=500)
+    largest = {name: c4_runs.x(name).max() for name in "ND"}
+    points = {name: largest[name] * np.array([1.0, 3.0, 30.0]) for name in "ND"}
+    wide, narrow = (sb.forecast(fit, points).table for fit in (off_law, plain))
+    width, law_only = (np.log(t["upper"] / t["lower"]).to_numpy() for t in (wide, narrow))
+    assert (np.diff(width) > 0).all()
+    assert (width[1:] > law_only[1:]).all()
+    floor = off_law.posterior["E"].to_numpy()[..., None]
+    assert (sb.forecast(off_law, {"N": [1e15], "D": [1e18]}).draws["mean_response"].to_numpy() > floor).all()
+
+
+def test_a_surface_is_saved_with_its_priors_and_places(off_law, tmp_path):
+    assert off_law.posterior["surface"].dims == ("chain", "draw", "place")
+    off_law.save(tmp_path / "fit.nc")
+    loaded = sb.load(tmp_path / "fit.nc")
+    assert loaded.model.discrepancy == off_law.model.discrepancy
+    point = {"N": 1e10, "D": 1e12}
+    assert sb.forecast(loaded, point).table.equals(sb.forecast(off_law, point).table)
+    assert {"misfit", "length_N", "length_D", "drift", "length_ratio"} <= set(off_law.summary()["name"])
+
+
+def test_every_group_has_its_surface(public_data):
+    table = pd.read_csv(public_data / "gadre_overtraining.csv")
+    runs = sb.read_runs(table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset")
+    model = sb.Model(sb.laws.chinchilla, runs, discrepancy="still surface")
+    assert model.coords()["place"].size == 40
+    fit = sb.sample(model, draws=20, warmup=50)
+    assert fit.posterior["surface"].dims == ("chain", "draw", "dataset", "place")
+    assert "drift" not in fit.posterior
+    found = sb.forecast(fit, {"N": 1e10, "D": 1e12}, group="c4").draws["mean_response"].to_numpy()
+    assert np.isfinite(found).all()
+
+
+def test_a_surface_needs_several_inputs_and_a_group_with_runs(pile_runs, off_law):
+    with pytest.raises(ValueError, match=r"a surface is over several inputs, and the runs have one \(flops\)"):
+        sb.Model(sb.laws.power_floor, pile_runs, discrepancy="surface")
+    with pytest.raises(ValueError, match=r"^chinchilla_misfit has a parameter 'misfit', a name of the surface; rename it\.$"):  # fmt: skip
+        sb.Model(chinchilla_misfit, off_law.model.runs, priors={"misfit": sb.Normal(0, 1)}, discrepancy="surface")
+
+
+def chinchilla_misfit(N, D, *, misfit):
+    return misfit + N**-0.3 + D**-0.3
