@@ -192,7 +192,7 @@ def test_a_law_must_not_use_the_names_of_the_drift():
 def test_questions_that_a_drift_has_no_answer_to_are_refused(drifting):
     with pytest.raises(ValueError, match="a group without runs has no frontier to drift from"):
         sb.forecast(drifting, {"D": 1e9}, new_group=True)
-    with pytest.raises(ValueError, match="reach solves the law, and this fit drifts away from it"):
+    with pytest.raises(ValueError, match="reach solves the law, and this fit departs from it"):
         sb.reach(drifting, 0.5, "D")
 
 

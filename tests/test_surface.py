@@ -173,7 +173,7 @@ def test_every_group_has_its_surface(public_data):
     runs = sb.read_runs(table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset")
     model = sb.Model(sb.laws.chinchilla, runs, discrepancy="still surface")
     assert model.coords()["place"].size == 40
-    fit = sb.sample(model, draws=20, warmup=50)
+    fit = sb.sample(model, draws=100, chains=2)
     assert fit.posterior["surface"].dims == ("chain", "draw", "dataset", "place")
     assert "drift" not in fit.posterior
     found = sb.forecast(fit, {"N": 1e10, "D": 1e12}, group="c4").draws["mean_response"].to_numpy()

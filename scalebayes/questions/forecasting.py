@@ -24,6 +24,9 @@ from scalebayes.questions.points import (
 )
 
 
+_LOOKED_AT = 33  # the farthest back-test of benchmarks/extrapolation.md, in multiples of the largest scale
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Forecast:
     """The answer of `forecast`.
@@ -60,6 +63,8 @@ class Forecast:
         lines += [self._sentence(row) for _, row in shown.iterrows()]
         if len(self.table) > len(shown):
             lines.append(f"... and {len(self.table) - len(shown)} more points, in .table.")
+        if (self.table["extrapolation"] > _LOOKED_AT).any():
+            lines.append(f"Beyond {_LOOKED_AT}x nobody has looked whether such bands cover; sb.backtest looks at your own runs.")
         lines.append(f"({self.diagnostics})")
         return "\n".join(lines)
 

@@ -129,8 +129,8 @@ def reach(
     check_prob(prob)
     if fit.model.discrepancy:
         raise ValueError(
-            "reach solves the law, and this fit drifts away from it; forecast over a grid of scales instead, "
-            "sb.forecast(fit, {...}), or fit without drift."
+            "reach solves the law, and this fit departs from it; forecast over a grid of scales instead, "
+            "sb.forecast(fit, {...}), or fit without discrepancy."
         )
     if not isinstance(target, Real) or not (np.isfinite(target) and target > 0):
         raise ValueError(f"the target is a positive finite {fit.model.runs.response}, got {target!r}.")
