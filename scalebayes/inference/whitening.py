@@ -152,8 +152,8 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax
     def unfinished(state):
         return (state[3] > 1e-6) & (state[4] < 50)
 
-    n = len(start)
+    n, begun = len(start), jnp.nan_to_num(logp(start), nan=-jnp.inf)
     position, height, factor, _, _ = jax.lax.while_loop(
-        unfinished, advance, (start, jnp.asarray(-jnp.inf), jnp.eye(n), jnp.asarray(jnp.inf), jnp.asarray(0))
+        unfinished, advance, (start, begun, jnp.eye(n), jnp.asarray(jnp.inf), jnp.asarray(0))
     )
     return position, factor, height
