@@ -10,7 +10,7 @@ import pytest
 from scipy.special import huber
 
 from scalebayes import laws
-from scalebayes.priors import Anchored, FloorShare, LogNormal, ResponseShare, needs
+from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, ResponseShare, needs
 
 EPS = np.finfo(float).eps
 
@@ -42,6 +42,8 @@ def typical(law):
         match value:
             case LogNormal(median):
                 values[name] = median
+            case Normal(mean, sd):
+                values[name] = mean + sd / 5
             case FloorShare(logit):
                 values[name] = response / (1 + np.exp(-logit))
             case ResponseShare(share, _, floor):
@@ -95,6 +97,35 @@ def inputs_of(law, scale):
             1.579612887911151413,
             "Dey et al. (2023), arXiv:2304.03208: L(f) = (f / 5.984e22)**-0.0737 + 0.5066",
             id="power_floor-cerebras",
+        ),
+        pytest.param(
+            laws.broken_power,
+            {
+                "x": 800.0,
+                "E": 0.41388453,
+                "A": 2.27727229,
+                "alpha": 0.05507735,
+                "delta_1": 5.66290382,
+                "d_1": 612.583617,
+                "f_1": 0.05919304,
+            },
+            0.760188316650895040,
+            "Caballero et al. (2023), arXiv:2210.14891: their constants of four-digit addition, at 800 examples",
+            id="broken_power-addition",
+        ),
+        pytest.param(
+            laws.saturating_power,
+            {"x": 100.0, "E": 0.2, "L_0": 1.0, "A": 12.0, "alpha": 0.5, "delta": 2.0},
+            0.5,
+            "Alabdulmohsin et al. (2022), arXiv:2209.06640, M4: (0.5 - 0.2) / (1 - 0.5)**2 = 12 * 100**-0.5",
+            id="saturating_power-half",
+        ),
+        pytest.param(
+            laws.shifted_power,
+            {"x": 1e7, "x_0": 3e7, "A": 50.0, "alpha": 0.3},
+            0.432963838586645091,
+            "Bansal et al. (2022), arXiv:2202.01994: beta (1/D + gamma)**p",
+            id="shifted_power",
         ),
     ],
 )

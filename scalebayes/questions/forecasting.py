@@ -23,7 +23,6 @@ from scalebayes.questions.points import (
     where,
 )
 
-
 _LOOKED_AT = 33  # the farthest back-test of benchmarks/extrapolation.md, in multiples of the largest scale
 
 
@@ -64,7 +63,9 @@ class Forecast:
         if len(self.table) > len(shown):
             lines.append(f"... and {len(self.table) - len(shown)} more points, in .table.")
         if (self.table["extrapolation"] > _LOOKED_AT).any():
-            lines.append(f"Beyond {_LOOKED_AT}x nobody has looked whether such bands cover; sb.backtest looks at your own runs.")
+            lines.append(
+                f"Beyond {_LOOKED_AT}x nobody has looked whether such bands cover; sb.backtest looks at your own runs."
+            )
         lines.append(f"({self.diagnostics})")
         return "\n".join(lines)
 

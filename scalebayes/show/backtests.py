@@ -77,6 +77,8 @@ def _coverage(axes: Axes, points) -> None:
     axes.set(
         xscale="log", ylim=(0, 1.02), xlabel="distance: scale / largest known scale", ylabel="share of runs inside"
     )
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.set_title("Coverage (dotted: what is claimed)", fontsize=10)
     axes.legend(frameon=False, fontsize=9)
 
@@ -101,5 +103,7 @@ def _one_curve(axes: Axes, result: Backtest, setting: str, curve: str) -> None:
     axes.plot(known["scale"], known["response"], ".", color="0.2", label="known")
     axes.plot(ahead["scale"], ahead["response"], ".", color="C3", label="held back")
     axes.set(xscale="log", yscale="log", xlabel="scale", ylabel=result.response)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.set_title(f"{curve} ({setting})" if curve else str(setting), fontsize=10)
     axes.legend(frameon=False, fontsize=9)
