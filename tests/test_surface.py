@@ -10,6 +10,7 @@ import scalebayes as sb
 from scalebayes.model.drift import integrated
 from scalebayes.model.surface import PLACES, Scales, Surroundings, ahead, departures, surroundings
 from scalebayes.precision import double_precision
+from scalebayes.preparing import prepare
 
 SCALES = Scales(0.08, [1.5, 2.5], 0.1, 1.2)
 STILL = Scales(0.08, [1.5, 2.5])
@@ -173,11 +174,16 @@ def test_every_group_has_its_surface(public_data):
     runs = sb.read_runs(table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset")
     model = sb.Model(sb.laws.chinchilla, runs, discrepancy="still surface")
     assert model.coords()["place"].size == 40
-    fit = sb.sample(model, draws=100, chains=2)
-    assert fit.posterior["surface"].dims == ("chain", "draw", "dataset", "place")
-    assert "drift" not in fit.posterior
-    found = sb.forecast(fit, {"N": 1e10, "D": 1e12}, group="c4").draws["mean_response"].to_numpy()
-    assert np.isfinite(found).all()
+    ready = prepare(model)
+    with double_precision():
+        density = ready.source.transport().density
+        start = density.position({name: np.asarray(value) for name, value in ready.initial.items()})
+        found = density.expand(start, ready.numbers)
+        slope = np.asarray(jax.jit(jax.grad(density.logp))(start, ready.numbers))
+    assert found["surface"].shape == (3, 40)
+    assert found["misfit"].shape == (3,)
+    assert "drift" not in found
+    assert np.isfinite(slope).all()
 
 
 def test_a_surface_needs_several_inputs_and_a_group_with_runs(pile_runs, off_law):
