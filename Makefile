@@ -10,8 +10,12 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
 
+# In two processes: all that these tests compile is more than one process may map.
+APART = tests/test_backtests.py tests/test_surface.py
+
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(APART:%=--ignore=%)
+	$(BIN)/python -m pytest $(APART)
 	SCALEBAYES_NOTEBOOK_DRAWS=300 $(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks
 
 test-slow: $(READY)
