@@ -38,10 +38,11 @@ print(runs)
 #
 # `backtest` fits each family up to 10% of its largest compute, forecasts the models that were held back, and scores the
 # forecast. Nothing of a model that was held back reaches the fit. First the law alone: its bands answer "where will the
-# next model land, *if the loss is exactly a power of compute above a floor*".
+# next model land, *if the loss is exactly a power of compute above a floor*". One family has too few models for this test;
+# `skip=True` leaves it out, and the answer says so.
 
 # %%
-alone = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], draws=draws)
+alone = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], skip=True, draws=draws)
 print(alone)
 
 # %% [markdown]
@@ -59,7 +60,7 @@ alone.points[["curve", "scale", "reach", "response", "median", "lower", "upper",
 # distance faster than the law's.
 
 # %%
-drifting = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], discrepancy="drift", draws=draws)
+drifting = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], skip=True, discrepancy="drift", draws=draws)
 print(drifting)
 
 # %%
