@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/scalebayes demo --force
 
 # In two processes: all that these tests compile is more than one process may map.
-APART = tests/test_backtests.py tests/test_surface.py
+APART = tests/test_backtests.py tests/test_density.py tests/test_surface.py
 
 test: $(READY)
 	$(BIN)/python -m pytest $(APART:%=--ignore=%)
