@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def curves(settings: list[float | str], data_sets: list[str]) -> list[str]:
                 skip=True, baselines=method == "drift", **where,
             )  # fmt: skip
             domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"]
-            result.curves["pool"] = result.curves["curve"].map(domains)
+            result = replace(result, curves=result.curves.assign(pool=result.curves["curve"].map(domains)))
             for _, row in result.table.iterrows():
                 chosen = result.curves["pool"] == row["pool"]
                 name = "official" if setting == "is_train" else f"{setting:.0%}"
@@ -156,13 +157,13 @@ def main() -> None:
     parser.add_argument("--table", action="append", choices=FINAL_RUNS, help="final runs of this one; nothing written")
     arguments = parser.parse_args()
     start = time.perf_counter()
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
     asked = [s if s == "is_train" else float(s) for s in arguments.setting or ("is_train", "0.3", "0.1", "0.03")]
     part = arguments.setting or arguments.data_set or arguments.table
     along = [] if arguments.table else curves(asked, arguments.data_set or [])
     final = [] if part and not arguments.table else final_runs(arguments.table or list(FINAL_RUNS))
     if part:
         return
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
     minutes = (time.perf_counter() - start) / 60
     note = f"Commit {commit.stdout.strip()}; Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {minutes:.0f} minutes."
     rule = "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|"

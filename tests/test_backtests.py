@@ -32,6 +32,7 @@ def test_scores_are_those_of_the_normal_distribution():
     # Gneiting and Raftery (2007), the CRPS of a normal distribution.
     expected = 2.0 * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
     assert scores.crps(drawn, y)[0] == pytest.approx(expected, rel=0.01)
+    # Four standard deviations of a kernel estimate of that width, relative to the density: 4 * .0077.
     assert scores.log_score(drawn, y)[0] == pytest.approx(stats.norm(1, 2).logpdf(2.5), abs=0.03)
     assert scores.transform(drawn, y)[0] == pytest.approx(stats.norm.cdf(z), abs=0.005)
     inside, width = scores.covered(drawn, np.array([1.0]), 0.89)
@@ -60,10 +61,10 @@ def test_least_squares_finds_the_law_that_made_the_runs(law, truth):
     D = np.geomspace(1e5, 1e9, 30)
     table = pd.DataFrame({"n_tokens": D, "loss": np.asarray(law(D.astype(np.float32), **truth), float)})
     runs = sb.read_runs(table.assign(x=D), inputs={"x": "x"}, response="loss")
-    found, converged = least_squares_fit(law, runs)
+    found, converged = least_squares_fit(law, runs, {})
     assert converged
     assert found == pytest.approx(truth, rel=0.01)
-    drawn = bootstrap(law, runs, found, [np.array([1e11])], draws=20)
+    drawn = bootstrap(law, runs, {}, found, [np.array([1e11])], draws=20)
     np.testing.assert_allclose(drawn, float(law(1e11, **truth)), rtol=1e-3)
 
 
@@ -139,7 +140,7 @@ def _with(**columns):
 @pytest.mark.parametrize(
     ("runs", "arguments", "message"),
     [
-        (_with(), {}, r"say what is known by one of train= \(a column of 0 and 1\), cutoffs= or top=\."),
+        (_with(), {}, r"say what is known by one of train= \(a column of 0 and 1\), cutoffs= or top= \(command line: --train-column, --cutoffs or --holdout-top\)\."),
         (_with(), {"train": "known"}, r"train='known' is no column of table; it has curve, n_tokens, loss, kind, is_train\."),
         (
             _with(is_train=2), {"train": "is_train"},

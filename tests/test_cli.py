@@ -148,7 +148,7 @@ def test_a_backtest_scores_every_curve_beside_the_baselines(ask, curves_file, tm
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "say what is known by one of train= (a column of 0 and 1), cutoffs= or top=."),
+        ((), "say what is known by one of train= (a column of 0 and 1), cutoffs= or top= (command line: --train-column, --cutoffs or --holdout-top)."),
         (("--cutoffs", "a few"), "--cutoffs takes numbers between 0 and 1, for example --cutoffs 0.1,0.3; got 'a few'."),
         (("--cutoffs", "0.3"), "1 curve cannot be tested: 0.3, short: 0 known runs, and 4 are needed. skip=True (--skip) leaves them out."),
         (("--cutoffs", "0.3", "-o", "b.jpeg"), "a picture is written as .png, .pdf, .svg; got 'b.jpeg'."),

@@ -13,12 +13,11 @@ import pandas as pd
 from scalebayes import laws
 from scalebayes.checks import scores
 from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line
-from scalebayes.checks.splits import compute, evenly, levels_of, masks, of_curves, split, subset
+from scalebayes.checks.splits import compute, evenly, masks, of_curves, split, subset
 from scalebayes.fitting import Fit, check_seed
 from scalebayes.fleets import fit_many
-from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT
 from scalebayes.model import Model
-from scalebayes.model.discrepancy import Discrepancy, Drift
+from scalebayes.model.discrepancy import Discrepancy, Drift, curves
 from scalebayes.model.noise import Noise
 from scalebayes.priors import Pooling, Prior
 from scalebayes.questions.forecasting import forecast
@@ -28,6 +27,8 @@ from scalebayes.thinning import thin
 _PER_CURVE, _PER_POOLED_CURVE = 24, 12
 _RESAMPLED = 1000
 _PROB = 0.89
+_SMALLEST = 1e-300  # of a prediction, which has a logarithm
+_RIVALS = (laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -206,8 +207,9 @@ def backtest(
     declared = laws.signature(law)
     runs = select_inputs(runs, declared.name, declared.inputs)
     known_by = masks(runs, train, cutoffs, top)
-    pools = of_curves(runs, pool, "pool") if pool else dict.fromkeys(levels_of(runs), "")
-    clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels_of(runs)}
+    levels = [level for level, _ in curves(runs)]
+    pools = of_curves(runs, pool, "pool") if pool else dict.fromkeys(levels, "")
+    clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
     if pool and not runs.group:
         raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
     drifts = discrepancy == "drift" or isinstance(discrepancy, Drift)
@@ -222,27 +224,29 @@ def backtest(
         models[name] = Model(law, table, priors=priors or {}, noise=noise, discrepancy=discrepancy)
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
     states = {str(row["name"]): row for row in fleet.table.reset_index().to_dict("records")}
-    scored, curves, others, fitted = [], [], [], []
+    scored, judged, others, fitted = [], [], [], []
     scale = compute(runs)
     for (setting, level), (known, ahead) in parts.items():
         rows, fit_name = evenly(runs, ahead, tested), fit_of[setting, level]
         names = {"setting": setting, "pool": pools[level], "curve": level}
-        row = {**names, "fit": fit_name, "known": len(known), "tested": len(rows), **_state(states[fit_name], draws)}
+        row = {**names, "fit": fit_name, "known": len(known), "tested": len(rows), **_state(states[fit_name])}
         x = {name: runs.x(name)[rows] for name in runs.inputs}
         fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
         if np.isfinite(row["max_r_hat"]):
             places = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
-            by_run, own = _scored(fleet[fit_name], x, level if pool else None, runs.y[rows], seed)
+            result = fleet[fit_name]
+            by_run, own = _scored(result, x, level if pool else None, runs.y[rows], seed)
+            row["diverging"] = result.diagnostics.divergences / result.diagnostics.draws
             scored.append(pd.DataFrame({**names, **x, **places}).join(by_run))
             row |= own
-        curves.append(row)
+        judged.append(row)
         if baselines:
             here = subset(runs, known, grouped=False)
-            others += [{**names, **found} for found in _baselines(law, here, x, runs.y[rows], seed)]
+            others += [{**names, **found} for found in _baselines(law, here, priors or {}, x, runs.y[rows], seed)]
     columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged"]
     return Backtest(
         pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(),
-        pd.DataFrame(curves),
+        pd.DataFrame(judged),
         pd.DataFrame(others, columns=columns),
         pd.concat(fitted, ignore_index=True),
         tuple(skipped),
@@ -256,13 +260,9 @@ def _key(setting: str, name: str) -> str:
     return f"{setting}: {name}" if name else setting
 
 
-def _state(state: Mapping, draws: int) -> dict[str, Any]:
-    share = state["divergences"] / (4 * draws)
-    fine = bool(state["max_r_hat"] < LARGEST_R_HAT + 0.01 and share <= 2 * LARGEST_DIVERGING_SHARE)
-    return {
-        "converged": bool(state["converged"]), "usable": fine, "max_r_hat": state["max_r_hat"],
-        "divergences": state["divergences"], "diverging": share, "problem": state["problem"],
-    }  # fmt: skip
+def _state(state: Mapping) -> dict[str, Any]:
+    names = ("converged", "max_r_hat", "divergences", "problem")
+    return {name: state[name] for name in names} | {"diverging": np.nan}
 
 
 def _scored(
@@ -289,36 +289,33 @@ def _scored(
     return table, {**own, **coverage, "width_89": float(widths.mean())}
 
 
-def _baselines(law: Callable, runs: Runs, x: Mapping[str, np.ndarray], response: np.ndarray, seed: int) -> list[dict]:
+def _baselines(
+    law: Callable, runs: Runs, priors: Mapping, x: Mapping[str, np.ndarray], response: np.ndarray, seed: int
+) -> list[dict]:
     """Errors of every other method on one curve."""
-    found = []
-    scale, new = compute(runs), np.prod(list(x.values()), axis=0)
-
-    def add(method: str, predicted: np.ndarray, **more: Any) -> None:
-        error = np.log(np.maximum(predicted, 1e-300)) - np.log(response)
-        found.append({"method": method, "rmsle": float(np.sqrt(np.mean(error**2))), **more})
-
-    add("carry_forward", carried(scale, runs.y, new))
-    add("log_log_line", line(scale, runs.y, new))
+    scale, new, at = compute(runs), np.prod(list(x.values()), axis=0), list(x.values())
+    found = [
+        _judged("carry_forward", carried(scale, runs.y, new), response),
+        _judged("log_log_line", line(scale, runs.y, new), response),
+    ]
     for rival in [law, *(r for r in _RIVALS if len(runs.inputs) == 1 and r is not law)]:
-        if rival not in laws.PRIORS:
+        declared, own = laws.signature(rival), priors if rival is law else {}
+        if len(runs) < len(declared.parameters):
             continue
-        at = list(x.values())
-        name = f"least_squares_{laws.signature(rival).name}"
-        if len(runs) < len(laws.signature(rival).parameters):
-            continue
-        values, converged = least_squares_fit(rival, runs, seed=seed)
-        add(name, np.asarray(rival(*at, **values)), converged=converged)
+        values, converged = least_squares_fit(rival, runs, own, seed=seed)
+        predicted = np.asarray(rival(*at, **values))
+        found.append(_judged(f"least_squares_{declared.name}", predicted, response) | {"converged": converged})
         if rival is law:
-            drawn = np.log(np.maximum(bootstrap(law, runs, values, at, seed=seed), 1e-300))
+            drawn = np.log(np.maximum(bootstrap(law, runs, own, values, at, seed=seed), _SMALLEST))
             inside, width = scores.covered(drawn, np.log(response), _PROB)
-            add(
-                "bootstrap", np.exp(np.median(drawn, 0)), coverage_89=float(inside.mean()), width_89=float(width.mean())
-            )
+            band = {"coverage_89": float(inside.mean()), "width_89": float(width.mean())}
+            found.append(_judged("bootstrap", np.exp(np.median(drawn, 0)), response) | band)
     return found
 
 
-_RIVALS = (laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power)
+def _judged(method: str, predicted: np.ndarray, response: np.ndarray) -> dict[str, Any]:
+    error = np.log(np.maximum(predicted, _SMALLEST)) - np.log(response)
+    return {"method": method, "rmsle": float(np.sqrt(np.mean(error**2)))}
 
 
 def _with_interval(name: str, values: np.ndarray, clusters: np.ndarray) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import jax
@@ -36,17 +36,18 @@ def line(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
     return np.exp(np.polyval(np.polyfit(log_x[late], log_y[late], 1), np.log(new)))
 
 
-def least_squares_fit(law: Callable, runs: Runs, *, seed: int = 0) -> tuple[dict[str, float], bool]:
+def least_squares_fit(law: Callable, runs: Runs, priors: Mapping, *, seed: int = 0) -> tuple[dict[str, float], bool]:
     """The law's parameters by least squares on log residuals, and whether the search had converged.
 
-    Climbs start at draws from the law's default prior, more of them until the best two agree.
+    Climbs start at draws from the law's prior, more of them until the best two agree.
 
     Parameters
     ----------
     law : Callable
-        Built in.
     runs : Runs
         Of one group.
+    priors : mapping of str to prior
+        Of the parameters that have no default, or another.
     seed : int
 
     Returns
@@ -54,7 +55,7 @@ def least_squares_fit(law: Callable, runs: Runs, *, seed: int = 0) -> tuple[dict
     parameters : dict of str to float
     converged : bool
     """
-    model = Model(law, runs)
+    model = _model(law, runs, priors)
     runs, names, logs = model.runs, model.parameters, _in_logs(model)
     drawn = model.prior(_MOST_STARTS, seed=seed)["prior"].to_dataset()
     starts = np.stack([drawn[name].to_numpy().reshape(-1) for name in names], 1)
@@ -75,6 +76,7 @@ def least_squares_fit(law: Callable, runs: Runs, *, seed: int = 0) -> tuple[dict
 def bootstrap(
     law: Callable,
     runs: Runs,
+    priors: Mapping,
     parameters: dict[str, float],
     points: list[np.ndarray],
     *,
@@ -88,6 +90,8 @@ def bootstrap(
     law : Callable
     runs : Runs
         Of one group.
+    priors : mapping of str to prior
+        As for `least_squares_fit`.
     parameters : dict of str to float
         Of the fit to all runs, where every refit starts.
     points : list of array, shape (point,)
@@ -99,7 +103,7 @@ def bootstrap(
     -------
     array, shape (draw, point)
     """
-    model = Model(law, runs)
+    model = _model(law, runs, priors)
     runs, names, logs = model.runs, tuple(parameters), _in_logs(model)
     rng, n = np.random.default_rng(seed), len(runs)
     theta = np.asarray(list(parameters.values()))
@@ -114,6 +118,10 @@ def bootstrap(
             residual = np.log(runs.y) - np.log(np.asarray(law(*x, **values)))
             found[b] = np.asarray(law(*points, **values)) * np.exp(rng.choice(residual, size=len(points[0])))
     return found
+
+
+def _model(law: Callable, runs: Runs, priors: Mapping) -> Model:
+    return Model(law, runs, priors={name: with_pooling(prior).prior for name, prior in priors.items()})
 
 
 def _natural(theta: np.ndarray, logs: np.ndarray) -> np.ndarray:

@@ -8,11 +8,6 @@ from scipy.special import logsumexp
 PROBS = (0.5, 0.8, 0.89, 0.95)
 
 
-def errors(median: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Log error of a point forecast."""
-    return np.log(median) - np.log(y)
-
-
 def covered(drawn: np.ndarray, y: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
     """Whether each y lies in its equal-tailed interval, and that interval's width, in logs.
 

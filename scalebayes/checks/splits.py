@@ -8,24 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from scalebayes.model.discrepancy import curves
 from scalebayes.runs import Runs
 
 _FEWEST = 4
 
 
-def levels_of(runs: Runs) -> tuple[str, ...]:
-    """The groups, or one without a name."""
-    return runs.levels or ("",)
-
-
 def compute(runs: Runs) -> np.ndarray:
     """The product of the inputs: compute up to a factor, or the scale itself."""
     return np.prod([runs.x(name) for name in runs.inputs], axis=0)
-
-
-def rows_of(runs: Runs, level: str) -> np.ndarray:
-    """Of one group."""
-    return np.flatnonzero(runs.group_labels == level) if runs.group else np.arange(len(runs))
 
 
 def subset(runs: Runs, rows: np.ndarray, grouped: bool) -> Runs:
@@ -45,8 +36,8 @@ def of_curves(runs: Runs, name: str, role: str) -> dict[str, str]:
     """The value of a column for each curve, which must be one."""
     column = _column(runs, name, role).astype(str).to_numpy()
     found = {}
-    for level in levels_of(runs):
-        values = np.unique(column[rows_of(runs, level)])
+    for level, rows in curves(runs):
+        values = np.unique(column[rows])
         if len(values) > 1:
             raise ValueError(f"{role}={name!r} has several values within {level}: {', '.join(values[:4])}.")
         found[level] = str(values[0])
@@ -58,7 +49,10 @@ def masks(
 ) -> dict[str, np.ndarray]:
     """Which runs are known, by setting."""
     if sum(kind is not None for kind in (train, cutoffs, top)) != 1:
-        raise ValueError("say what is known by one of train= (a column of 0 and 1), cutoffs= or top=.")
+        raise ValueError(
+            "say what is known by one of train= (a column of 0 and 1), cutoffs= or top= (command line: --train-column, "
+            "--cutoffs or --holdout-top)."
+        )
     if train is not None:
         column = _column(runs, train, "train")
         known = pd.to_numeric(column, errors="coerce").to_numpy(float)
@@ -79,8 +73,7 @@ def masks(
     scale, found = compute(runs), {}
     for share in shares:
         known = np.zeros(len(runs), bool)
-        for level in levels_of(runs):
-            rows = rows_of(runs, level)
+        for _, rows in curves(runs):
             bound = share * scale[rows].max() if cutoffs is not None else np.quantile(scale[rows], 1 - share)
             known[rows] = scale[rows] <= bound
         found[f"{share:g}" if cutoffs is not None else f"top {share:g}"] = known
@@ -93,8 +86,7 @@ def split(runs: Runs, known_by: dict[str, np.ndarray], drifts: bool, skip: bool)
     skipped: list[tuple[str, str, str]] = []
     scale = compute(runs)
     for setting, mask in known_by.items():
-        for level in levels_of(runs):
-            rows = rows_of(runs, level)
+        for level, rows in curves(runs):
             known, ahead = rows[mask[rows]], rows[~mask[rows]]
             reason = ""
             if len(known) < _FEWEST:

@@ -149,9 +149,8 @@ def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple
         root = _root(np.stack([np.stack([gg, gv], -1), np.stack([gv, vv], -1)], -2))
         shock = np.einsum("sab,sb->sa", root, rng.standard_normal((samples, 2)))
         position, slope = position + slope * shift + shock[:, 0], slope * keep + shock[:, 1]
-        residual = residual * np.exp(-step / length) + t * np.sqrt(-np.expm1(-2 * step / length)) * rng.standard_normal(
-            samples
-        )
+        fresh = t * np.sqrt(-np.expm1(-2 * step / length)) * rng.standard_normal(samples)
+        residual = residual * np.exp(-step / length) + fresh
         g[:, j], o[:, j], at = position, residual, h[j]
     return g, o, d
 

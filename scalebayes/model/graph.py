@@ -98,7 +98,7 @@ def _data(name: str, value: np.ndarray, structure: Structure):
     # A static shape, because wrap_jax traces the law when the graph is built.
     shape = np.shape(value)
     apart = ("_prior", "_bound", "_level", "_reference", "_typical", "_of_group")
-    dims = "run" if shape[:1] == (structure.n_runs,) and len(shape) == 1 and not name.endswith(apart) else None
+    dims = "run" if shape == (structure.n_runs,) and not name.endswith(apart) else None
     return pm.Data(name, value, dims=dims, shape=shape)
 
 

@@ -12,11 +12,12 @@ g at a few dozen places, chosen among the runs, stands for the surface: :math:`g
 leaves out of the variance is added to the noise (nothing, when every run is such a place). NUTS does not see
 :math:`u_z = L v` but coordinates in which it would be standard normal if the noise were,
 
-.. math:: v = Q^{-1} b + C^{-\top} \xi, \quad Q = I + P W P^\top = C C^\top, \quad b = P W (\log y - \log f) / r, \quad
+.. math:: v = Q^{-1} b + C^{-\top} \xi, \quad Q = I + P W P^\top = C C^\top, \quad b = P W \log\frac{y - E}{f - E}, \quad
           P = L^{-1} K_{zx}
 
-with :math:`r = (f - E) / f` and W the precision that the noise gives to g. So the posterior is exact for heavy-tailed noise
-and as easy as if g were integrated out.
+to first order about the responses, W being the precision that the noise gives to g: the spread of log y over
+:math:`(y - E) / y`. So the posterior is exact for heavy-tailed noise too; for Gaussian noise it is about as easy as if g were
+integrated out.
 """
 
 from __future__ import annotations
@@ -149,7 +150,8 @@ def departures(xi, error, weight, sigma, of_noise, scales: Scales, near: Surroun
     xi : array, shape (group, place)
         Coordinates of g.
     error, weight, sigma : array, shape (run,)
-        ``log y - log f``, r and the scale of the noise at every run.
+        g as the response has it, in logs of the response; the share of the response above the floor; the scale of the
+        noise.
     of_noise : array, shape ()
         Information of the noise about its centre, as a multiple of ``sigma**-2``.
     scales : Scales

@@ -23,7 +23,7 @@ from scalebayes.questions.points import (
     where,
 )
 
-_LOOKED_AT = 33  # the farthest back-test of benchmarks/extrapolation.md, in multiples of the largest scale
+_LOOKED_AT = 33  # the farthest cut-off of benchmarks/extrapolation.py, in multiples of the largest known scale
 
 
 @dataclass(frozen=True, eq=False, repr=False)
