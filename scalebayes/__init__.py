@@ -13,6 +13,7 @@ from importlib import import_module
 
 _HOME = {
     "Anchored": "priors",
+    "Average": "averaging",
     "Backtest": "checks.backtests",
     "ConvergenceWarning": "inference.diagnostics",
     "Drift": "model.discrepancy",
@@ -27,9 +28,12 @@ _HOME = {
     "Reach": "questions.reaching",
     "ResponseShare": "priors",
     "Runs": "runs",
+    "Sensitivity": "questions.sensitivity",
     "Share": "priors",
     "StudentT": "model.noise",
     "Surface": "model.discrepancy",
+    "average": "averaging",
+    "sensitivity": "questions.sensitivity",
     "backtest": "checks.backtests",
     "fit": "fitting",
     "fit_many": "fleets",

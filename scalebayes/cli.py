@@ -136,27 +136,41 @@ def summary(path: FitFile, prob: Prob = 0.89, json: Json = False) -> None:
 
 @app.command()
 def forecast(
-    path: FitFile,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FIT.nc...", help="Written by 'scalebayes fit'; several are averaged.", show_default=False
+        ),
+    ],
     at: Annotated[list[str] | None, typer.Option("--at", metavar="N=70e9,D=1.4e12", help="A point; repeat.")] = None,
     at_file: Annotated[Path | None, typer.Option(help="Table of points, CSV or parquet.")] = None,
     group: Group = None,
     new_group: NewGroup = False,
     prob: Prob = 0.89,
+    schedule_change: Annotated[
+        float | None, typer.Option(help="Where along the input training changes, to be warned beyond it.")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="Of several fits: equal, loo or holdout.")] = "equal",
     seed: Annotated[int, typer.Option(help="Of the noise of new runs.")] = 0,
     json: Json = False,
 ) -> None:
     """Forecast the response at new values of the inputs."""
+    from scalebayes.averaging import average
     from scalebayes.questions.forecasting import forecast as ask
     from scalebayes.runs import read_table
     from scalebayes.storage import load
 
     if bool(at) == (at_file is not None):
         raise ValueError("say where to forecast: either --at N=70e9,D=1.4e12 or --at-file plan.csv.")
-    result = load(path)
+    fits = {str(path): load(path) for path in paths}
+    result = next(iter(fits.values())) if len(paths) == 1 else average(fits, weights=weights)  # type: ignore[arg-type]
+    inputs = list(next(iter(fits.values())).model.runs.inputs)
     points = read_table(at_file)[0] if at_file is not None else _points(at or [])
-    answer = ask(result, points, group=group, new_group=new_group, prob=prob, seed=seed)
+    answer = ask(
+        result, points, group=group, new_group=new_group, prob=prob, schedule_change=schedule_change, seed=seed
+    )
     if json:
-        _print_json(_forecast(answer, list(result.model.runs.inputs)))
+        _print_json(_forecast(answer, inputs))
     else:
         print(answer)
 
@@ -198,7 +212,9 @@ def backtest(
     runs: Annotated[
         Path, typer.Argument(metavar="RUNS.csv", help="Table of runs, CSV or parquet.", show_default=False)
     ],
-    law: Annotated[str, typer.Option(help="A built-in law; 'scalebayes laws' lists them.")],
+    law: Annotated[
+        list[str], typer.Option(help="A built-in law ('scalebayes laws' lists them); repeat for an average.")
+    ],
     inputs: Annotated[
         list[str] | None, typer.Option("--input", metavar="NAME=COLUMN", help="N=n_params; repeat.")
     ] = None,
@@ -213,7 +229,8 @@ def backtest(
     cutoffs: Annotated[str | None, typer.Option(help="Shares of the largest scale, 0.03,0.1,0.3.")] = None,
     holdout_top: Annotated[str | None, typer.Option(help="Shares to hold back, the largest by compute.")] = None,
     discrepancy: Annotated[
-        str | None, typer.Option(help="drift (along curves), surface (several inputs), or none.")
+        list[str] | None,
+        typer.Option(help="drift (along curves), surface (several inputs), or none; repeat for an average."),
     ] = None,
     skip: Annotated[bool, typer.Option("--skip", help="Leave out curves with too few runs, and count them.")] = False,
     baselines: Annotated[bool, typer.Option(help="Compare with least squares and rules of thumb.")] = True,
@@ -232,9 +249,9 @@ def backtest(
 
     table = read_runs(runs, inputs=_pairs(inputs or [], "--input"), response=response, group=curve, where=where)
     answer = ask(
-        laws.named(law), table, train=train_column, cutoffs=_shares(cutoffs, "--cutoffs"),
+        [laws.named(name) for name in law], table, train=train_column, cutoffs=_shares(cutoffs, "--cutoffs"),
         top=_shares(holdout_top, "--holdout-top"), pool=pool, cluster=cluster, skip=skip, baselines=baselines,
-        discrepancy=None if discrepancy == "none" else discrepancy, draws=draws, seed=seed,
+        discrepancy=[None if word == "none" else word for word in discrepancy or ["none"]], draws=draws, seed=seed,
     )  # fmt: skip
     if output is not None:
         from scalebayes.files import atomically

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -11,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from scalebayes import laws
+from scalebayes.averaging import mixed, name_of
 from scalebayes.checks import scores
 from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line
 from scalebayes.checks.splits import compute, evenly, masks, of_curves, split, subset
-from scalebayes.fitting import Fit, check_seed
+from scalebayes.fitting import check_seed
 from scalebayes.fleets import fit_many
 from scalebayes.model import Model
 from scalebayes.model.discrepancy import Discrepancy, Drift, curves
@@ -42,8 +44,10 @@ class Backtest:
         known), response, median, lower and upper (89% of a new run), error (log of median over response), crps,
         log_score, pit.
     curves : pandas.DataFrame
-        A row per setting and curve: known and tested (numbers of runs), rmsle, crps, log_score, coverage_50, _80, _89, _95,
+        A row per setting and curve, of the average where there are several fits: known and tested (numbers of runs), rmsle, crps, log_score, coverage_50, _80, _89, _95,
         width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem.
+    members : pandas.DataFrame
+        The same scores of each fit that was averaged, by method; empty where there is one.
     baselines : pandas.DataFrame
         A row per setting, curve and method: rmsle, converged, and for the bootstrap coverage_89 and width_89.
     known : pandas.DataFrame
@@ -57,6 +61,7 @@ class Backtest:
 
     points: pd.DataFrame
     curves: pd.DataFrame
+    members: pd.DataFrame
     baselines: pd.DataFrame
     known: pd.DataFrame
     skipped: tuple[tuple[str, str, str], ...]
@@ -78,15 +83,12 @@ class Backtest:
     def compared(self, setting: str) -> pd.DataFrame:
         """Mean RMSLE, coverage and width of every method at a setting, the law's own posterior first."""
         own = self.curves[self.curves["setting"] == setting]
-        ours = {
-            "method": f"{self.law}, posterior",
-            **own[["rmsle", "coverage_89", "width_89"]].mean(),
-            "curves": len(own),
-        }
-        rows = [ours]
-        for method, part in self.baselines[self.baselines["setting"] == setting].groupby("method", sort=False):
-            means = part[["rmsle", "coverage_89", "width_89"]].mean()
-            rows.append({"method": method, **means, "curves": int(part["rmsle"].notna().sum())})
+        average = "average, posterior" if len(self.members) else f"{self.law}, posterior"
+        rows = [{"method": average, **own[["rmsle", "coverage_89", "width_89"]].mean(), "curves": len(own)}]
+        for table in (self.members, self.baselines):
+            for method, part in table[table["setting"] == setting].groupby("method", sort=False):
+                means = part[["rmsle", "coverage_89", "width_89"]].mean()
+                rows.append({"method": method, **means, "curves": int(part["rmsle"].notna().sum())})
         return pd.DataFrame(rows)
 
     def __str__(self) -> str:
@@ -140,7 +142,7 @@ _SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scor
 
 
 def backtest(
-    law: Callable,
+    law: Callable | Sequence[Callable],
     runs: Runs,
     *,
     train: str | None = None,
@@ -150,7 +152,7 @@ def backtest(
     cluster: str | None = None,
     priors: Mapping[str, Prior | Pooling] | None = None,
     noise: Noise | Literal["student_t", "gaussian"] | None = None,
-    discrepancy: Discrepancy | str | None = None,
+    discrepancy: Discrepancy | str | Sequence[Discrepancy | str | None] | None = None,
     points: int | None = None,
     tested: int = 40,
     baselines: bool = True,
@@ -166,7 +168,8 @@ def backtest(
 
     Parameters
     ----------
-    law : Callable
+    law : Callable, or sequence of Callable
+        Of several, each is fitted, and the forecasts are mixed with equal weights, see `average`.
     runs : Runs
     train : str, optional
         A column that is 1 for known runs and 0 for those to forecast.
@@ -179,7 +182,8 @@ def backtest(
     cluster : str, optional
         A column; curves with one value of it are not independent, and are resampled together for intervals.
     priors, noise, discrepancy
-        See `Model`.
+        See `Model`. Several discrepancies, such as ``("drift", None)``, are averaged as laws are; the first law's least
+        squares is the baseline. A prior is of every law that has the parameter.
     points : int, optional
         Most runs of a curve that are fitted, see `thin`; by default 24, or 12 with ``pool``. For laws of one input.
     tested : int
@@ -204,7 +208,9 @@ def backtest(
         four known runs, none to forecast, or one to forecast below its largest known one.
     """
     check_seed(seed)
-    declared = laws.signature(law)
+    several, departs = _sequence(law), _sequence(discrepancy)
+    _check_priors(priors or {}, several)
+    declared = laws.signature(several[0])
     runs = select_inputs(runs, declared.name, declared.inputs)
     known_by = masks(runs, train, cutoffs, top)
     levels = [level for level, _ in curves(runs)]
@@ -212,45 +218,62 @@ def backtest(
     clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
     if pool and not runs.group:
         raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
-    drifts = discrepancy == "drift" or isinstance(discrepancy, Drift)
+    drifts = any(each == "drift" or isinstance(each, Drift) for each in departs)
     parts, skipped = split(runs, known_by, drifts, skip)
     fit_of = {key: _key(key[0], pools[key[1]] if pool else key[1]) for key in parts}
-    models = {}
-    for name in dict.fromkeys(fit_of.values()):
+    models: dict[str, Model] = {}
+    of_fit: dict[str, dict[str, str]] = {name: {} for name in fit_of.values()}
+    for name in of_fit:
         rows = np.concatenate([known for key, (known, _) in parts.items() if fit_of[key] == name])
         table = subset(runs, np.sort(rows), grouped=bool(pool))
         if len(declared.inputs) == 1:
             table = thin(table, points or (_PER_POOLED_CURVE if pool else _PER_CURVE))
-        models[name] = Model(law, table, priors=priors or {}, noise=noise, discrepancy=discrepancy)
+        for each, departing in product(several, departs):
+            model = Model(each, table, priors=_of(each, priors or {}), noise=noise, discrepancy=departing)
+            full = f"{name_of(model)}, {name}"
+            of_fit[name][name_of(model)] = full
+            models[full] = model
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
     states = {str(row["name"]): row for row in fleet.table.reset_index().to_dict("records")}
-    scored, judged, others, fitted = [], [], [], []
+    scored, judged, by_member, others, fitted = [], [], [], [], []
     scale = compute(runs)
     for (setting, level), (known, ahead) in parts.items():
         rows, fit_name = evenly(runs, ahead, tested), fit_of[setting, level]
         names = {"setting": setting, "pool": pools[level], "curve": level}
-        row = {**names, "fit": fit_name, "known": len(known), "tested": len(rows), **_state(states[fit_name])}
         x = {name: runs.x(name)[rows] for name in runs.inputs}
         fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
-        if np.isfinite(row["max_r_hat"]):
+        drawn, own = [], []
+        for member, full in of_fit[fit_name].items():
+            state = _state(states[full])
+            if np.isfinite(state["max_r_hat"]):
+                result = fleet[full]
+                found = forecast(result, x, group=level if pool else None, prob=_PROB, seed=seed).draws["new_run"]
+                drawn.append(np.log(found.to_numpy().reshape(-1, len(rows))))
+                state["diverging"] = result.diagnostics.divergences / result.diagnostics.draws
+                state |= _scored(drawn[-1], runs.y[rows])[1]
+            own.append({**names, "method": member, **state})
+        row = {**names, "fit": fit_name, "known": len(known), "tested": len(rows), **_worst(own)}
+        if len(drawn) == len(own):
+            mixture = drawn[0] if len(drawn) == 1 else mixed(drawn, [1 / len(drawn)] * len(drawn))
+            by_run, means = _scored(mixture, runs.y[rows])
             places = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
-            result = fleet[fit_name]
-            by_run, own = _scored(result, x, level if pool else None, runs.y[rows], seed)
-            row["diverging"] = result.diagnostics.divergences / result.diagnostics.draws
             scored.append(pd.DataFrame({**names, **x, **places}).join(by_run))
-            row |= own
+            row |= means
         judged.append(row)
+        by_member += own if len(own) > 1 else []
         if baselines:
             here = subset(runs, known, grouped=False)
-            others += [{**names, **found} for found in _baselines(law, here, priors or {}, x, runs.y[rows], seed)]
+            methods = _baselines(several[0], here, _of(several[0], priors or {}), x, runs.y[rows], seed)
+            others += [{**names, **method} for method in methods]
     columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged"]
     return Backtest(
         pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(),
         pd.DataFrame(judged),
+        pd.DataFrame(by_member, columns=None if by_member else columns),
         pd.DataFrame(others, columns=columns),
         pd.concat(fitted, ignore_index=True),
         tuple(skipped),
-        declared.name,
+        ", ".join(dict.fromkeys(name_of(model) for model in models.values())),
         runs.response,
         MappingProxyType(clusters),
     )
@@ -260,17 +283,43 @@ def _key(setting: str, name: str) -> str:
     return f"{setting}: {name}" if name else setting
 
 
+def _sequence(value: Any) -> tuple:
+    """One or several, as several."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _of(law: Callable, priors: Mapping) -> dict:
+    """Those of its own parameters."""
+    return {name: prior for name, prior in priors.items() if name in laws.signature(law).parameters}
+
+
+def _check_priors(priors: Mapping, several: Sequence[Callable]) -> None:
+    known = {name for law in several for name in laws.signature(law).parameters}
+    for name in priors:
+        if name not in known:
+            every = ", ".join(laws.signature(law).name for law in several)
+            raise ValueError(
+                f"a prior is given for {name!r}, and {every} has the parameters {', '.join(sorted(known))}."
+            )
+
+
 def _state(state: Mapping) -> dict[str, Any]:
     names = ("converged", "max_r_hat", "divergences", "problem")
     return {name: state[name] for name in names} | {"diverging": np.nan}
 
 
-def _scored(
-    fit: Fit, x: Mapping[str, np.ndarray], level: str | None, response: np.ndarray, seed: int
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Scores of a fit's forecast of new runs, by run and on average."""
-    found = forecast(fit, x, group=level, prob=_PROB, seed=seed).draws["new_run"].to_numpy()
-    drawn = np.log(found.reshape(-1, len(response)))
+def _worst(states: Sequence[Mapping]) -> dict[str, Any]:
+    """How the sampling of all members of an average went."""
+    named = [f"{s['method']}: {s['problem']}" if len(states) > 1 else s["problem"] for s in states if s["problem"]]
+    return {
+        "converged": all(s["converged"] for s in states), "max_r_hat": np.max([s["max_r_hat"] for s in states]),
+        "divergences": sum(s["divergences"] for s in states), "problem": "; ".join(named),
+        "diverging": np.max([s["diverging"] for s in states]),
+    }  # fmt: skip
+
+
+def _scored(drawn: np.ndarray, response: np.ndarray) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Scores of draws of new runs in logs, by run and on average."""
     y, median = np.log(response), np.median(drawn, axis=0)
     _, widths = scores.covered(drawn, y, _PROB)
     lower, upper = np.exp(np.quantile(drawn, [(1 - _PROB) / 2, (1 + _PROB) / 2], axis=0))

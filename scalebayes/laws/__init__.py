@@ -8,6 +8,7 @@ function of your own is as good as these::
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from scalebayes.laws import powers, size_and_data
 from scalebayes.laws.powers import *
@@ -26,6 +27,14 @@ __all__ = ["DERIVED", "PRIORS", "Signature", "keywords", "named", "signature", *
 def priors(law: Callable, beside: str = "") -> Mapping:
     """The default priors of a law, empty for one that is not built in; those beside a drift or a surface differ."""
     return {"": PRIORS, "drift": ALONG_CURVES, "surface": OVER_SURFACES}[beside].get(law, {})
+
+
+def floor(law: Callable, parameters: Mapping, none: Any = 0.0) -> Any:
+    """The irreducible loss: the parameter E or what stands for it; ``none`` for a law that falls to zero."""
+    if "E" in parameters:
+        return parameters["E"]
+    derived = DERIVED.get(law, {}).get("E")
+    return none if derived is None else derived(**{name: parameters[name] for name in keywords(derived)})
 
 
 def named(name: str) -> Callable:

@@ -8,6 +8,7 @@ from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, ResponseS
 __all__ = ["broken_power", "power", "power_floor", "saturating_power", "shifted_power"]
 
 _NEWTON_STEPS = 8  # to rounding error from where the equation is nearly linear
+_LEAST_ROOM = 1e-6
 
 
 def power(x, *, A, alpha):
@@ -126,7 +127,7 @@ def saturating_power(x, *, E, L_0, A, alpha, delta):
     E : array_like
         Irreducible loss, below L_0.
     L_0 : array_like
-        Response of a random guess: 1 for an error rate; above every response.
+        Response of a random guess: 1 for an error rate; above every response and E (where it is not, the law is E).
     A, alpha : array_like
         Of the power, > 0.
     delta : array_like
@@ -151,7 +152,8 @@ def saturating_power(x, *, E, L_0, A, alpha, delta):
     >>> round(float(L), 4), round((0.2 + t) / (1 + t), 4)
     (0.4286, 0.4286)
     """
-    room = L_0 - E
+    # A prior may put E above L_0, where no run lies: nothing is left to fall through then.
+    room = jnp.maximum(L_0 - E, _LEAST_ROOM * L_0)
     target = jnp.log(A) - alpha * jnp.log(x) + (delta - 1) * jnp.log(room)
     odds = jnp.where(target < 0, target, target / delta)
     for _ in range(_NEWTON_STEPS):
@@ -246,6 +248,17 @@ ALONG_CURVES = {
         "A": separate(Anchored(ResponseShare(1.0, 0.1), input="x", exponent="alpha")),
         "alpha": pooled(LogNormal(median=0.4, spread=0.5), spread=0.5),
     },
+    shifted_power: {
+        "x_0": pooled(Anchored(LogNormal(1.5, 0.6), input="x", exponent="alpha", form="scale"), spread=0.6),
+        # Without its end the power would be a little below the curve.
+        "A": separate(Anchored(ResponseShare(0.85, 0.2, floor=None), input="x", exponent="alpha")),
+        "alpha": pooled(LogNormal(median=0.4, spread=0.5), spread=0.5),
+    },
 }
 
-DERIVED: dict = {}
+
+def _end(*, x_0, A, alpha):
+    return A * x_0**-alpha
+
+
+DERIVED: dict = {shifted_power: {"E": _end}}

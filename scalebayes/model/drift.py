@@ -155,12 +155,30 @@ def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple
     return g, o, d
 
 
+def given_others(error, distance, weight, scales) -> np.ndarray:
+    """Log density of each run of one curve given all others, for draws of the parameters, shape (sample, run).
+
+    The parameters are those of `ahead`. Sundararajan and Keerthi (2001), eq. 12: from the inverse of the covariance.
+    """
+    precision = np.linalg.inv(_covariance(error, distance, weight, scales))
+    own = np.diagonal(precision, axis1=1, axis2=2)
+    away = np.einsum("sab,sb->sa", precision, error)
+    return 0.5 * (np.log(own / (2 * np.pi)) - away**2 / own)
+
+
+def _covariance(error, distance, weight, scales) -> np.ndarray:
+    """Of the runs of a curve, shape (sample, run, run)."""
+    wide = (slice(None), None, None)
+    sigma, drift, kappa, rho, ell = (scales[name][wide] for name in ("sigma", "drift", "kappa", "rho", "ell"))
+    own = (1 - rho) * sigma**2 * np.eye(error.shape[1])
+    return between(distance, weight, sigma, drift, kappa, rho, ell) + own
+
+
 def _among(places, error, distance, weight, scales, rng) -> np.ndarray:
     """Draws of g, o and d among the runs, at distances from the frontier, each place by itself."""
     sigma, drift, kappa, rho, ell = (scales[name][:, None] for name in ("sigma", "drift", "kappa", "rho", "ell"))
     wide, samples, runs = (slice(None), slice(None), None), len(error), len(distance)
-    covariance = between(distance, weight, sigma[wide], drift[wide], kappa[wide], rho[wide], ell[wide])
-    covariance = covariance + ((1 - rho) * sigma**2)[wide] * np.eye(runs)
+    covariance = _covariance(error, distance, weight, scales)
     of_g = drift[wide] ** 2 * integrated(places[:, None], distance, kappa[wide]) * weight[:, None]
     of_o = (rho * sigma**2)[wide] * np.exp(-np.abs(places[:, None] - distance) / ell[wide])
     cross = np.stack([of_g, of_o, np.full_like(of_g, LEVEL**2)], axis=2)  # sample, place, (g, o, d), run

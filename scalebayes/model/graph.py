@@ -10,6 +10,7 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor import wrap_jax
 
+from scalebayes import laws
 from scalebayes.model.drift import loglik
 from scalebayes.model.structure import Parameter, Structure, build_order, deviate, publish, scales, unlink
 from scalebayes.model.surface import Surroundings, departures
@@ -53,7 +54,8 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
             nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above_2", shape, rate))
         observed = data[f"{structure.observed}_data"]
         # What is above the floor departs; all of the response, for a law without one.
-        above = 1 - at_runs["E"] / expected if "E" in names else pt.ones_like(expected)
+        floor = laws.floor(structure.law, at_runs)
+        above = 1 - floor / expected
         if structure.places:
             along = [pt.broadcast_to(at_runs[name], expected.shape) for name in ("sigma", *structure.of_discrepancy)]
             places = (data["curve_slots"], data["curve_distance"])
@@ -64,7 +66,6 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
             pm.CustomDist(structure.observed, pt.log(expected), above, *along, logp=logp, observed=observed, dims="run")
             return model
         if structure.surface:
-            floor = at_runs["E"] if "E" in names else 0.0
             # To first order about the response, not about the law: the noise is much smaller than g.
             of_run = pt.maximum(1 - floor / pt.exp(observed), 0.02)
             error = of_run * (observed + pt.log(of_run) - pt.log(expected * above))

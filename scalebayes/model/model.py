@@ -74,7 +74,7 @@ class Model:
     >>> from scalebayes import laws, read_runs
     >>> table = pd.DataFrame({"flops": [1e18, 1e19, 1e20, 1e21], "loss": [3.4, 2.9, 2.5, 2.2]})
     >>> Model(laws.power_floor, read_runs(table)).priors["alpha"]
-    pooled(LogNormal(median=0.25, spread=0.7), spread=0.3)
+    shared(LogNormal(median=0.25, spread=0.7))
     """
 
     law: Callable
@@ -240,6 +240,8 @@ def _complete(
                 )
         else:
             complete[name] = repool(defaults[name], pooling) if pooling else defaults[name]
+            if not runs.group:
+                complete[name] = with_pooling(complete[name].prior)
         anchor = complete[name].prior
         if isinstance(anchor, Anchored):
             anchor = replace(anchor, input=renamed.get(anchor.input, anchor.input))

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 import xarray as xr
 
-from scalebayes.model.discrepancy import Frontier
-from scalebayes.model.drift import ahead
+from scalebayes import laws
+from scalebayes.model.discrepancy import Drift, Frontier, curves, frontier
+from scalebayes.model.drift import LEVEL, ahead, given_others, integrated
 from scalebayes.model.structure import Structure, build_order, deviate, publish, scales, unlink
 from scalebayes.model.surface import Surroundings
 from scalebayes.model.surface import ahead as off
@@ -71,9 +72,39 @@ def drifted(model: Model, end: Frontier, parameters: Mapping[str, np.ndarray], l
     rows = end.slots[curve][end.slots[curve] >= 0]
     law = {name: parameters[name] for name in model.parameters}
     f = expected(model.law, [runs.x(next(iter(runs.inputs)))[rows]], law)
-    weight = 1 - law["E"][:, None] / f if "E" in law else np.ones_like(f)
+    weight = 1 - np.reshape(laws.floor(model.law, law), (-1, 1)) / f
     h = np.log(x) - np.log(end.scale[curve])
     return ahead(h, np.log(runs.y[rows]) - np.log(f), end.distance[rows], weight, parameters, rng)
+
+
+def before_runs(
+    model: Model, parameters: Mapping[str, np.ndarray], level: str | None, x: Sequence, rng
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws of g and of the level at new places in the prior, each place by itself; shapes (sample, point), (sample, 1)."""
+    runs, names = model.runs, tuple(model.runs.inputs)
+    rows = np.arange(len(runs)) if level is None else np.flatnonzero(runs.group_labels == level)
+    h = np.log(x).sum(0) - np.log([runs.x(name)[rows] for name in names]).sum(0).max()
+    samples = len(next(iter(parameters.values())))
+    kappa = parameters.get("kappa", np.ones(samples))[:, None]
+    wander = parameters.get("drift", np.zeros(samples))[:, None]
+    variance = (
+        wander**2 * integrated(np.abs(h), np.abs(h), kappa) + parameters.get("misfit", np.zeros(samples))[:, None] ** 2
+    )
+    of_level = LEVEL if isinstance(model.discrepancy, Drift) else 0.0
+    return np.sqrt(variance) * rng.standard_normal(variance.shape), of_level * rng.standard_normal((samples, 1))
+
+
+def left_out(model: Model, draws: xr.Dataset) -> np.ndarray:
+    """Log density of each run of drifting curves given all others of its curve, shape (sample, run)."""
+    structure, end, runs = model.describe()[0], frontier(model.runs), model.runs
+    found = np.empty((draws.sizes["chain"] * draws.sizes["draw"], len(runs)))
+    for level, rows in curves(runs):
+        parameters = of_group(structure, draws, level or None)
+        law = {name: parameters[name] for name in model.parameters}
+        f = expected(model.law, [runs.x(next(iter(runs.inputs)))[rows]], law)
+        weight = 1 - np.reshape(laws.floor(model.law, law), (-1, 1)) / f
+        found[:, rows] = given_others(np.log(runs.y[rows]) - np.log(f), end.distance[rows], weight, parameters)
+    return found
 
 
 def off_surface(

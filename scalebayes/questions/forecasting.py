@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from scalebayes import laws
+from scalebayes.averaging import Average, members, mixed
 from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.discrepancy import frontier
-from scalebayes.model.predictive import drifted, expected, of_group, of_new_group, off_surface, scatter
+from scalebayes.model.predictive import before_runs, drifted, expected, of_group, of_new_group, off_surface, scatter
 from scalebayes.questions.points import (
     Points,
     check_group,
@@ -35,8 +38,9 @@ class Forecast:
     table : pandas.DataFrame
         One row per point: the inputs, the group (if there are groups), mean, median, lower and upper of the *mean
         response* (where the law's curve lies), new_run_lower and new_run_upper of a *single new run* (curve and
-        noise), prior_lower and prior_upper (the band of the law's curve before the runs were seen, without drift), extrapolation (factor
-        beyond the largest observed value of the input exceeded most; 1 if none is) and extrapolated (which input).
+        noise), prior_lower and prior_upper (the band of the mean response before the runs were seen), extrapolation (factor
+        beyond the largest observed value of the input exceeded most; 1 if none is) and extrapolated (which input); and
+        schedule_change (whether one lies between the runs and the point) if it was asked for.
     draws : xarray.Dataset
         ``mean_response`` and ``new_run``, dims (chain, draw, point).
     prob : float
@@ -66,6 +70,11 @@ class Forecast:
             lines.append(
                 f"Beyond {_LOOKED_AT}x nobody has looked whether such bands cover; sb.backtest looks at your own runs."
             )
+        if "schedule_change" in self.table and self.table["schedule_change"].any():
+            lines.append(
+                f"A change of schedule lies between the runs and {self.table['schedule_change'].sum()} of these points: no "
+                "band knows of it. Forecast the final values of whole runs instead."
+            )
         lines.append(f"({self.diagnostics})")
         return "\n".join(lines)
 
@@ -86,12 +95,13 @@ class Forecast:
 
 
 def forecast(
-    fit: Fit,
+    fit: Fit | Average,
     at: Points,
     *,
     group: str | tuple | None = None,
     new_group: bool = False,
     prob: float = 0.89,
+    schedule_change: float | None = None,
     seed: int = 0,
 ) -> Forecast:
     r"""Forecast the response at new values of the inputs.
@@ -103,7 +113,7 @@ def forecast(
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fit or Average
     at : mapping, pandas.DataFrame or xarray.Dataset
         Values of every input, by the law's names (N, D) or the table's columns: arrays of equal length or scalars.
         Every combination of values is ``sb.grid({...})``. A column of groups says which group each point is of.
@@ -114,6 +124,9 @@ def forecast(
         from their prior.
     prob : float
         Of the equal-tailed intervals.
+    schedule_change : float, optional
+        For a law of one input: where along it training changes, such as the start of the learning rate's last decay. Points
+        beyond it, if it lies beyond the runs, are marked and warned of: neither law nor drift foresees it.
     seed : int
         Of the noise of new runs and of new groups.
 
@@ -128,10 +141,12 @@ def forecast(
     """
     check_prob(prob)
     check_seed(seed)
-    runs = fit.model.runs
-    points = read_points(runs, fit.model.name, at)
+    parts = members(fit)
+    runs = parts[0][0].model.runs
+    _check_schedule(schedule_change, tuple(runs.inputs))
+    points = read_points(runs, parts[0][0].model.name, at)
     level = check_group(runs, group, new_group)
-    if new_group and fit.model.discrepancy:
+    if new_group and any(each.model.discrepancy for each, _ in parts):
         raise ValueError(
             "a group without runs has no frontier to drift from and no surface; forecast a known one, or fit without "
             "discrepancy."
@@ -152,36 +167,14 @@ def forecast(
     elif runs.group:
         points[runs.group_name] = "(new)"
     labels = points[runs.group_name].to_numpy() if runs.group else np.full(len(points), "")
-    structure, numbers = fit.model.describe()
-    end = frontier(runs) if structure.places else None
-    rng = np.random.default_rng(seed)
-    posterior, prior = fit.posterior, fit.idata["prior"].to_dataset()
-    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
-    mean = np.empty((chains * draws, len(points)))
-    new_run = np.empty_like(mean)
-    before = np.empty((prior.sizes["chain"] * prior.sizes["draw"], len(points)))
+    rng, weights = np.random.default_rng(seed), [weight for _, weight in parts]
+    drawn = [_drawn(each, points, labels, new_group, rng) for each, _ in parts]
+    mean, new_run, before = (mixed(of_parts, weights) for of_parts in zip(*drawn, strict=True))
     distance, furthest = np.empty(len(points)), np.empty(len(points), object)
     for label in pd.unique(labels):
         rows = np.flatnonzero(labels == label)
         x = {name: points[name].to_numpy()[rows] for name in runs.inputs}
         known = str(label) if runs.group and not new_group else None
-        for source, target in ((posterior, mean), (prior, before)):
-            parameters = (
-                of_new_group(structure, numbers, source, rng) if new_group else of_group(structure, source, known)
-            )
-            law = {name: parameters[name] for name in fit.model.parameters}
-            target[:, rows] = expected(fit.model.law, list(x.values()), law)
-            if source is posterior:
-                residual = scatter(structure, parameters, len(rows), rng)
-                floor = law["E"][:, None] if "E" in law else 0.0
-                if end:
-                    g, wander, level = drifted(fit.model, end, parameters, known, next(iter(x.values())), rng)
-                    mean[:, rows] = np.exp(level) * (floor + (mean[:, rows] - floor) * np.exp(g))
-                    residual = residual + wander
-                elif structure.surface:
-                    g = off_surface(structure, numbers, posterior, parameters, known, list(x.values()), rng)
-                    mean[:, rows] = floor + (mean[:, rows] - floor) * np.exp(g)
-                new_run[:, rows] = mean[:, rows] * np.exp(residual)
         distance[rows], furthest[rows] = extrapolation(runs, x, known)
     lower, median, upper = quantiles(mean, prob)
     new_lower, _, new_upper = quantiles(new_run, prob)
@@ -195,9 +188,62 @@ def forecast(
             "extrapolation": distance, "extrapolated": furthest,
         }
     )  # fmt: skip
-    coords = {"chain": posterior["chain"], "draw": posterior["draw"], "point": np.arange(len(points))}
-    dims, shape = ("chain", "draw", "point"), (chains, draws, len(points))
-    samples = {"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))}
-    return Forecast(
-        table, xr.Dataset(samples, coords), prob, tuple(runs.inputs), runs.response, fit.model.name, fit.diagnostics
-    )
+    if schedule_change is not None:
+        scale = table[next(iter(runs.inputs))].to_numpy()
+        table["schedule_change"] = (scale >= schedule_change) & (scale / distance < schedule_change)
+    if isinstance(fit, Fit):
+        chains, name = fit.posterior.sizes["chain"], fit.model.name
+    else:  # whose chains are no longer apart
+        chains, name = 1, f"average of {', '.join(fit.fits)}"
+    dims, shape = ("chain", "draw", "point"), (chains, -1, len(points))
+    draws = xr.Dataset({"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))})
+    draws = draws.assign_coords({dim: np.arange(n) for dim, n in draws.sizes.items()})
+    return Forecast(table, draws, prob, tuple(runs.inputs), runs.response, name, fit.diagnostics)
+
+
+def _check_schedule(schedule_change: float | None, inputs: tuple[str, ...]) -> None:
+    if schedule_change is None:
+        return
+    if len(inputs) != 1:
+        raise ValueError(
+            f"a change of schedule is along one input, and the law has {', '.join(inputs)}; final values of whole runs have "
+            "none ahead."
+        )
+    if not (isinstance(schedule_change, Real) and np.isfinite(schedule_change) and schedule_change > 0):
+        raise ValueError(f"schedule_change is a positive finite {inputs[0]}, got {schedule_change!r}.")
+
+
+def _drawn(
+    fit: Fit, points: pd.DataFrame, labels: np.ndarray, new_group: bool, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws of the mean response, of a new run and, from the prior, of the law, each of shape (sample, point)."""
+    runs = fit.model.runs
+    structure, numbers = fit.model.describe()
+    end = frontier(runs) if structure.places else None
+    rng_of_prior = np.random.default_rng(0)
+    posterior, prior = fit.posterior, fit.idata["prior"].to_dataset()
+    mean = np.empty((posterior.sizes["chain"] * posterior.sizes["draw"], len(points)))
+    new_run = np.empty_like(mean)
+    before = np.empty((prior.sizes["chain"] * prior.sizes["draw"], len(points)))
+    for label in pd.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        x = [points[name].to_numpy()[rows] for name in runs.inputs]
+        known = str(label) if runs.group and not new_group else None
+        for source, target in ((posterior, mean), (prior, before)):
+            parameters = (
+                of_new_group(structure, numbers, source, rng) if new_group else of_group(structure, source, known)
+            )
+            law = {name: parameters[name] for name in fit.model.parameters}
+            f = expected(fit.model.law, x, law)
+            floor = np.reshape(laws.floor(fit.model.law, law), (-1, 1))
+            g, level, wander = np.zeros((1, 1)), np.zeros((1, 1)), 0.0
+            if source is prior and fit.model.discrepancy and not new_group:
+                g, level = before_runs(fit.model, parameters, known, x, rng_of_prior)
+            elif end:
+                g, wander, level = drifted(fit.model, end, parameters, known, x[0], rng)
+            elif structure.surface:
+                g = off_surface(structure, numbers, posterior, parameters, known, x, rng)
+            target[:, rows] = np.exp(level) * (floor + (f - floor) * np.exp(g))
+            if source is posterior:
+                new_run[:, rows] = mean[:, rows] * np.exp(wander + scatter(structure, parameters, len(rows), rng))
+    return mean, new_run, before

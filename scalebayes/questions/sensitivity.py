@@ -1,0 +1,178 @@
+"""How far an answer depends on a prior: the forecast again, with that prior moved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.fitting import Fit, check_prob, check_seed
+from scalebayes.fleets import fit_many
+from scalebayes.model import Model
+from scalebayes.model.discrepancy import Discrepancy
+from scalebayes.priors import (
+    Anchored,
+    FloorShare,
+    LogNormal,
+    Normal,
+    Pooling,
+    Prior,
+    ResponseShare,
+    Share,
+    with_pooling,
+)
+from scalebayes.questions.forecasting import forecast
+from scalebayes.questions.points import Points, response, where
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sensitivity:
+    """The answer of `sensitivity`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row per point and prior: the inputs, the group (if there are groups), prior ("as it is", or the parameter whose prior was
+        moved), factor, median, lower and upper of the mean response, new_run_lower, new_run_upper, moved (log of the median
+        over that as it is), widened (width of the new run's band in logs over that as it is), converged.
+    prob : float
+        Of the intervals.
+    inputs : tuple of str
+    response : str
+    """
+
+    table: pd.DataFrame
+    prob: float
+    inputs: tuple[str, ...]
+    response: str
+
+    def __str__(self) -> str:
+        lines = []
+        for _, row in self.table.iterrows():
+            band = (
+                f"{100 * self.prob:g}% of new runs {response(row['new_run_lower'])} to {response(row['new_run_upper'])}"
+            )
+            if row["prior"] == "as it is":
+                group = f"{row['group']}: " if "group" in row else ""
+                place = where({name: row[name] for name in self.inputs})
+                lines.append(f"{group}at {place} the expected {self.response} is {response(row['median'])}, {band};")
+                continue
+            lines.append(
+                f"  with the prior of {row['prior']} moved by {row['factor']:g}: {response(row['median'])}, {band} "
+                f"(median {100 * np.expm1(row['moved']):+.1f}%, band {row['widened']:.2f} times as wide)"
+                + ("" if row["converged"] else ", NOT CONVERGED")
+            )
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def sensitivity(
+    fit: Fit,
+    at: Points,
+    *,
+    of: Sequence[str] | None = None,
+    factor: float = 2.0,
+    group: str | tuple | None = None,
+    prob: float = 0.89,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Sensitivity:
+    r"""Forecast again with priors moved down and up, one at a time.
+
+    A prior is moved by a factor on the quantity it is of: the median of a log-normal, the odds of a share; a normal by that
+    many of its standard deviations less one. Each is fitted anew, which compiles nothing.
+
+    Parameters
+    ----------
+    fit : Fit
+    at : mapping, pandas.DataFrame or xarray.Dataset
+        See `forecast`.
+    of : sequence of str, optional
+        Parameters of law, noise (sigma) or discrepancy; by default the scales of the discrepancy (drift, misfit), which a few runs
+        say little about and bands far out are made of.
+    factor : float
+        Above 1; every prior is moved by it and by its inverse.
+    group : str, optional
+        See `forecast`.
+    prob : float
+    seed : int
+    progress : bool, optional
+
+    Returns
+    -------
+    Sensitivity
+
+    Raises
+    ------
+    ValueError
+        If there is no such parameter, or none was named and the fit has no discrepancy.
+    """
+    check_prob(prob)
+    check_seed(seed)
+    if not (math.isfinite(factor) and factor > 1):
+        raise ValueError(f"factor is above 1 (the prior is moved by it and by its inverse), got {factor!r}.")
+    model = fit.model
+    priors = _priors(model)
+    scales = [name for name in ("misfit", "drift") if name in priors]
+    names = list(of) if of is not None else scales
+    if not names:
+        raise ValueError(f"the fit has no discrepancy; name the priors to move, of={list(model.parameters)[:1]}.")
+    for name in names:
+        if name not in priors:
+            raise ValueError(f"there is no prior of {name!r}; there are those of {', '.join(priors)}.")
+    variants = {f"{name} {by:g}": (name, by) for name in names for by in (1 / factor, factor)}
+    models = {label: _moved(model, priors, name, by) for label, (name, by) in variants.items()}
+    sizes = fit.posterior.sizes
+    fleet = fit_many(models, draws=sizes["draw"], chains=sizes["chain"], seed=seed, progress=progress)
+    first = forecast(fit, at, group=group, prob=prob, seed=seed)
+    tables = [_rows(first.table, first.table, "as it is", 1.0, not fit.diagnostics.problems)]
+    for label, (name, by) in variants.items():
+        again = fleet[label]
+        found = forecast(again, at, group=group, prob=prob, seed=seed).table
+        tables.append(_rows(found, first.table, name, by, not again.diagnostics.problems))
+    table = pd.concat(tables).sort_index(kind="stable").reset_index(drop=True)
+    return Sensitivity(table, prob, first.inputs, first.response)
+
+
+def _rows(found: pd.DataFrame, first: pd.DataFrame, name: str, by: float, converged: bool) -> pd.DataFrame:
+    width, before = (np.log(t["new_run_upper"] / t["new_run_lower"]) for t in (found, first))
+    kept = [c for c in found.columns if not c.startswith(("prior_", "extrapol", "mean", "schedule"))]
+    moved = np.log(found["median"] / first["median"])
+    return found[kept].assign(prior=name, factor=by, moved=moved, widened=width / before, converged=converged)
+
+
+def _priors(model: Model) -> dict[str, Pooling]:
+    discrepancy = model.discrepancy
+    departs = {name: p for name, p in _fields(discrepancy) if p is not None} if discrepancy else {}
+    return {**dict(model.priors), "sigma": with_pooling(model.noise.sigma), **departs}  # type: ignore[union-attr, arg-type]
+
+
+def _fields(discrepancy: Discrepancy | str) -> Iterator[tuple[str, Pooling | None]]:
+    return ((field.name, getattr(discrepancy, field.name)) for field in fields(discrepancy))  # type: ignore[arg-type]
+
+
+def _moved(model: Model, priors: dict[str, Pooling], name: str, by: float) -> Model:
+    prior = replace(priors[name], prior=_shifted(priors[name].prior, by))
+    if name in model.parameters:
+        return replace(model, priors={**model.priors, name: prior})
+    if name == "sigma":
+        return replace(model, noise=replace(model.noise, sigma=prior))  # type: ignore[type-var]
+    return replace(model, discrepancy=replace(model.discrepancy, **{name: prior}))  # type: ignore[type-var]
+
+
+def _shifted(prior: Prior, by: float) -> Prior:
+    match prior:
+        case LogNormal():
+            return replace(prior, median=prior.median * by)
+        case ResponseShare():
+            return replace(prior, share=prior.share * by)
+        case FloorShare() | Share():
+            return replace(prior, logit=prior.logit + math.log(by))
+        case Anchored():
+            return replace(prior, value=_shifted(prior.value, by))  # type: ignore[arg-type]
+        case Normal():
+            return replace(prior, mean=prior.mean + prior.sd * (by - 1 if by > 1 else 1 - 1 / by))
