@@ -1,8 +1,8 @@
 """Do bands cover beyond the runs? Published curves and tables of final runs, cut off and forecast.
 
-``python benchmarks/extrapolation.py`` back-tests learning curves (few-shot error, translation, language modelling) at four
-cut-offs, each domain's curves fitted together with drift, each by itself, and by the law alone; and tables of final runs in
-model size and data, each group by itself, with a surface and without. It rewrites ``extrapolation.md``.
+``python benchmarks/extrapolation.py`` back-tests learning curves (few-shot error, translation, language modelling, and of two
+other sources) at several cut-offs, and tables of final runs in model size and data, with laws that depart and without, on
+average and alone; and a simulated design. It rewrites ``extrapolation.md``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from cases import table_at
+from scipy.stats import binomtest
 
 import scalebayes as sb
 
 HERE = Path(__file__).parent
 CHOSEN_ON = ("birds", "cifar100")
-CURVES = {"drift, pooled": ("drift", "domain"), "drift": ("drift", None), "law alone": (None, None)}
-RUNS = {"surface": "surface", "law alone": None}
+AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
+CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
+POOLED = (0.1, 0.03)
 TOPS = (0.1, 0.3)
+DESIGNS = 200
+DRAWS = 400
 FINAL_RUNS = {
     "chinchilla": ("chinchilla_besiroglu.csv", "epoch_excluded == 0", []),
     "gadre": ("gadre_overtraining.csv", None, ["dataset"]),
@@ -33,15 +38,19 @@ FINAL_RUNS = {
     "xlstm": ("xlstm_vs_llama.csv", "experiment != 'isoflop_large_batch'", ["architecture", "context_length"]),
     "datablations": ("datablations_final.csv", "epochs <= 1", []),
 }
+OTHER_CURVES = {
+    "ColPret": ("colpret_curves.csv", "n_tokens", "loss", ["family", "model", "dataset"]),
+    "OpenCLIP": ("openclip_imagenet_curves.csv", "n_samples", "error", ["model_name"]),
+}
 NUMBERS = {"rmsle": 4, "coverage_50": 2, "coverage_89": 2, "width_89": 3, "crps": 4, "log_score": 2}
 HEADER = "RMSLE | 50% covers | 89% covers | width of 89% | CRPS | log score | converged, r-hat, diverging, s"
 HERE_ONLY = "<!-- written by make bench-extrapolation -->"
 
 
-def said(result: sb.Backtest, seconds: float, rows: pd.Series) -> str:
-    """How the sampling of some curves went."""
-    own = result.curves[rows]
-    return f"{int(own['converged'].sum())} of {len(own)}, {own['max_r_hat'].max():.3f}, {own['diverging'].max():.2%}, {seconds:.0f}"
+def said(table: pd.DataFrame, seconds: float | None) -> str:
+    """How the sampling of some fits went."""
+    time_ = "" if seconds is None else f", {seconds:.0f}"
+    return f"{int(table['converged'].sum())} of {len(table)}, {table['max_r_hat'].max():.3f}, {table['diverging'].max():.2%}{time_}"
 
 
 def cells(row: pd.Series) -> str:
@@ -64,6 +73,28 @@ def timed(**arguments) -> tuple[sb.Backtest, float]:
     return result, time.perf_counter() - start
 
 
+def lines_of(result: sb.Backtest, seconds: float, name: str, domains: dict[str, str], called: str = "") -> list[str]:
+    """Rows of every method, by domain: the average, the posteriors it is of, and what people do without one."""
+    named = {called or "average": result.curves} | dict(list(result.members.groupby("method", sort=False)))
+    own = [table.assign(pool=table["curve"].map(domains), method=method) for method, table in named.items()]
+    whole = replace(result, curves=own[0], members=pd.concat([own[0].iloc[:0], *own[1:]]))
+    lines = []
+    for _, row in whole.table.iterrows():
+        table = next(table for table in own if table["method"].iloc[0] == row["method"])
+        went = said(table[table["pool"] == row["pool"]], seconds if row["method"] == own[0]["method"].iloc[0] else None)
+        lines.append(f"| {name} | {row['pool']} | {row['curves']} | {row['method']} | {cells(row)} | {went} |")
+    others = result.baselines.assign(pool=result.baselines["curve"].map(domains))
+    for (pool, method), part in others.groupby(["pool", "method"], sort=False):
+        means = part[["rmsle", "coverage_89", "width_89"]].mean()
+        shown = [f"{means[c]:.{d}f}" if means[c] == means[c] else "" for c, d in (("coverage_89", 2), ("width_89", 3))]
+        left = f"| {name} | {pool} | {part['rmsle'].notna().sum()} | {method.replace('_', ' ')} | {means['rmsle']:.4f}"
+        lines.append(f"{left} |  | {' | '.join(shown)} |  |  |  |")
+    print("\n".join(lines), flush=True)
+    for setting, curve, reason in result.skipped:
+        print(f"skipped: {setting}, {curve}: {reason}", flush=True)
+    return lines
+
+
 def curves(settings: list[float | str], data_sets: list[str]) -> list[str]:
     """Rows of the table of curves."""
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
@@ -77,99 +108,129 @@ def curves(settings: list[float | str], data_sets: list[str]) -> list[str]:
         here = table if setting == "is_train" else table[table["domain"] == "IC"]
         runs = sb.read_runs(here, inputs={"D": "n_samples"}, response="loss", group="curve_id")
         where = {"train": setting} if isinstance(setting, str) else {"cutoffs": [setting]}
-        for method, (discrepancy, pool) in CURVES.items():
-            result, seconds = timed(
-                law=sb.laws.power_floor, runs=runs, pool=pool, cluster="cluster", discrepancy=discrepancy,
-                skip=True, baselines=method == "drift", **where,
+        domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"].to_dict()
+        name = "official" if setting == "is_train" else f"{setting:.0%}"
+        lines += lines_of(
+            *timed(law=AVERAGED, runs=runs, cluster="cluster", skip=True, draws=DRAWS, **where), name, domains
+        )
+        if setting in POOLED:
+            pooled = timed(
+                law=sb.laws.power_floor, discrepancy="drift", runs=runs, pool="dataset", cluster="cluster", skip=True,
+                draws=DRAWS, baselines=False, **where,
             )  # fmt: skip
-            domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"]
-            result = replace(result, curves=result.curves.assign(pool=result.curves["curve"].map(domains)))
-            for _, row in result.table.iterrows():
-                chosen = result.curves["pool"] == row["pool"]
-                name = "official" if setting == "is_train" else f"{setting:.0%}"
-                lines.append(
-                    f"| {name} | {row['pool']} | {row['curves']} | {method} | {cells(row)} | "
-                    f"{said(result, seconds, chosen)} |"
-                )
-                print(lines[-1], flush=True)
-            for setting_, curve, reason in result.skipped if method == "drift" else ():
-                print(f"skipped: {setting_}, {curve}: {reason}")
-            if method == "drift":
-                lines += rivals(result, domains, name)
+            lines += lines_of(*pooled, name, domains, "power_floor+drift, pooled")
     return lines
 
 
-def rivals(result: sb.Backtest, domains: pd.Series, name: str) -> list[str]:
-    """What people do without a posterior."""
-    others = result.baselines.assign(pool=result.baselines["curve"].map(domains))
+def other_curves() -> list[str]:
+    """Rows of curves of other sources, with the same priors."""
     lines = []
-    for (pool, method), part in others.groupby(["pool", "method"], sort=False):
-        means = part[["rmsle", "coverage_89", "width_89"]].mean()
-        shown = [f"{means[c]:.{d}f}" if means[c] == means[c] else "" for c, d in (("coverage_89", 2), ("width_89", 3))]
-        left = f"| {name} | {pool} | {part['rmsle'].notna().sum()} | {method.replace('_', ' ')} | {means['rmsle']:.4f}"
-        lines.append(f"{left} |  | {' | '.join(shown)} |  |  |  |")
-        print(lines[-1], flush=True)
+    for name, (file, scale, response, group) in OTHER_CURVES.items():
+        runs = sb.read_runs(table_at(name, file), inputs={"D": scale}, response=response, group=group)
+        for cutoff in (0.3, 0.1):
+            found = timed(law=AVERAGED, runs=runs, cutoffs=[cutoff], skip=True, draws=DRAWS, baselines=False)
+            lines += lines_of(*found, f"{cutoff:.0%}", dict.fromkeys(found[0].curves["curve"], name))
     return lines
 
 
-def final_runs(names: list[str]) -> list[str]:
+def final_runs(names: list[str], tops: list[float]) -> list[str]:
     """Rows of the table of final runs: means over groups within a table, and the mean of the tables."""
     lines = []
-    for top in TOPS:
-        for method, discrepancy in RUNS.items():
-            means = []
-            for name in names:
-                file, where, group = FINAL_RUNS[name]
-                runs = sb.read_runs(
-                    table_at(name, file), inputs={"N": "n_params", "D": "n_tokens"}, response="loss", where=where,
-                    group=group or None,
-                )  # fmt: skip
-                result, seconds = timed(
-                    law=sb.laws.chinchilla, runs=runs, top=[top], tested=10_000, discrepancy=discrepancy,
-                    baselines=method == "surface",
-                )  # fmt: skip
-                (row,) = (row for _, row in result.table.iterrows())
-                means.append(row)
-                points = int(result.curves["tested"].sum())
-                lines.append(
-                    f"| largest {top:.0%} | {name} | {points} | {method} | {cells(row)} | "
-                    f"{said(result, seconds, result.curves['curve'].notna())} |"
-                )
-                print(lines[-1], flush=True)
-                if method == "surface":
-                    lines += rivals(
-                        result, pd.Series(dict.fromkeys(result.curves["curve"], name)), f"largest {top:.0%}"
-                    )
-            mean = pd.DataFrame(means)[list(NUMBERS)].mean()
+    for top in tops:
+        held, of_tables = f"largest {top:.0%}", []
+        for name in names:
+            file, where, group = FINAL_RUNS[name]
+            runs = sb.read_runs(
+                table_at(name, file), inputs={"N": "n_params", "D": "n_tokens"}, response="loss", where=where,
+                group=group or None,
+            )  # fmt: skip
+            departs = timed(
+                law=sb.laws.chinchilla, discrepancy="surface", runs=runs, top=[top], tested=10_000, draws=DRAWS
+            )
+            alone = timed(law=sb.laws.chinchilla, runs=runs, top=[top], tested=10_000, draws=DRAWS, baselines=False)
+            for (result, seconds), called in ((departs, "chinchilla+surface"), (alone, "chinchilla")):
+                lines += lines_of(result, seconds, held, dict.fromkeys(result.curves["curve"], name), called)
+                of_tables.append(result.table.assign(method=[called or m for m in result.table["method"]]))
+        means = pd.concat(of_tables).groupby("method", sort=False)[list(NUMBERS)].mean()
+        for method, mean in means.iterrows():
             shown = " | ".join(f"{mean[name]:.{digits}f}" for name, digits in NUMBERS.items())
-            lines.append(f"| largest {top:.0%} | all {len(means)} | | {method} | {shown} | |")
+            lines.append(f"| {held} | all {len(names)} | | {method} | {shown} | |")
             print(lines[-1], flush=True)
+    return lines
+
+
+def design() -> list[str]:
+    """Coverage of 95% bands of the mean response in a published design, with the law's own priors and with vaguer ones."""
+
+    def truth(N, D):
+        return 1.0 + 2.0 * N**-0.3 + 1.5 * D**-0.25
+
+    N, D = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e6, 1e8, 3), np.geomspace(1e3, 1e5, 3)))
+    tables = []
+    for seed in range(DESIGNS):
+        rng = np.random.default_rng(seed)
+        tables.append(
+            pd.DataFrame({"N": N, "D": D, "loss": truth(N, D) + rng.normal(0, 0.02, 9) + rng.normal(0, 0.03, 9)})
+        )
+
+    def amplitude(name, exponent):
+        return sb.Anchored(sb.ResponseShare(0.3, 2.0), input=name, exponent=exponent)
+
+    vague = {"E": sb.FloorShare(1.7, 1.0), "A": amplitude("N", "alpha"), "B": amplitude("D", "beta")}
+    lines = []
+    for called, priors in (("default", {}), ("vague amplitudes and floor", vague)):
+        start = time.perf_counter()
+        models = [sb.Model(sb.laws.chinchilla, sb.read_runs(table), priors=priors) for table in tables]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sb.ConvergenceWarning)
+            fleet = sb.fit_many(models, draws=DRAWS)
+        bands = pd.concat([sb.forecast(fleet[name], {"N": 1e9, "D": 1e4}, prob=0.95).table for name in fleet])
+        inside = int(bands["lower"].le(truth(1e9, 1e4)).mul(bands["upper"].ge(truth(1e9, 1e4))).sum())
+        low, high = binomtest(inside, DESIGNS).proportion_ci(0.89)
+        lines.append(
+            f"| {called} | {DESIGNS} | {inside / DESIGNS:.3f} [{low:.3f}, {high:.3f}] | "
+            f"{binomtest(inside, DESIGNS, 0.95).pvalue:.2g} | {(bands['upper'] - bands['lower']).mean():.3f} | "
+            f"{int(fleet.table['converged'].sum())} of {len(fleet)}, {fleet.table['max_r_hat'].max():.3f}, "
+            f"{time.perf_counter() - start:.0f} |"
+        )
+        print(lines[-1], flush=True)
     return lines
 
 
 def main() -> None:
     """Everything, or a part that is printed and not written."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--setting", action="append", help="is_train, 0.3, 0.1 or 0.03; nothing written")
+    parser.add_argument("--setting", action="append", help="curves at is_train, 0.3, 0.1 or 0.03; nothing written")
     parser.add_argument(
         "--data-set", action="append", choices=CHOSEN_ON, help="curves of this one only; nothing written"
     )
     parser.add_argument("--table", action="append", choices=FINAL_RUNS, help="final runs of this one; nothing written")
-    arguments = parser.parse_args()
+    parser.add_argument("--top", action="append", type=float, help="share held back of final runs; nothing written")
+    parser.add_argument("--other", action="store_true", help="curves of other sources; nothing written")
+    parser.add_argument("--design", action="store_true", help="the simulated design; nothing written")
+    asked = parser.parse_args()
     start = time.perf_counter()
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
-    asked = [s if s == "is_train" else float(s) for s in arguments.setting or ("is_train", "0.3", "0.1", "0.03")]
-    part = arguments.setting or arguments.data_set or arguments.table
-    along = [] if arguments.table else curves(asked, arguments.data_set or [])
-    final = [] if part and not arguments.table else final_runs(arguments.table or list(FINAL_RUNS))
-    if part:
+    whole = not any(vars(asked).values())
+    settings = [s if s == "is_train" else float(s) for s in asked.setting or CUTOFFS]
+    along = curves(settings, asked.data_set or []) if whole or asked.setting or asked.data_set else []
+    along += other_curves() if whole or asked.other else []
+    final = (
+        final_runs(asked.table or list(FINAL_RUNS), asked.top or list(TOPS))
+        if whole or asked.table or asked.top
+        else []
+    )
+    designed = design() if whole or asked.design else []
+    if not whole:
         return
     minutes = (time.perf_counter() - start) / 60
     note = f"Commit {commit.stdout.strip()}; Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {minutes:.0f} minutes."
     rule = "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|"
     tables = [
         f"## Curves\n\n| cut-off | domain | curves | method | {HEADER} |\n{rule}\n" + "\n".join(along),
-        f"## Final runs\n\n| held back | table | runs | method | {HEADER} |\n{rule}\n" + "\n".join(final),
+        f"## Final runs\n\n| held back | table | groups | method | {HEADER} |\n{rule}\n" + "\n".join(final),
+        "## A simulated design\n\n| priors | tables | 95% covers | p of .95 | width | converged, r-hat, s |\n"
+        "|---|---:|---:|---:|---:|---|\n" + "\n".join(designed),
     ]
     page = HERE / "extrapolation.md"
     before, _, _ = page.read_text().partition(HERE_ONLY)

@@ -13,6 +13,7 @@ import xarray as xr
 from scalebayes.fitting import Fit, sample
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
+from scalebayes.model.discrepancy import word
 from scalebayes.runs import Runs
 
 _STEPS = 1000
@@ -116,7 +117,7 @@ def average(
 
 def name_of(model: Model) -> str:
     """Law and discrepancy in a word: ``power_floor+drift``."""
-    return model.name + (f"+{type(model.discrepancy).__name__.lower()}" if model.discrepancy else "")
+    return model.name + (f"+{word(model.discrepancy)}" if model.discrepancy else "")
 
 
 def members(fit: Fit | Average) -> list[tuple[Fit, float]]:

@@ -10,7 +10,9 @@ import math
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -213,7 +215,8 @@ def backtest(
         Path, typer.Argument(metavar="RUNS.csv", help="Table of runs, CSV or parquet.", show_default=False)
     ],
     law: Annotated[
-        list[str], typer.Option(help="A built-in law ('scalebayes laws' lists them); repeat for an average.")
+        list[str],
+        typer.Option(help="A built-in law ('scalebayes laws' lists them); repeat for an average, power_floor+drift."),
     ],
     inputs: Annotated[
         list[str] | None, typer.Option("--input", metavar="NAME=COLUMN", help="N=n_params; repeat.")
@@ -229,8 +232,7 @@ def backtest(
     cutoffs: Annotated[str | None, typer.Option(help="Shares of the largest scale, 0.03,0.1,0.3.")] = None,
     holdout_top: Annotated[str | None, typer.Option(help="Shares to hold back, the largest by compute.")] = None,
     discrepancy: Annotated[
-        list[str] | None,
-        typer.Option(help="drift (along curves), surface (several inputs), or none; repeat for an average."),
+        str | None, typer.Option(help="drift (along curves), surface (several inputs), or none.")
     ] = None,
     skip: Annotated[bool, typer.Option("--skip", help="Leave out curves with too few runs, and count them.")] = False,
     baselines: Annotated[bool, typer.Option(help="Compare with least squares and rules of thumb.")] = True,
@@ -249,9 +251,9 @@ def backtest(
 
     table = read_runs(runs, inputs=_pairs(inputs or [], "--input"), response=response, group=curve, where=where)
     answer = ask(
-        [laws.named(name) for name in law], table, train=train_column, cutoffs=_shares(cutoffs, "--cutoffs"),
+        [_law(laws, word, discrepancy) for word in law], table, train=train_column, cutoffs=_shares(cutoffs, "--cutoffs"),
         top=_shares(holdout_top, "--holdout-top"), pool=pool, cluster=cluster, skip=skip, baselines=baselines,
-        discrepancy=[None if word == "none" else word for word in discrepancy or ["none"]], draws=draws, seed=seed,
+        draws=draws, seed=seed,
     )  # fmt: skip
     if output is not None:
         from scalebayes.files import atomically
@@ -345,6 +347,13 @@ def _save_picture(result: Fit, output: Path, axis: str | None, to: float | None,
     figure = draw(result, axis, to=to, prob=prob)
     with atomically(output) as temporary:
         figure.savefig(temporary)
+
+
+def _law(laws: ModuleType, word: str, discrepancy: str | None) -> tuple[Callable, str | None]:
+    """A law with its discrepancy, from power_floor, power_floor+drift or power_floor+none."""
+    name, sign, own = word.partition("+")
+    departs = own if sign else discrepancy
+    return laws.named(name), None if departs == "none" else departs
 
 
 def _shares(option: str | None, name: str) -> list[float] | None:

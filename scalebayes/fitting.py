@@ -21,7 +21,7 @@ from scalebayes.caching import compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning, Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
-from scalebayes.model.discrepancy import Discrepancy
+from scalebayes.model.discrepancy import Discrepancy, word
 from scalebayes.model.noise import Noise
 from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
@@ -145,7 +145,7 @@ class Fit:
             if d.dims == ("chain", "draw")
         )
         values = values or "one value per group: see summary()"
-        departs = f", {type(self.model.discrepancy).__name__.lower()}" if self.model.discrepancy else ""
+        departs = f", {word(self.model.discrepancy)}" if self.model.discrepancy else ""
         modes = [
             f"  {len(self.modes)} separate modes (shares of the mass about "
             f"{', '.join(f'{mode["share"]:.2f}' for mode in self.modes)}): means and intervals mix them; see modes"

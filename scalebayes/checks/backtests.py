@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -71,29 +70,37 @@ class Backtest:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Means over curves by setting and pool, each with its 89% cluster-bootstrap interval (``_lower``, ``_upper``)."""
+        """Means over curves by setting, pool and method, with 89% cluster-bootstrap intervals (``_lower``, ``_upper``).
+
+        An average comes before its members.
+        """
         rows = []
-        for (setting, pool), part in self.curves.groupby(["setting", "pool"], sort=False):
-            row: dict[str, Any] = {"setting": setting, "pool": pool, "curves": len(part)}
+        whole = pd.concat([table for table in (self.curves, self.members) if len(table)])
+        parts = whole.groupby(["setting", "pool", "method"], sort=False)
+        for (setting, pool, method), part in parts:
+            row: dict[str, Any] = {"setting": setting, "pool": pool, "method": method, "curves": len(part)}
             for name in _SCORES:
                 row |= _with_interval(name, part[name].to_numpy(), part["curve"].map(self.clusters).to_numpy())
             rows.append(row)
         return pd.DataFrame(rows)
 
     def compared(self, setting: str) -> pd.DataFrame:
-        """Mean RMSLE, coverage and width of every method at a setting, the law's own posterior first."""
-        own = self.curves[self.curves["setting"] == setting]
-        average = "average, posterior" if len(self.members) else f"{self.law}, posterior"
-        rows = [{"method": average, **own[["rmsle", "coverage_89", "width_89"]].mean(), "curves": len(own)}]
-        for table in (self.members, self.baselines):
+        """Mean RMSLE, coverage and width of every method at a setting, the posterior's first."""
+        rows = []
+        for table in (self.curves, self.members, self.baselines):
             for method, part in table[table["setting"] == setting].groupby("method", sort=False):
                 means = part[["rmsle", "coverage_89", "width_89"]].mean()
                 rows.append({"method": method, **means, "curves": int(part["rmsle"].notna().sum())})
         return pd.DataFrame(rows)
 
+    @property
+    def _own(self) -> pd.DataFrame:
+        table, (method,) = self.table, self.curves["method"].unique()
+        return table[table["method"] == method]
+
     def __str__(self) -> str:
         lines = []
-        for _, row in self.table.iterrows():
+        for _, row in self._own.iterrows():
             where = f"{row['setting']}" + (f", {row['pool']}" if row["pool"] else "")
             n = f"{row['curves']} curve{'s' if row['curves'] != 1 else ''}"
             lines.append(
@@ -119,7 +126,7 @@ class Backtest:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the points, as nested dictionaries of numbers and strings."""
-        table, found = self.table, []
+        table, found = self._own, []
         for setting in self.curves["setting"].unique():
             own = self.curves[self.curves["setting"] == setting]
             groups = [_group(row) for _, row in table[table["setting"] == setting].iterrows()]
@@ -142,7 +149,7 @@ _SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scor
 
 
 def backtest(
-    law: Callable | Sequence[Callable],
+    law: Callable | Sequence[Callable | tuple[Callable, Discrepancy | str | None]],
     runs: Runs,
     *,
     train: str | None = None,
@@ -152,7 +159,7 @@ def backtest(
     cluster: str | None = None,
     priors: Mapping[str, Prior | Pooling] | None = None,
     noise: Noise | Literal["student_t", "gaussian"] | None = None,
-    discrepancy: Discrepancy | str | Sequence[Discrepancy | str | None] | None = None,
+    discrepancy: Discrepancy | str | None = None,
     points: int | None = None,
     tested: int = 40,
     baselines: bool = True,
@@ -168,8 +175,9 @@ def backtest(
 
     Parameters
     ----------
-    law : Callable, or sequence of Callable
-        Of several, each is fitted, and the forecasts are mixed with equal weights, see `average`.
+    law : Callable, or sequence of Callable or (Callable, discrepancy)
+        Of several, each is fitted and the forecasts are mixed with equal weights, see `average`:
+        ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``.
     runs : Runs
     train : str, optional
         A column that is 1 for known runs and 0 for those to forecast.
@@ -182,8 +190,8 @@ def backtest(
     cluster : str, optional
         A column; curves with one value of it are not independent, and are resampled together for intervals.
     priors, noise, discrepancy
-        See `Model`. Several discrepancies, such as ``("drift", None)``, are averaged as laws are; the first law's least
-        squares is the baseline. A prior is of every law that has the parameter.
+        See `Model`. The discrepancy is that of every law for which none is named, a prior that of every law that has the
+        parameter. Least squares are of the first law.
     points : int, optional
         Most runs of a curve that are fitted, see `thin`; by default 24, or 12 with ``pool``. For laws of one input.
     tested : int
@@ -208,7 +216,8 @@ def backtest(
         four known runs, none to forecast, or one to forecast below its largest known one.
     """
     check_seed(seed)
-    several, departs = _sequence(law), _sequence(discrepancy)
+    averaged = _averaged(law, discrepancy)
+    several = [each for each, _ in averaged]
     _check_priors(priors or {}, several)
     declared = laws.signature(several[0])
     runs = select_inputs(runs, declared.name, declared.inputs)
@@ -218,7 +227,7 @@ def backtest(
     clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
     if pool and not runs.group:
         raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
-    drifts = any(each == "drift" or isinstance(each, Drift) for each in departs)
+    drifts = any(each == "drift" or isinstance(each, Drift) for _, each in averaged)
     parts, skipped = split(runs, known_by, drifts, skip)
     fit_of = {key: _key(key[0], pools[key[1]] if pool else key[1]) for key in parts}
     models: dict[str, Model] = {}
@@ -228,9 +237,11 @@ def backtest(
         table = subset(runs, np.sort(rows), grouped=bool(pool))
         if len(declared.inputs) == 1:
             table = thin(table, points or (_PER_POOLED_CURVE if pool else _PER_CURVE))
-        for each, departing in product(several, departs):
+        for each, departing in averaged:
             model = Model(each, table, priors=_of(each, priors or {}), noise=noise, discrepancy=departing)
             full = f"{name_of(model)}, {name}"
+            if full in models:
+                raise ValueError(f"two of the laws to be averaged are {name_of(model)}; one of them is enough.")
             of_fit[name][name_of(model)] = full
             models[full] = model
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
@@ -252,7 +263,8 @@ def backtest(
                 state["diverging"] = result.diagnostics.divergences / result.diagnostics.draws
                 state |= _scored(drawn[-1], runs.y[rows])[1]
             own.append({**names, "method": member, **state})
-        row = {**names, "fit": fit_name, "known": len(known), "tested": len(rows), **_worst(own)}
+        method = own[0]["method"] if len(own) == 1 else "average"
+        row = {**names, "method": method, "fit": fit_name, "known": len(known), "tested": len(rows), **_worst(own)}
         if len(drawn) == len(own):
             mixture = drawn[0] if len(drawn) == 1 else mixed(drawn, [1 / len(drawn)] * len(drawn))
             by_run, means = _scored(mixture, runs.y[rows])
@@ -264,7 +276,7 @@ def backtest(
         if baselines:
             here = subset(runs, known, grouped=False)
             methods = _baselines(several[0], here, _of(several[0], priors or {}), x, runs.y[rows], seed)
-            others += [{**names, **method} for method in methods]
+            others += [{**names, **each} for each in methods]
     columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged"]
     return Backtest(
         pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(),
@@ -283,9 +295,13 @@ def _key(setting: str, name: str) -> str:
     return f"{setting}: {name}" if name else setting
 
 
-def _sequence(value: Any) -> tuple:
-    """One or several, as several."""
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
+def _averaged(law: Any, discrepancy: Any) -> list[tuple[Callable, Any]]:
+    """What is fitted to every curve: laws, each with its discrepancy."""
+    several = law if isinstance(law, list | tuple) else [law]
+    found = [each if isinstance(each, tuple) else (each, discrepancy) for each in several]
+    if not found:
+        raise ValueError("law is a law, or several of them; got none.")
+    return found
 
 
 def _of(law: Callable, priors: Mapping) -> dict:

@@ -130,6 +130,11 @@ _WORDS: dict[str, Callable[[], Discrepancy]] = {
 }
 
 
+def word(discrepancy: object) -> str:
+    """What it is called: drift, surface or still surface."""
+    return "still surface" if getattr(discrepancy, "drift", 0) is None else type(discrepancy).__name__.lower()
+
+
 def checked(discrepancy: object, runs: Runs) -> Discrepancy | None:
     """A discrepancy that suits the runs, or None.
 
