@@ -2,7 +2,7 @@
 
 ``python benchmarks/extrapolation.py`` back-tests learning curves (few-shot error, translation, language modelling, and of two
 other sources) at several cut-offs, and tables of final runs in model size and data, with laws that depart and without, on
-average and alone; and a simulated design. It rewrites ``extrapolation.md``.
+average and alone; and a simulated design. It rewrites the tables of ``extrapolation.md``, each as soon as it is done.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,7 +96,7 @@ def lines_of(result: sb.Backtest, seconds: float, name: str, domains: dict[str, 
     return lines
 
 
-def curves(settings: list[float | str], data_sets: list[str]) -> list[str]:
+def curves(settings: Sequence[float | str], data_sets: list[str]) -> list[str]:
     """Rows of the table of curves."""
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
     table["cluster"] = table["architecture"].astype(str) + " " + table["dataset"].astype(str)
@@ -133,10 +134,10 @@ def other_curves() -> list[str]:
     return lines
 
 
-def final_runs(names: list[str], tops: list[float]) -> list[str]:
+def final_runs(names: Sequence[str] = tuple(FINAL_RUNS)) -> list[str]:
     """Rows of the table of final runs: means over groups within a table, and the mean of the tables."""
     lines = []
-    for top in tops:
+    for top in TOPS:
         held, of_tables = f"largest {top:.0%}", []
         for name in names:
             file, where, group = FINAL_RUNS[name]
@@ -197,44 +198,70 @@ def design() -> list[str]:
     return lines
 
 
-def main() -> None:
-    """Everything, or a part that is printed and not written."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--setting", action="append", help="curves at is_train, 0.3, 0.1 or 0.03; nothing written")
-    parser.add_argument(
-        "--data-set", action="append", choices=CHOSEN_ON, help="curves of this one only; nothing written"
-    )
-    parser.add_argument("--table", action="append", choices=FINAL_RUNS, help="final runs of this one; nothing written")
-    parser.add_argument("--top", action="append", type=float, help="share held back of final runs; nothing written")
-    parser.add_argument("--other", action="store_true", help="curves of other sources; nothing written")
-    parser.add_argument("--design", action="store_true", help="the simulated design; nothing written")
-    asked = parser.parse_args()
-    start = time.perf_counter()
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
-    whole = not any(vars(asked).values())
-    settings = [s if s == "is_train" else float(s) for s in asked.setting or CUTOFFS]
-    along = curves(settings, asked.data_set or []) if whole or asked.setting or asked.data_set else []
-    along += other_curves() if whole or asked.other else []
-    final = (
-        final_runs(asked.table or list(FINAL_RUNS), asked.top or list(TOPS))
-        if whole or asked.table or asked.top
-        else []
-    )
-    designed = design() if whole or asked.design else []
-    if not whole:
-        return
-    minutes = (time.perf_counter() - start) / 60
-    note = f"Commit {commit.stdout.strip()}; Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {minutes:.0f} minutes."
-    rule = "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|"
-    tables = [
-        f"## Curves\n\n| cut-off | domain | curves | method | {HEADER} |\n{rule}\n" + "\n".join(along),
-        f"## Final runs\n\n| held back | table | groups | method | {HEADER} |\n{rule}\n" + "\n".join(final),
-        "## A simulated design\n\n| priors | tables | 95% covers | p of .95 | width | converged, r-hat, s |\n"
-        "|---|---:|---:|---:|---:|---|\n" + "\n".join(designed),
-    ]
+def cost() -> list[str]:
+    """A fit of one curve again, as in a notebook: with drift and without."""
+    table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
+    lines = []
+    for curve in table.query("domain == 'IC' and dataset in @CHOSEN_ON")["curve_id"].unique()[:3]:
+        own = table[(table["curve_id"] == curve) & (table["is_train"] == 1)]
+        runs = sb.thin(sb.read_runs(own, inputs={"D": "n_samples"}, response="loss"), 24)
+        for called, discrepancy in (("with drift", "drift"), ("law alone", None)):
+            sb.fit(sb.laws.power_floor, runs, discrepancy=discrepancy)
+            start = time.perf_counter()
+            fit = sb.fit(sb.laws.power_floor, runs, discrepancy=discrepancy, seed=1)
+            seconds = time.perf_counter() - start
+            steps = float(fit.idata["sample_stats"]["n_steps"].mean())
+            ess = fit.diagnostics.min_ess_bulk
+            lines.append(f"| {curve} | {called} | {seconds:.2f} | {ess:.0f} | {ess / seconds:.0f} | {steps:.1f} |")
+            print(lines[-1], flush=True)
+    return lines
+
+
+SCORED = f"| cut-off | domain | curves | method | {HEADER} |\n|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|"
+DESIGNED = "| priors | tables | 95% covers | p of .95 | width | converged, r-hat, s |\n|---|---:|---:|---:|---:|---|"
+COSTS = "| curve | model | s, second fit | smallest bulk ESS | ESS per s | leapfrogs per draw |\n|---|---|---:|---:|---:|---:|"
+PARTS = {
+    "curves": ("Curves", SCORED, lambda: curves(CUTOFFS, [])),
+    "other": ("Curves of other sources", SCORED, other_curves),
+    "final": ("Final runs", SCORED.replace("cut-off | domain | curves", "held back | table | groups"), final_runs),
+    "design": ("A simulated design", DESIGNED, design),
+    "cost": ("What it costs", COSTS, cost),
+}
+
+
+def written(title: str, head: str, lines: list[str], seconds: float, commit: str) -> None:
+    """Put one table on the page, in the place of the one with its title."""
     page = HERE / "extrapolation.md"
-    before, _, _ = page.read_text().partition(HERE_ONLY)
-    page.write_text(f"{before}{HERE_ONLY}\n\n{note}\n\n" + "\n\n".join(tables) + "\n")
+    before, mark, after = page.read_text().partition(HERE_ONLY)
+    tables = {part.partition("\n")[0]: part for part in after.split("\n## ")[1:]}
+    said_ = (
+        f"Commit {commit}; Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {seconds / 60:.1f} minutes."
+    )
+    tables[title] = f"{title}\n\n{said_}\n\n{head}\n" + "\n".join(lines) + "\n"
+    ordered = [tables[name].strip() for name, *_ in PARTS.values() if name in tables]
+    page.write_text(before + mark + "".join(f"\n\n## {table}" for table in ordered) + "\n")
+
+
+def main() -> None:
+    """Everything, or some tables of the page, or a part of one that is printed only."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this table; repeat")
+    parser.add_argument("--setting", action="append", help="curves at is_train, 0.3, 0.1 or 0.03; nothing written")
+    parser.add_argument("--data-set", action="append", choices=CHOSEN_ON, help="curves of this one; nothing written")
+    parser.add_argument("--table", action="append", choices=FINAL_RUNS, help="final runs of this one; nothing written")
+    asked = parser.parse_args()
+    if asked.setting or asked.data_set:
+        curves([s if s == "is_train" else float(s) for s in asked.setting or CUTOFFS], asked.data_set or [])
+    if asked.table:
+        final_runs(asked.table)
+    if asked.setting or asked.data_set or asked.table:
+        return
+    found = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
+    for name in asked.part or PARTS:
+        title, head, of_part = PARTS[name]
+        start = time.perf_counter()
+        lines = of_part()
+        written(title, head, lines, time.perf_counter() - start, found.stdout.strip())
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ figure
 
 # %%
 compared = drifting.compared("0.1").set_index("method")
-compared.loc["power_floor alone, posterior"] = alone.compared("0.1").iloc[0].drop("method")
+compared.loc["power_floor"] = alone.compared("0.1").iloc[0].drop("method")
 compared.round(3)
 
 # %% [markdown]
@@ -94,6 +94,17 @@ for name, fit in fits.items():
     table = sb.forecast(fit, {"C": largest * np.array([10.0, 100.0])}, group="Pythia").table
     width = np.log(table["new_run_upper"] / table["new_run_lower"])
     print(f"{name}: width of the 89% band of a new run in logs {width[0]:.3f} at 10 times, {width[1]:.3f} at 100 times")
+
+# %% [markdown]
+# ## If you cannot choose
+#
+# Curves that go on bending ask for the drift; a metric that has reached its plateau asks for the law alone, and you do not
+# know which of them yours will be. `average` mixes the two forecasts with equal weights: its band holds what either holds.
+# `sensitivity` shows what a band owes to the prior of the drift, by fitting again with it halved and doubled.
+
+# %%
+print(sb.forecast(sb.average(fits), {"C": largest * 10.0}, group="Pythia"))
+print(sb.sensitivity(fits["drift"], {"C": largest * 10.0}, group="Pythia"))
 
 # %% [markdown]
 # ## What to take away

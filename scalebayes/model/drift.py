@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 LEVEL = 0.15  # standard deviation of d
-_AT_ONCE = 32  # places among the runs, which take memory
+_AT_ONCE = 32  # places among the runs drawn together, which take memory
+_JITTER, _TINY = 1e-9, 1e-14  # of a variance, so that what is known has a factor
 
 
 def integrated(p, q, kappa, xp: Any = np):
@@ -128,16 +129,18 @@ def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple
     Returns
     -------
     g, o, d : array, shape (sample, point)
-        Jointly drawn at all points beyond the frontier; among the runs each by itself.
+        Drawn jointly, but for more than 32 points among the runs: every 32 of these are independent of the others.
     """
     samples, points = len(error), len(h)
     g, o, d = np.empty((3, samples, points))
-    # The frontier's own o and d come first: beyond it nothing else of the runs matters.
-    _, residual, level = _among(np.zeros(1), error, distance, weight, scales, rng)
-    d[:] = level
     inside = np.flatnonzero(h <= 0)
-    for first in range(0, len(inside), _AT_ONCE):
-        some = inside[first : first + _AT_ONCE]
+    # The frontier's own o and d come with the first: beyond it nothing else of the runs matters.
+    some = inside[:_AT_ONCE]
+    first = _among(np.concatenate([[0.0], -h[some]]), error, distance, weight, scales, rng)
+    residual, d[:] = first[1][:, :1], first[2][:, :1]
+    g[:, some], o[:, some] = first[0][:, 1:], first[1][:, 1:]
+    for start in range(_AT_ONCE, len(inside), _AT_ONCE):
+        some = inside[start : start + _AT_ONCE]
         g[:, some], o[:, some], d[:, some] = _among(-h[some], error, distance, weight, scales, rng)
     s, k, length = (scales[name] for name in ("drift", "kappa", "ell"))
     t = np.sqrt(scales["rho"]) * scales["sigma"]
@@ -175,22 +178,27 @@ def _covariance(error, distance, weight, scales) -> np.ndarray:
 
 
 def _among(places, error, distance, weight, scales, rng) -> np.ndarray:
-    """Draws of g, o and d among the runs, at distances from the frontier, each place by itself."""
-    sigma, drift, kappa, rho, ell = (scales[name][:, None] for name in ("sigma", "drift", "kappa", "rho", "ell"))
-    wide, samples, runs = (slice(None), slice(None), None), len(error), len(distance)
-    covariance = _covariance(error, distance, weight, scales)
-    of_g = drift[wide] ** 2 * integrated(places[:, None], distance, kappa[wide]) * weight[:, None]
-    of_o = (rho * sigma**2)[wide] * np.exp(-np.abs(places[:, None] - distance) / ell[wide])
-    cross = np.stack([of_g, of_o, np.full_like(of_g, LEVEL**2)], axis=2)  # sample, place, (g, o, d), run
-    before = np.zeros((samples, len(places), 3, 3))
-    before[..., 0, 0] = drift**2 * integrated(places, places, kappa)
-    before[..., 1, 1] = rho * sigma**2
-    before[..., 2, 2] = LEVEL**2
-    solved = np.linalg.solve(covariance, np.swapaxes(cross.reshape(samples, -1, runs), 1, 2))
-    mean = np.einsum("snk,sn->sk", solved, error).reshape(samples, -1, 3)
-    after = before - np.einsum("spar,srpb->spab", cross, solved.reshape(samples, runs, -1, 3))
-    drawn = mean + np.einsum("spab,spb->spa", _root(after), rng.standard_normal(mean.shape))
-    return np.moveaxis(drawn, -1, 0)
+    """Joint draws of g, o and d among the runs, at distances from the frontier, shape (3, sample, place)."""
+    sigma, drift, kappa, rho, ell = (scales[name][:, None, None] for name in ("sigma", "drift", "kappa", "rho", "ell"))
+    samples, runs, n = len(error), len(distance), len(places)
+    to, at = places[:, None], slice(n, 2 * n)
+    cross = np.empty((samples, 2 * n + 1, runs))  # g and o of every place, then d
+    cross[:, :n] = drift**2 * integrated(to, distance, kappa) * weight[:, None]
+    cross[:, at] = rho * sigma**2 * np.exp(-np.abs(to - distance) / ell)
+    cross[:, -1] = LEVEL**2
+    before = np.zeros((samples, 2 * n + 1, 2 * n + 1))
+    before[:, :n, :n] = drift**2 * integrated(to, places, kappa)
+    before[:, at, at] = rho * sigma**2 * np.exp(-np.abs(to - places) / ell)
+    before[:, -1, -1] = LEVEL**2
+    solved = np.linalg.solve(_covariance(error, distance, weight, scales), np.swapaxes(cross, 1, 2))
+    mean = np.einsum("snk,sn->sk", solved, error)
+    after = before - cross @ solved
+    # g is known at the frontier, and o all but known at a run.
+    own = np.diagonal(before, axis1=1, axis2=2)
+    after[:, np.arange(2 * n + 1), np.arange(2 * n + 1)] += _JITTER * own + _TINY
+    normal = rng.standard_normal((samples, 2 * n + 1, 1))
+    drawn = mean + (np.linalg.cholesky(after) @ normal)[..., 0]
+    return np.stack([drawn[:, :n], drawn[:, at], np.broadcast_to(drawn[:, -1:], (samples, n))])
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:

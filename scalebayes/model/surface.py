@@ -32,7 +32,7 @@ import numpy as np
 from scalebayes.model.drift import integrated
 from scalebayes.precision import double_precision
 
-PLACES = 40
+PLACES = 32
 _JITTER = 1e-6  # of the variance, so that near places have a factor
 _SIZES = [factor << power for power in range(3, 20) for factor in (2, 3)]  # 16, 24, 32, 48, ...
 _TOGETHER = 64  # new places drawn jointly
