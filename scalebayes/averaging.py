@@ -94,13 +94,7 @@ def average(
         ArviZ's own, where leaving one out is not to be relied on.
     """
     named = _named(fits)
-    first = next(iter(named.values())).model.runs
-    for name, fit in named.items():
-        if fit.model.runs.digest != first.digest:
-            raise ValueError(
-                f"an average is of fits to the same runs; {name} has {len(fit.model.runs)} from {fit.model.runs.source}, "
-                f"{next(iter(named))} has {len(first)} from {first.source}, and they are not the same."
-            )
+    checked_alike(named)
     if isinstance(weights, Mapping):
         found, how = _given(weights, named), "given"
     elif weights == "equal":
@@ -108,7 +102,7 @@ def average(
     elif weights == "loo":
         found, how = _by_loo(named), weights
     elif weights == "holdout":
-        found, how = stacked(_held_back(named, share, seed)), weights
+        found, how = stacked(held_back(named, share, seed)), weights
     else:
         raise ValueError(f"weights are 'equal', 'loo', 'holdout' or a mapping of names to numbers, got {weights!r}.")
     by_name = dict(zip(named, map(float, found), strict=True))
@@ -180,9 +174,20 @@ def _named(fits: Mapping[str, Fit] | Sequence[Fit]) -> dict[str, Fit]:
         if twice:
             raise ValueError(f"two of the fits are {twice[0]}; name them: average({{'one': ..., 'another': ...}}).")
         fits = dict(zip(names, fits, strict=True))
-    if len(fits) < 2:
-        raise ValueError(f"an average is of two fits or more, got {len(fits)}.")
     return dict(fits)
+
+
+def checked_alike(named: Mapping[str, Fit]) -> None:
+    """Refuse fits of different runs, and fewer than two."""
+    if len(named) < 2:
+        raise ValueError(f"two fits or more are needed, got {len(named)}.")
+    first = next(iter(named.values())).model.runs
+    for name, fit in named.items():
+        if fit.model.runs.digest != first.digest:
+            raise ValueError(
+                f"fits of the same runs are needed; {name} has {len(fit.model.runs)} from {fit.model.runs.source}, "
+                f"{next(iter(named))} has {len(first)} from {first.source}, and they are not the same."
+            )
 
 
 def _given(weights: Mapping[str, float], named: Mapping[str, Fit]) -> np.ndarray:
@@ -219,7 +224,7 @@ def for_loo(fit: Fit) -> xr.DataTree:
     return tree
 
 
-def _held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
+def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
     """Log density of the largest runs under fits to the others, shape (run, fit)."""
     from scalebayes.checks.scores import log_score
     from scalebayes.checks.splits import masks, split, subset

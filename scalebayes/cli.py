@@ -5,8 +5,6 @@ Bad input ends with exit code 2 and one line on standard error. Warnings are one
 
 from __future__ import annotations
 
-import json as json_module
-import math
 import os
 import sys
 import warnings
@@ -17,6 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
+
+from scalebayes import deciding
+from scalebayes.shell import FitFile, Force, Json, Prob, check_picture, numbers, pairs, points, print_json, print_table
 
 if TYPE_CHECKING:
     from scalebayes.fitting import Fit
@@ -30,14 +31,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")]
-Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
 Group = Annotated[str | None, typer.Option("--group", help="One group of the fit; all of them by default.")]
 NewGroup = Annotated[bool, typer.Option("--new-group", help="A group not seen, drawn from the population.")]
-FitFile = Annotated[
-    Path, typer.Argument(metavar="FIT.nc", help="A file written by 'scalebayes fit'.", show_default=False)
-]
-Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
+app.command()(deciding.crossover)
+app.command()(deciding.compare)
+app.command()(deciding.allocate)
+app.command("next-run")(deciding.next_run)
 
 
 def main() -> None:
@@ -46,7 +45,9 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except TyperException as error:
-        commands = [command.callback.__name__ for command in app.registered_commands if command.callback]
+        commands = [
+            command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+        ]
         known = [word for word in sys.argv[1:2] if word in commands]
         said = error.format_message().rstrip(".")
         _refuse(ValueError(f"{said}; see '{' '.join(['scalebayes', *known, '--help'])}'."))
@@ -105,7 +106,7 @@ def fit(
     from scalebayes.fitting import fit as fit_law
     from scalebayes.runs import read_runs
 
-    table = read_runs(runs, inputs=_pairs(inputs or [], "--input"), response=response, group=group, where=where)
+    table = read_runs(runs, inputs=pairs(inputs or [], "--input"), response=response, group=group, where=where)
     if thin is not None:
         from scalebayes.thinning import thin as thinned
 
@@ -117,7 +118,7 @@ def fit(
     )  # fmt: skip
     result.save(output, overwrite=force)
     if json:
-        _print_json(_summary(result, 0.89))
+        print_json(_summary(result, 0.89))
     else:
         print(f"{result!r}\nwritten to {output}")
 
@@ -129,11 +130,11 @@ def summary(path: FitFile, prob: Prob = 0.89, json: Json = False) -> None:
 
     result = load(path)
     if json:
-        _print_json(_summary(result, prob))
+        print_json(_summary(result, prob))
         return
     table = result.summary(prob)
     print(result)
-    _print_table(table)
+    print_table(table)
 
 
 @app.command()
@@ -167,12 +168,12 @@ def forecast(
     fits = {str(path): load(path) for path in paths}
     result = next(iter(fits.values())) if len(paths) == 1 else average(fits, weights=weights)  # type: ignore[arg-type]
     inputs = list(next(iter(fits.values())).model.runs.inputs)
-    points = read_table(at_file)[0] if at_file is not None else _points(at or [])
+    places = read_table(at_file)[0] if at_file is not None else points(at or [])
     answer = ask(
-        result, points, group=group, new_group=new_group, prob=prob, schedule_change=schedule_change, seed=seed
+        result, places, group=group, new_group=new_group, prob=prob, schedule_change=schedule_change, seed=seed
     )
     if json:
-        _print_json(_forecast(answer, inputs))
+        print_json(_forecast(answer, inputs))
     else:
         print(answer)
 
@@ -194,10 +195,10 @@ def reach(
     from scalebayes.questions.reaching import reach as ask
     from scalebayes.storage import load
 
-    held = _numbers(at) if at else None
+    held = numbers(at) if at else None
     answer = ask(load(path), target, axis, at=held, group=group, new_group=new_group, prob=prob)
     if json:
-        _print_json(
+        print_json(
             {
                 "prob": prob,
                 "converged": not answer.diagnostics.problems,
@@ -244,12 +245,12 @@ def backtest(
 ) -> None:
     """Hold back the largest runs, forecast them from the rest, and say whether the bands cover."""
     if output is not None:
-        _check_picture(output, force)
+        check_picture(output, force)
     from scalebayes import laws
     from scalebayes.checks.backtests import backtest as ask
     from scalebayes.runs import read_runs
 
-    table = read_runs(runs, inputs=_pairs(inputs or [], "--input"), response=response, group=curve, where=where)
+    table = read_runs(runs, inputs=pairs(inputs or [], "--input"), response=response, group=curve, where=where)
     answer = ask(
         [_law(laws, word, discrepancy) for word in law], table, train=train_column, cutoffs=_shares(cutoffs, "--cutoffs"),
         top=_shares(holdout_top, "--holdout-top"), pool=pool, cluster=cluster, skip=skip, baselines=baselines,
@@ -262,7 +263,7 @@ def backtest(
         with atomically(output) as temporary:
             plot_backtest(answer).savefig(temporary)
     if json:
-        _print_json(answer.to_dict() | ({"figure": str(output)} if output else {}))
+        print_json(answer.to_dict() | ({"figure": str(output)} if output else {}))
     else:
         print(answer)
         if output is not None:
@@ -284,10 +285,10 @@ def plot(
     """Draw runs, median and bands, with the extrapolated region marked."""
     from scalebayes.storage import load
 
-    _check_picture(output, force)
+    check_picture(output, force)
     result = load(path)
     _save_picture(result, output, axis, to, prob)
-    _print_json({"figure": str(output)}) if json else print(f"drawn to {output}")
+    print_json({"figure": str(output)}) if json else print(f"drawn to {output}")
 
 
 @app.command()
@@ -305,7 +306,7 @@ def laws(json: Json = False) -> None:
              "says": lines[0], "equation": equation}
         )  # fmt: skip
     if json:
-        _print_json({"laws": listed})
+        print_json({"laws": listed})
         return
     for law in listed:
         print(f"{law['name']}({', '.join(law['inputs'])}; {', '.join(law['parameters'])})\n    {law['says']}")
@@ -320,24 +321,13 @@ def demo(
     """Fit published models, forecast the largest ones from the smaller, and look at what they reached."""
     from scalebayes.demo import run
 
-    _check_picture(output, force)
+    check_picture(output, force)
     answer = run()
     _save_picture(answer.fit, output, None, None, 0.89)
     if json:
-        _print_json(
-            _forecast(answer.forecast, ["C"]) | {"published": answer.published, "figure": str(output.resolve())}
-        )
+        print_json(_forecast(answer.forecast, ["C"]) | {"published": answer.published, "figure": str(output.resolve())})
     else:
         print(f"{answer}\nPicture: {output.resolve()}")
-
-
-def _check_picture(output: Path, force: bool) -> None:
-    from scalebayes.files import check_free
-
-    check_free(output, force, "--force")
-    kinds = (".png", ".pdf", ".svg")
-    if output.suffix not in kinds:
-        raise ValueError(f"a picture is written as {', '.join(kinds)}; got {output.name!r}.")
 
 
 def _save_picture(result: Fit, output: Path, axis: str | None, to: float | None, prob: float) -> None:
@@ -365,40 +355,6 @@ def _shares(option: str | None, name: str) -> list[float] | None:
         raise ValueError(f"{name} takes numbers between 0 and 1, for example {name} 0.1,0.3; got {option!r}.") from None
 
 
-def _pairs(options: list[str], name: str) -> dict[str, str]:
-    pairs = {}
-    for option in options:
-        key, sign, value = option.partition("=")
-        if not (key and sign and value):
-            raise ValueError(f"{name} takes NAME=COLUMN, for example {name} N=n_params; got {option!r}.")
-        pairs[key.strip()] = value.strip()
-    return pairs
-
-
-def _numbers(point: str) -> dict[str, float]:
-    values = {}
-    for part in filter(None, point.split(",")):
-        key, sign, value = part.partition("=")
-        if key.strip() in values:
-            raise ValueError(f"--at names {key.strip()} twice in {point!r}; repeat --at for another point.")
-        try:
-            values[key.strip()] = float(value)
-        except ValueError:
-            sign = ""
-        if not sign:
-            raise ValueError(f"--at takes numbers by name, for example --at N=70e9,D=1.4e12; got {point!r}.")
-    return values
-
-
-def _points(options: list[str]) -> dict[str, list[float]]:
-    points = [_numbers(option) for option in options]
-    names = list(points[0])
-    for point, option in zip(points, options, strict=True):
-        if set(point) != set(names):
-            raise ValueError(f"every --at names the same inputs; got {options[0]!r} and {option!r}.")
-    return {name: [point[name] for point in points] for name in names}
-
-
 def _summary(result: Fit, prob: float) -> dict[str, Any]:
     diagnostics = result.diagnostics
     return {
@@ -421,35 +377,6 @@ def _forecast(answer: Forecast, inputs: list[str]) -> dict[str, Any]:
         for row in answer.table.to_dict("records")
     ]
     return {"prob": answer.prob, "converged": not answer.diagnostics.problems, "points": points}
-
-
-def _print_json(value: Any) -> None:
-    print(json_module.dumps(_plain(value), indent=2, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no infinity: null stands for it, and for what was not measured."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _print_table(table) -> None:
-    from scalebayes.questions.points import number
-
-    shown = table.fillna({"group": ""})
-    cells = [list(map(str, shown.columns))]
-    cells += [
-        [cell if isinstance(cell, str) else number(cell) for cell in row] for row in shown.itertuples(index=False)
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        left = "  ".join(cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True))
-        print(left, *(cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)), sep="  ")
 
 
 if __name__ == "__main__":

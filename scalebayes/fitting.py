@@ -347,6 +347,11 @@ def _tree(model: Model, found: Draws) -> xr.DataTree:
             **{name: ("run", runs.x(name), {"column": column}) for name, column in runs.inputs.items()},
             **{f"group_{i}": ("run", np.asarray(runs.table[c].astype(str), str)) for i, c in enumerate(runs.group)},
             "response": ("run", runs.y, {"column": runs.response}),
+            **{
+                role: ("run", np.asarray(runs.table[column].astype(str), str), {"column": column})
+                for role, column in (("tokenizer", runs.tokenizer), ("evaluation", runs.evaluation))
+                if column is not None
+            },
         },
     }
     return xr.DataTree.from_dict({name: _dataset(variables, coords) for name, variables in groups.items()})

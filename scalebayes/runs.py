@@ -58,6 +58,8 @@ class Runs:
         Columns whose values together name a group (architecture, data set); empty for none.
     run, seed : str or None
         Columns with a run's identity and its random seed.
+    tokenizer, evaluation : str or None
+        Columns that say what a loss is measured with: between different ones it is not comparable.
     named : frozenset of str
         The inputs that the caller mapped; the others were recognised by name.
     where : str or None
@@ -74,6 +76,8 @@ class Runs:
     group: tuple[str, ...] = ()
     run: str | None = None
     seed: str | None = None
+    tokenizer: str | None = None
+    evaluation: str | None = None
     named: frozenset[str] = frozenset()
     where: str | None = None
     excluded: int = 0
@@ -162,6 +166,8 @@ def read_runs(
     group: str | Sequence[str] | None = None,
     run: str | None = None,
     seed: str | None = None,
+    tokenizer: str | None = None,
+    evaluation: str | None = None,
     where: str | None = None,
 ) -> Runs:
     """Read and check a table of training runs.
@@ -179,6 +185,8 @@ def read_runs(
         Column or columns that name the groups that learn from each other.
     run, seed : str, optional
         Columns with the run's name and its random seed.
+    tokenizer, evaluation : str, optional
+        Columns with the tokenizer and the evaluation set of the loss: groups that differ in them are not compared.
     where : str, optional
         Rows to keep, in the notation of `pandas.DataFrame.query`; the others are counted, not forgotten.
 
@@ -213,6 +221,7 @@ def read_runs(
     groups = (group,) if isinstance(group, str) else tuple(group or ())
     named: list[tuple[str, str | None]] = [(f"input {key}", column) for key, column in inputs.items()]
     named += [("response", response), *(("group", column) for column in groups), ("run", run), ("seed", seed)]
+    named += [("tokenizer", tokenizer), ("evaluation", evaluation)]
     for role, column in named:
         if column is not None and column not in table.columns:
             raise ValueError(
@@ -223,7 +232,7 @@ def read_runs(
     mapped = frozenset(inputs)
     used: dict[str, str] = {}
     for role, column in [*named, ("response", response)]:
-        if column is None or role in ("run", "seed"):
+        if column is None or role in ("run", "seed", "tokenizer", "evaluation"):
             continue
         if used.setdefault(column, role) != role:
             raise ValueError(f"column {column!r} cannot be both {used[column]} and {role}; name another.")
@@ -240,6 +249,8 @@ def read_runs(
         group=groups,
         run=run,
         seed=seed,
+        tokenizer=tokenizer,
+        evaluation=evaluation,
         named=mapped,
         where=where,
         excluded=excluded,

@@ -46,6 +46,8 @@ def describe_model(model: Model) -> dict[str, Any]:
         "inputs": dict(runs.inputs),
         "response": runs.response,
         "group": list(runs.group),
+        "tokenizer": runs.tokenizer,
+        "evaluation": runs.evaluation,
         "where": runs.where,
         "excluded": runs.excluded,
         "source": runs.source,
@@ -113,11 +115,16 @@ def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
     columns[described["response"]] = constants["response"].to_numpy()
     for place, column in enumerate(described["group"]):
         columns[column] = constants[f"group_{place}"].to_numpy().astype(str)
+    for role in ("tokenizer", "evaluation"):
+        if described.get(role):
+            columns[described[role]] = constants[role].to_numpy().astype(str)
     runs = Runs(
         table=pd.DataFrame(columns, index=pd.Index(constants["run"].to_numpy())),
         inputs=MappingProxyType(described["inputs"]),
         response=described["response"],
         group=tuple(described["group"]),
+        tokenizer=described.get("tokenizer"),
+        evaluation=described.get("evaluation"),
         named=frozenset(described["inputs"]),
         where=described["where"],
         excluded=described["excluded"],

@@ -106,7 +106,7 @@ def test_the_largest_runs_weigh_fits_by_what_they_foretold(fits):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: sb.average(f[:1]), "an average is of two fits or more, got 1."),
+        (lambda f: sb.average(f[:1]), "two fits or more are needed, got 1."),
         (lambda f: sb.average([f[0], f[0]]), "two of the fits are power_floor+drift; name them"),
         (lambda f: sb.average(f, weights="best"), "weights are 'equal', 'loo', 'holdout' or a mapping of names to numbers, got 'best'."),
         (lambda f: sb.average(f, weights={"power_floor": 1}), "weights are given for power_floor, and the fits are power_floor+drift, power_floor."),
@@ -120,7 +120,7 @@ def test_what_is_no_average_is_refused(fits, change, message):
 
 def test_an_average_is_of_the_same_runs(fits):
     other = sb.fit(sb.laws.power_floor, _runs(seed=5), draws=300)
-    with pytest.raises(ValueError, match="an average is of fits to the same runs; other has 16 from table"):
+    with pytest.raises(ValueError, match="fits of the same runs are needed; other has 16 from table"):
         sb.average({"one": fits[1], "other": other})
 
 

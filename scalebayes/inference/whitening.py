@@ -13,6 +13,7 @@ from scalebayes.inference.geometry import Geometry, Transport
 
 _WIDTH = 1e-4  # of differences of gradients
 _EXPANSIONS = 40  # draws that the second whitening averages over
+_FARTHEST = 1.0  # from an expansion point, in logs as a rule
 _PER_INDEPENDENT = 8  # draws of a sampler under a poor whitening that count as one
 
 
@@ -112,7 +113,9 @@ def _expand(transport: Transport, phis, centres, owns, data: Data) -> tuple[jax.
     thetas, scores, columns = jax.lax.map(lambda point: slopes_at(*point), (phis, centres, owns))
     hessian = -jnp.moveaxis(columns[:, :k].mean(0), -1, 0)
     curvature, axes = jnp.linalg.eigh((hessian + jnp.swapaxes(hessian, 1, 2)) / 2)
-    information = jnp.einsum("gij,gj,gkj->ikg", axes, jnp.maximum(curvature, 0.0), axes)
+    # Where the score is steep and hardly bends, the normal approximation would put the group far from all that was seen.
+    steep = jnp.abs(jnp.einsum("gij,ig->gj", axes, scores.mean(0)))
+    information = jnp.einsum("gij,gj,gkj->ikg", axes, jnp.maximum(curvature, steep / _FARTHEST), axes)
     pull = jnp.einsum("klg,lg->kg", information, thetas.mean(0)) + scores.mean(0)
     free, _ = transport.unwarp(phi, data)
     pooled, steps = np.flatnonzero(transport.pooled), _WIDTH * jnp.eye(len(centre))

@@ -204,7 +204,7 @@ def undefined(model: Model, prior: xr.Dataset) -> str:
         values = prior[name].to_numpy()[0]
         parameters[name] = values[draws, group] if values.ndim > 1 else values[draws]
     with double_precision():
-        response = np.asarray(_elementwise(model.law)([column[at] for column in x], parameters))
+        response = np.asarray(elementwise(model.law)([column[at] for column in x], parameters))
     # Far out in a wide prior an amplitude may overflow; that infinity times zero is none is not the law's fault.
     finite = np.all([np.isfinite(value) for value in parameters.values()], axis=0)
     wrong = np.flatnonzero(np.isnan(response) & finite)
@@ -221,7 +221,8 @@ def undefined(model: Model, prior: xr.Dataset) -> str:
 
 
 @lru_cache(maxsize=32)
-def _elementwise(law: Callable) -> Callable:
+def elementwise(law: Callable) -> Callable:
+    """A law compiled, of arrays that broadcast."""
     return jax.jit(lambda x, theta: law(*x, **theta) + 0 * x[0])
 
 

@@ -16,6 +16,7 @@ from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.predictive import of_group, of_new_group
 from scalebayes.precision import double_precision
+from scalebayes.questions.paths import held_path
 from scalebayes.questions.points import check_group, extrapolation, factor, number, quantiles, where
 from scalebayes.runs import UNITS
 
@@ -139,7 +140,7 @@ def reach(
     for name, value in held.items():
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a positive finite number, got {value!r}.")
-    path = _path(fit.model.name, tuple(runs.inputs), axis, held)
+    path = held_path(fit.model.name, tuple(runs.inputs), axis, held)
     level = check_group(runs, group, new_group)
     levels = ("(new)",) if new_group else (level,) if level is not None else runs.levels or (None,)
     structure, numbers = fit.model.describe()
@@ -169,38 +170,6 @@ def reach(
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], "group": ["" if g is None else g for g in levels]}
     array = xr.DataArray(np.stack(found, -1), coords, ("chain", "draw", "group"), name=axis)
     return Reach(pd.DataFrame(rows), array, prob, runs.response, held, fit.diagnostics)
-
-
-def _path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, float]) -> Callable:
-    """The law's inputs, in its order, as a function of the scale along the axis."""
-    if axis in inputs:
-        others = [name for name in inputs if name != axis]
-        if set(others) != set(held):
-            raise ValueError(
-                f"to move along {axis}, {law} needs {', '.join(others) or 'no other input'} held; "
-                f"got {', '.join(held) or 'nothing'}."
-            )
-        return lambda x: tuple(x if name == axis else held[name] for name in inputs)
-    if axis == "C" and set(inputs) == {"N", "D"}:
-        if len(held) != 1 or not set(held) <= {"N", "D", "D/N"}:
-            raise ValueError(
-                "C alone does not determine N and D: hold one of N, D or D/N (tokens per parameter), for example "
-                f"at={{'D/N': 20}}; got {', '.join(held) or 'nothing'}."
-            )
-        ((name, value),) = held.items()
-
-        def split(flops):
-            if name == "D/N":
-                n = (flops / (6 * value)) ** 0.5
-                both = {"N": n, "D": value * n}
-            else:
-                both = {name: value, "D" if name == "N" else "N": flops / (6 * value)}
-            return tuple(both[key] for key in inputs)
-
-        return split
-    raise ValueError(
-        f"{law} has no axis {axis!r}; it has {', '.join(inputs)}{' and C' if set(inputs) == {'N', 'D'} else ''}."
-    )
 
 
 def _solve(law: Callable, path: Callable, parameters: Mapping[str, np.ndarray], target: float) -> np.ndarray:

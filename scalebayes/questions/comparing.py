@@ -1,0 +1,211 @@
+"""What differs between groups, and which law describes the runs better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.averaging import checked_alike, for_loo, held_back, stacked
+from scalebayes.fitting import Fit, check_prob
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.model.model import Model
+from scalebayes.priors import Anchored, Pooled
+from scalebayes.questions.crossing import check_comparable, check_levels
+from scalebayes.questions.points import number
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """The answer of `compare` for the groups of one fit.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row per parameter and pair: parameter, a, b, scale ("difference" or "log ratio", of a over b), mean, sd, lower, upper,
+        p_direction (probability of the sign that is likelier), rope and p_equivalent (that the difference is smaller, NaN where no
+        region was given), prior_sd (of the difference before the runs were seen).
+    equal : tuple of str
+        Parameters that all groups share, which cannot differ.
+    pooled : tuple of str
+        Those whose differences the hierarchy draws together.
+    prob : float
+    diagnostics : Diagnostics
+    """
+
+    table: pd.DataFrame
+    equal: tuple[str, ...]
+    pooled: tuple[str, ...]
+    prob: float
+    diagnostics: Diagnostics
+
+    def __str__(self) -> str:
+        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
+        for row in self.table.to_dict("records"):
+            ratio = row["scale"] == "log ratio"
+            middle, low, high = (np.exp(row[k]) if ratio else row[k] for k in ("mean", "lower", "upper"))
+            said = f"is {number(middle)} times {row['b']}'s" if ratio else f"less {row['b']}'s is {number(middle)}"
+            sign = "larger" if row["mean"] > 0 else "smaller"
+            same = (
+                f"; within {number(row['rope'])} with probability {row['p_equivalent']:.2f}"
+                if row["rope"] == row["rope"]
+                else ""
+            )
+            lines.append(
+                f"{row['parameter']}: {row['a']}'s {said} ({100 * self.prob:g}% {number(low)} to {number(high)}), {sign} with "
+                f"probability {row['p_direction']:.2f}{same}."
+            )
+        if self.equal:
+            lines.append(f"All groups share {', '.join(self.equal)}.")
+        if self.pooled:
+            lines.append(
+                f"{', '.join(self.pooled)} are pooled: differences that the runs do not ask for are drawn to nothing, so that "
+                "many pairs need no further correction."
+            )
+        return "\n".join([*lines, f"({self.diagnostics})"])
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LawComparison:
+    """The answer of `compare` for several fits of the same runs.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row per fit, the best first: ArviZ's elpd_loo, its standard error and what it reports beside them, weight_loo (stacking),
+        log_score (of the largest runs, from a fit to the others; per run) and weight_holdout; NaN where that was not asked for.
+    share : float
+        Of the runs held back.
+    """
+
+    table: pd.DataFrame
+    share: float
+
+    def __str__(self) -> str:
+        best = self.table.index[0]
+        lines = [f"{best} foretells a run best that is left out (LOO)."]
+        for name, row in self.table.iloc[1:].iterrows():
+            difference = abs(row["elpd_diff"])
+            doubt = "which is not certain" if difference < 2 * row["dse"] else "which is beyond doubt"
+            lines.append(f"{name} loses {difference:.1f} +- {row['dse']:.1f} of log density to it, {doubt}.")
+        if self.table["log_score"].notna().all():
+            ahead = self.table["log_score"].idxmax()
+            lines.append(
+                f"{ahead} foretells the largest {100 * self.share:g}% best from the others, which is what a forecast has to do."
+            )
+        lines += [f"LOO of {name}: {row['diag_elpd']}." for name, row in self.table.iterrows() if row["diag_elpd"]]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def compare(
+    what: Fit | Mapping[str, Fit],
+    *,
+    groups: Sequence[str] | None = None,
+    rope: Mapping[str, float] | None = None,
+    share: float | None = None,
+    prob: float = 0.89,
+    seed: int = 0,
+) -> Comparison | LawComparison:
+    """Compare the groups of a fit, or several fits of the same runs.
+
+    Groups are compared by the difference of each parameter, draw by draw; amplitudes, which say little at N = 1, by the log
+    ratio of their terms where the runs are. Fits are compared by leave-one-out cross-validation with ArviZ, and by what they
+    foretell of the largest runs.
+
+    Parameters
+    ----------
+    what : Fit, or mapping of str to Fit
+    groups : sequence of str, optional
+        Of a fit; all by default.
+    rope : mapping of str to float, optional
+        For parameters of a fit: differences (or log ratios) smaller than this count as none.
+    share : float, optional
+        For several fits: how much of the largest runs to hold back, which fits each again; not done by default.
+    prob : float
+        Of the intervals.
+    seed : int
+
+    Returns
+    -------
+    Comparison or LawComparison
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare, a region is of no parameter, or the fits are of different runs.
+    """
+    check_prob(prob)
+    if isinstance(what, Fit):
+        return _of_groups(what, groups, dict(rope or {}), prob)
+    if groups is not None or rope:
+        raise ValueError(
+            "groups and rope are for the groups of one fit; several fits are compared by what they foretell."
+        )
+    return _of_fits(dict(what), share, seed)
+
+
+def _of_groups(fit: Fit, groups: Sequence[str] | None, rope: dict[str, float], prob: float) -> Comparison:
+    model, posterior = fit.model, fit.posterior
+    levels = check_levels(model.runs, groups)
+    check_comparable(model.runs, levels)
+    prior, dim = fit.idata["prior"].to_dataset(), model.runs.group_name
+    shown = {name: _shown(model, name) for name in model.parameters}
+    unlike = {name: variable for name, variable in shown.items() if dim in posterior[variable].dims}
+    for name, width in rope.items():
+        if name not in unlike:
+            raise ValueError(f"rope is of parameters that differ between groups, {', '.join(unlike)}; got {name!r}.")
+        if not (np.isfinite(width) and width > 0):
+            raise ValueError(f"rope of {name} is a positive finite difference, got {width!r}.")
+    rows = []
+    for name, variable in unlike.items():
+        logs = variable != name  # an amplitude's term where the runs are
+        for a, b in combinations(levels, 2):
+            difference, before = (
+                _less(draws[variable].sel({dim: a}).to_numpy(), draws[variable].sel({dim: b}).to_numpy(), logs)
+                if dim in draws[variable].dims else np.zeros(1)
+                for draws in (posterior, prior)
+            )  # fmt: skip
+            lower, upper = np.quantile(difference, [(1 - prob) / 2, (1 + prob) / 2])
+            within = float((np.abs(difference) < rope[name]).mean()) if name in rope else np.nan
+            up = float((difference > 0).mean() + 0.5 * (difference == 0).mean())
+            rows.append(
+                {"parameter": name, "a": a, "b": b, "scale": "log ratio" if logs else "difference", "mean": difference.mean(),
+                 "sd": difference.std(ddof=1), "lower": lower, "upper": upper, "p_direction": max(up, 1 - up),
+                 "rope": rope.get(name, np.nan), "p_equivalent": within, "prior_sd": before.std()}
+            )  # fmt: skip
+    if not rows:
+        raise ValueError("the groups share every parameter; nothing can differ. Fit with pooling='pooled'.")
+    equal = tuple(name for name in model.parameters if name not in unlike)
+    pooled = tuple(n for n in unlike if isinstance(model.priors[n], Pooled))
+    return Comparison(pd.DataFrame(rows), equal, pooled, prob, fit.diagnostics)
+
+
+def _shown(model: Model, name: str) -> str:
+    """The variable by which a parameter is compared: an amplitude by its term where the runs are."""
+    structure, _ = model.describe()
+    parameter = next(p for p in structure.parameters if p.name == name)
+    return parameter.at_reference if isinstance(model.priors[name].prior, Anchored) else name  # type: ignore[union-attr]
+
+
+def _less(a: np.ndarray, b: np.ndarray, logs: bool) -> np.ndarray:
+    return np.log(a).ravel() - np.log(b).ravel() if logs else (a - b).ravel()
+
+
+def _of_fits(fits: dict[str, Fit], share: float | None, seed: int) -> LawComparison:
+    import arviz_stats
+
+    checked_alike(fits)
+    table = arviz_stats.compare({name: for_loo(fit) for name, fit in fits.items()}, method="stacking", round_to="none")
+    table = table.rename(columns={"elpd": "elpd_loo", "weight": "weight_loo"})
+    score, weights = pd.Series(np.nan, index=list(fits)), pd.Series(np.nan, index=list(fits))
+    if share is not None:
+        density = held_back(fits, share, seed)
+        score[:], weights[:] = density.mean(0), stacked(density)
+    return LawComparison(table.assign(log_score=score, weight_holdout=weights), share or 0.0)

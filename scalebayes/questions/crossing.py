@@ -1,0 +1,416 @@
+"""Will the order turn round? Decision risk, reversal risk, the first crossing, regret, and who is best at which scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalebayes.averaging import Average, members, mixed
+from scalebayes.fitting import Fit, check_prob, check_seed
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.questions.latent import evaluated, largest_scale, latent, latent_prior, parameters_of
+from scalebayes.questions.paths import Path, path_along
+from scalebayes.questions.points import factor, number
+from scalebayes.runs import Runs
+
+_POINTS = 61
+_FARTHER = 1e3  # beyond the target, in compute, a rival's loss is looked for
+_HALVINGS = 50
+_WIDEST = np.log(1e30)  # beyond the target on either side, where a law is inverted
+ORDERED = 0.9
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Crossover:
+    """The answer of `crossover`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row per group: p_best (of lowest loss at the target), expected_rank, loss at the target (mean, median, lower,
+        upper), p_best_prior.
+    pairs : pandas.DataFrame
+        A row per pair a, b: p_a_ahead at the decision scale and at the target, reversal_risk, the four cells of the order at
+        both (ahead_ahead, ahead_behind, behind_ahead, behind_behind: a's), p_cross, crossing_median, _lower, _upper (if it
+        crosses before the target), none, once, twice, more (probabilities of so many crossings).
+    curve : pandas.DataFrame
+        Index the scale: the probability of each group to be best there, and p_crossed, that the winner and the rival have
+        crossed by then.
+    draws : xarray.DataArray
+        Mean response, dims (sample, group, scale).
+    winner, rival : str
+        Ahead at the decision scale on the posterior's mean, and of the others the likeliest to be best at the target.
+    ordered : bool
+        Whether the winner is ahead of the rival at the decision scale with probability .9 or more.
+    p_ahead : float
+        That probability.
+    decision_risk, prior_decision_risk : float
+        That another is better than the winner at the target by more than the margin; the same before the runs were seen.
+    reversal_risk, p_cross_before_target : float
+        Of winner and rival: that their order at the two scales differs; that it changes anywhere between.
+    crossing_quantiles : mapping of float to float
+        Of the scale of the first crossing, if there is one before the target.
+    expected_regret : float
+        Expected loss at the target above the best, for the winner; in units of the response.
+    value_of_information : float
+        What knowing the truth would save: expected regret of the group whose expected loss is lowest.
+    gain : mapping of str to float
+        The rival's compute-equivalent gain at the target: median, lower, upper of how many times the compute the winner would
+        need for the rival's loss; p_undefined, that it never reaches it.
+    axis, path : str
+        What grows, and along what.
+    at, to, margin : float
+        Decision scale, target scale, and the loss below which two count as equal.
+    extrapolation : float
+        The target over the largest scale at which all groups were seen.
+    by_law : mapping of str to float
+        Decision risk under each fit of an average; empty for one fit.
+    prob : float
+        Of the intervals.
+    response : str
+    diagnostics : Diagnostics
+    """
+
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    curve: pd.DataFrame
+    draws: xr.DataArray
+    winner: str
+    rival: str
+    ordered: bool
+    p_ahead: float
+    decision_risk: float
+    prior_decision_risk: float
+    reversal_risk: float
+    p_cross_before_target: float
+    crossing_quantiles: Mapping[float, float]
+    expected_regret: float
+    value_of_information: float
+    gain: Mapping[str, float]
+    axis: str
+    path: str
+    at: float
+    to: float
+    margin: float
+    extrapolation: float
+    by_law: Mapping[str, float]
+    prob: float
+    response: str
+    diagnostics: Diagnostics
+
+    def __str__(self) -> str:
+        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
+        place, target = (f"{self.axis} = {number(scale)}" for scale in (self.at, self.to))
+        if self.ordered:
+            lines.append(f"{self.winner} leads at {place} (probability {self.p_ahead:.2f} against {self.rival}).")
+        else:
+            lines.append(
+                f"Not yet ordered at {place}: {self.winner} is ahead of {self.rival} with probability {self.p_ahead:.2f} only."
+            )
+        equal = f" by more than {number(self.margin)}" if self.margin else ""
+        lines.append(
+            f"At {target} another is better than {self.winner}{equal} with probability {self.decision_risk:.2f} "
+            f"(decision risk; {self.prior_decision_risk:.2f} before the runs were seen)."
+        )
+        if abs(self.decision_risk - 0.5) < 0.2 and len(self.table) == 2:
+            lines.append("Which of the two is better there cannot be told from these runs.")
+        crossing = f"{self.winner} and {self.rival} cross before it with probability {self.p_cross_before_target:.2f}"
+        if self.crossing_quantiles:
+            low, median, high = self.crossing_quantiles.values()
+            crossing += f"; if so first at {number(median)} ({100 * self.prob:g}% {number(low)} to {number(high)})"
+        lines.append(f"{crossing}; their order at the two scales differs with probability {self.reversal_risk:.2f}.")
+        lines.append(
+            f"Choosing {self.winner} costs {number(self.expected_regret)} of {self.response} in expectation; knowing the "
+            f"truth would save {number(self.value_of_information)}."
+        )
+        lines.append(self._gain())
+        best = ", ".join(f"{row['group']} {row['p_best']:.2f}" for row in self.table.to_dict("records"))
+        lines.append(f"Best at {target}: {best}.")
+        if self.by_law:
+            lines.append("Decision risk by law: " + ", ".join(f"{k} {v:.2f}" for k, v in self.by_law.items()) + ".")
+        reach = f"extrapolates {factor(self.extrapolation)}" if self.extrapolation > 1 else "within the runs"
+        return "\n".join([*lines, f"({reach} beyond runs of all groups, along {self.path}; {self.diagnostics})"])
+
+    __repr__ = __str__
+
+    def _gain(self) -> str:
+        gain = self.gain
+        if not np.isfinite(gain["median"]):
+            return (
+                f"{self.winner} more likely than not never reaches {self.rival}'s {self.response} there "
+                f"(probability {gain['p_undefined']:.2f})."
+            )
+        never = f"; never, with probability {gain['p_undefined']:.2f}" if gain["p_undefined"] else ""
+        return (
+            f"{self.winner} would need {gain['median']:.3g} times the {self.axis} for {self.rival}'s {self.response} there "
+            f"({100 * self.prob:g}% {gain['lower']:.3g} to {gain['upper']:.3g}{never})."
+        )
+
+
+def crossover(
+    fit: Fit | Average,
+    groups: Sequence[str] | None = None,
+    *,
+    axis: str,
+    to: float,
+    at: float | None = None,
+    path: Mapping[str, float] | Callable | str | None = None,
+    margin: float = 0.0,
+    prob: float = 0.89,
+    seed: int = 0,
+) -> Crossover:
+    r"""The risk that the group ahead at the scale of the runs is behind at a larger one.
+
+    With f_k the mean response of group k along its path and w the group ahead on the posterior's mean at the decision
+    scale x_o, a fixed choice, the decision risk at the target x_T is
+    :math:`P(f_w(x_T) > \min_{k \ne w} f_k(x_T) + \rho)`. Everything is computed draw by draw from the joint posterior, with drift or
+    surface if the fit has one. Two curves above floors may cross twice: the order at the two scales and any crossing
+    between them are different questions, and both are answered.
+
+    Parameters
+    ----------
+    fit : Fit or Average
+        Of two groups or more. Groups that declare another tokenizer or evaluation are not comparable.
+    groups : sequence of str, optional
+        Some of its groups; all by default.
+    axis : str
+        What grows: an input of the law, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
+    to : float
+        Target scale.
+    at : float, optional
+        Decision scale; by default the largest at which all groups were seen.
+    path : mapping, "optimal" or Callable, optional
+        For C, by default each group along its own compute-optimal path; else what is held, ``{"D/N": 20}``, ``{"N": 1e9}``, or a
+        function of the scale to all inputs.
+    margin : float
+        :math:`\rho`, in units of the response: a smaller difference counts as none. Twice the standard deviation
+        between seeds is a usual choice.
+    prob : float
+        Of the intervals.
+    seed : int
+
+    Returns
+    -------
+    Crossover
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two groups, the axis or path does not determine all inputs, the target lies not beyond the
+        decision scale, the margin is negative, or the groups are not comparable.
+    """
+    check_prob(prob)
+    check_seed(seed)
+    parts = members(fit)
+    runs = parts[0][0].model.runs
+    levels = check_levels(runs, groups)
+    check_comparable(runs, levels)
+    if not (isinstance(margin, Real) and np.isfinite(margin) and margin >= 0):
+        raise ValueError(f"margin is a difference of {runs.response} from 0 on, got {margin!r}.")
+    paths = [path_along(each.model.law, tuple(each.model.runs.inputs), axis, path) for each, _ in parts]
+    seen = min(largest_scale(runs, axis, level) for level in levels)
+    start = seen if at is None else at
+    for name, scale in (("at", start), ("to", to)):
+        if not (isinstance(scale, Real) and np.isfinite(scale) and scale > 0):
+            raise ValueError(f"{name} is a positive finite {axis}, got {scale!r}.")
+    if to <= start:
+        raise ValueError(
+            f"the target lies beyond the decision scale: to={number(to)}, at={number(start)}"
+            f"{', the largest at which all groups were seen' if at is None else ''}."
+        )
+    beyond = np.geomspace(to, to * _FARTHER, 13)[1:]
+    scales = np.concatenate([np.geomspace(start, to, _POINTS - len(beyond)), beyond])
+    drawn = [latent(each, levels, along, scales, seed) for (each, _), along in zip(parts, paths, strict=True)]
+    weights = [weight for _, weight in parts]
+    f, end = mixed(drawn, weights), _POINTS - len(beyond) - 1
+    before = mixed(
+        [latent_prior(each, levels, p, to, seed) for (each, _), p in zip(parts, paths, strict=True)], weights
+    )
+    first, last = f[:, :, 0], f[:, :, end]
+    w = int(first.mean(0).argmin())
+    p_best = _p_best(last)
+    others = [k for k in range(len(levels)) if k != w]
+    r = max(others, key=lambda k: (p_best[k], -last[:, k].mean()))
+    plain = len(parts) == 1 and not parts[0][0].model.discrepancy
+    alone = _exactly(parts[0][0], paths[0], levels) if plain else None
+    pairs, crossings = [], {}
+    for a, b in combinations(range(len(levels)), 2):
+        found = _crossed(f[:, a, : end + 1] - f[:, b, : end + 1], scales[: end + 1], alone and (alone(a), alone(b)))
+        crossings[a, b] = found
+        pairs.append({"a": levels[a], "b": levels[b], **_order(first[:, a] - first[:, b], last[:, a] - last[:, b]), **_summed(*found, prob)})  # fmt: skip
+    pairs_table = pd.DataFrame(pairs)
+    own = pairs_table.iloc[list(combinations(range(len(levels)), 2)).index((min(w, r), max(w, r)))]
+    where, _ = crossings[min(w, r), max(w, r)]
+    ahead = float((first[:, w] < first[:, r]).mean() + 0.5 * (first[:, w] == first[:, r]).mean())
+    table = pd.DataFrame(_by_group(levels, last, p_best, _p_best(before), prob))
+    curve = pd.DataFrame({level: _p_best(f[:, :, : end + 1])[i] for i, level in enumerate(levels)}, index=pd.Index(scales[: end + 1], name=axis))  # fmt: skip
+    curve["p_crossed"] = [(where <= scale).mean() for scale in scales[: end + 1]]
+    regret = last[:, w] - last.min(1)
+    draws = xr.DataArray(
+        f[:, :, : end + 1],
+        {"group": list(levels), "scale": scales[: end + 1]},
+        ("sample", "group", "scale"),
+        name=runs.response,
+    )
+    return Crossover(
+        table=table, pairs=pairs_table, curve=curve, draws=draws, winner=levels[w], rival=levels[r], ordered=ahead >= ORDERED,
+        p_ahead=ahead, decision_risk=_risk(last, w, margin), prior_decision_risk=_risk(before, w, margin),
+        reversal_risk=float(own["reversal_risk"]), p_cross_before_target=float(own["p_cross"]),
+        crossing_quantiles=_quantiles(where, prob), expected_regret=float(regret.mean()),
+        value_of_information=float(last.mean(0).min() - last.min(1).mean()),
+        gain=_equivalent(alone(w) if alone else None, f[:, w], f[:, r, end], scales, to, prob), axis=axis, path=paths[0].said, at=float(start), to=float(to),
+        margin=float(margin), extrapolation=float(to / seen),
+        by_law={} if len(parts) == 1 else {name: _risk(each[:, :, end], w, margin) for name, each in zip(_names(fit), drawn, strict=True)},
+        prob=prob, response=runs.response, diagnostics=fit.diagnostics,
+    )  # fmt: skip
+
+
+def check_levels(runs: Runs, groups: Sequence[str] | None, fewest: int = 2) -> tuple[str, ...]:
+    """The groups that are compared.
+
+    Raises
+    ------
+    ValueError
+        If there are too few, or one is not there.
+    """
+    if not runs.group:
+        raise ValueError("the fit has no groups to compare; name a group column in read_runs.")
+    levels = tuple(runs.levels) if not groups else tuple(map(str, groups))
+    for level in levels:
+        if level not in runs.levels:
+            raise ValueError(f"{runs.group_name} has no group {level!r}; the groups are {', '.join(runs.levels)}.")
+    if len(set(levels)) < max(fewest, len(levels)):
+        raise ValueError(f"{fewest} different groups or more are compared, got {', '.join(levels)}.")
+    return levels
+
+
+def check_comparable(runs: Runs, levels: Sequence[str]) -> None:
+    """Refuse groups whose losses are measured with another tokenizer or on another evaluation set."""
+    for what, column in (("tokenizer", runs.tokenizer), ("evaluation", runs.evaluation)):
+        if column is None:
+            continue
+        used = {level: sorted(set(runs.table[column].astype(str)[runs.group_labels == level])) for level in levels}
+        if len({value for values in used.values() for value in values}) > 1:
+            said = "; ".join(f"{level}: {', '.join(values)}" for level, values in used.items())
+            raise ValueError(
+                f"the groups declare another {what} ({column}: {said}): their losses are not comparable. Convert them to bits "
+                "per byte on one evaluation set, or compare groups that share it."
+            )
+
+
+def _names(fit: Fit | Average) -> list[str]:
+    return [] if isinstance(fit, Fit) else [name for name, weight in fit.weights.items() if weight > 0]
+
+
+def _p_best(f: np.ndarray) -> np.ndarray:
+    """Share of draws in which each group (second axis) is lowest; ties are divided."""
+    lowest = f == f.min(1, keepdims=True)
+    return (lowest / lowest.sum(1, keepdims=True)).mean(0)
+
+
+def _risk(f: np.ndarray, w: int, margin: float) -> float:
+    others = np.delete(f, w, axis=1).min(1)
+    return float(((f[:, w] > others + margin) + 0.5 * ((f[:, w] == others) & (margin == 0))).mean())
+
+
+def _order(first: np.ndarray, last: np.ndarray) -> dict[str, float]:
+    """Of a - b: who is ahead at the decision scale and at the target."""
+    a_first, a_last = first < 0, last < 0
+    return {
+        "p_a_ahead": a_first.mean(), "p_a_ahead_at_target": a_last.mean(), "reversal_risk": (a_first != a_last).mean(),
+        "ahead_ahead": (a_first & a_last).mean(), "ahead_behind": (a_first & ~a_last).mean(),
+        "behind_ahead": (~a_first & a_last).mean(), "behind_behind": (~a_first & ~a_last).mean(),
+    }  # fmt: skip
+
+
+def _crossed(
+    delta: np.ndarray, scales: np.ndarray, exact: tuple[Callable, Callable] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scale of the first change of sign, infinite if there is none, and the number of changes, for each draw."""
+    signs = np.sign(delta)
+    changes = signs[:, :-1] * signs[:, 1:] < 0
+    count, at = changes.sum(1), changes.argmax(1)
+    where = np.full(len(delta), np.inf)
+    rows = np.flatnonzero(count)
+    logs = np.log(scales)
+    low, high = logs[at[rows]], logs[at[rows] + 1]
+    d_low, d_high = delta[rows, at[rows]], delta[rows, at[rows] + 1]
+    root = low + (high - low) * d_low / (d_low - d_high)
+    if exact is not None and len(rows):
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            f_a, f_b = (of_level(rows, np.exp(middle)) for of_level in exact)
+            same = np.sign(f_a - f_b) == np.sign(d_low)
+            low, high = np.where(same, middle, low), np.where(same, high, middle)
+        root = (low + high) / 2
+    where[rows] = np.exp(root)
+    return where, count
+
+
+def _exactly(fit: Fit, path: Path, levels: Sequence[str]) -> Callable:
+    """Of each group the mean response of some draws, each at a scale of its own."""
+    theta = [parameters_of(fit, level) for level in levels]
+
+    def of_level(k: int) -> Callable:
+        def at(rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
+            own = {name: values[rows] for name, values in theta[k].items()}
+            return evaluated(fit.model.law, path, scale[:, None], own)[:, 0]
+
+        return at
+
+    return of_level
+
+
+def _summed(where: np.ndarray, count: np.ndarray, prob: float) -> dict[str, float]:
+    quantiles = list(_quantiles(where, prob).values()) or [np.nan] * 3
+    found: dict[str, Any] = {"p_cross": np.isfinite(where).mean()}
+    found |= dict(zip(("crossing_lower", "crossing_median", "crossing_upper"), quantiles, strict=True))
+    return found | {"none": (count == 0).mean(), "once": (count == 1).mean(), "twice": (count == 2).mean(), "more": (count > 2).mean()}  # fmt: skip
+
+
+def _quantiles(where: np.ndarray, prob: float) -> dict[float, float]:
+    finite = where[np.isfinite(where)]
+    levels = ((1 - prob) / 2, 0.5, (1 + prob) / 2)
+    return {round(q, 6): float(np.quantile(finite, q)) for q in levels} if len(finite) else {}
+
+
+def _by_group(levels, last: np.ndarray, p_best: np.ndarray, p_prior: np.ndarray, prob: float) -> list[dict[str, Any]]:
+    ranks = (last[:, :, None] > last[:, None, :]).sum(2) + 1
+    lower, median, upper = np.quantile(last, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
+    return [
+        {"group": level, "p_best": p_best[k], "expected_rank": ranks[:, k].mean(), "mean": last[:, k].mean(), "median": median[k],
+         "lower": lower[k], "upper": upper[k], "p_best_prior": p_prior[k]}
+        for k, level in enumerate(levels)
+    ]  # fmt: skip
+
+
+def _equivalent(
+    exact: Callable | None, winner: np.ndarray, wanted: np.ndarray, scales: np.ndarray, to: float, prob: float
+) -> dict[str, float]:
+    """How many times the scale the winner needs for the rival's loss at the target; infinite where it never gets there."""
+    rows, never = np.arange(len(winner)), np.zeros(len(winner), bool)
+    if exact is not None:
+        low, high = np.full(len(winner), np.log(to) - _WIDEST), np.full(len(winner), np.log(to) + _WIDEST)
+        never = exact(rows, np.exp(high)) > wanted
+        for _ in range(2 * _HALVINGS):
+            middle = (low + high) / 2
+            above = exact(rows, np.exp(middle)) > wanted
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        scale = (low + high) / 2
+    else:
+        reached, logs = winner <= wanted[:, None], np.log(scales)
+        at, never = reached.argmax(1), ~reached.any(1)
+        before = np.maximum(at - 1, 0)
+        high, low = winner[rows, before], winner[rows, at]
+        share = np.where(high > low, (high - wanted) / np.where(high > low, high - low, 1.0), 0.0)
+        scale = np.where(at == 0, logs[0], logs[before] + (logs[at] - logs[before]) * np.clip(share, 0, 1))
+    gain = np.where(never, np.inf, np.exp(scale - np.log(to)))
+    lower, median, upper = np.quantile(gain, [(1 - prob) / 2, 0.5, (1 + prob) / 2], method="nearest")
+    return {"median": float(median), "lower": float(lower), "upper": float(upper), "p_undefined": float(never.mean())}

@@ -1,0 +1,95 @@
+"""What the commands share: reading options, and printing."""
+
+from __future__ import annotations
+
+import json as json_module
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")]
+Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
+FitFile = Annotated[
+    Path, typer.Argument(metavar="FIT.nc", help="A file written by 'scalebayes fit'.", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
+
+
+def check_picture(output: Path, force: bool) -> None:
+    """Refuse a picture that cannot be written."""
+    from scalebayes.files import check_free
+
+    check_free(output, force, "--force")
+    kinds = (".png", ".pdf", ".svg")
+    if output.suffix not in kinds:
+        raise ValueError(f"a picture is written as {', '.join(kinds)}; got {output.name!r}.")
+
+
+def pairs(options: list[str], name: str) -> dict[str, str]:
+    """NAME=COLUMN options as a mapping."""
+    pairs = {}
+    for option in options:
+        key, sign, value = option.partition("=")
+        if not (key and sign and value):
+            raise ValueError(f"{name} takes NAME=COLUMN, for example {name} N=n_params; got {option!r}.")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def numbers(point: str) -> dict[str, float]:
+    """Numbers by name, from ``N=70e9,D=1.4e12``."""
+    values = {}
+    for part in filter(None, point.split(",")):
+        key, sign, value = part.partition("=")
+        if key.strip() in values:
+            raise ValueError(f"--at names {key.strip()} twice in {point!r}; repeat --at for another point.")
+        try:
+            values[key.strip()] = float(value)
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise ValueError(f"--at takes numbers by name, for example --at N=70e9,D=1.4e12; got {point!r}.")
+    return values
+
+
+def points(options: list[str]) -> dict[str, list[float]]:
+    """Several of them as columns."""
+    points = [numbers(option) for option in options]
+    names = list(points[0])
+    for point, option in zip(points, options, strict=True):
+        if set(point) != set(names):
+            raise ValueError(f"every --at names the same inputs; got {options[0]!r} and {option!r}.")
+    return {name: [point[name] for point in points] for name in names}
+
+
+def print_json(value: Any) -> None:
+    """One JSON object."""
+    print(json_module.dumps(plain(value), indent=2, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """JSON has no infinity: null stands for it, and for what was not measured."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_table(table) -> None:
+    """A table with aligned columns."""
+    from scalebayes.questions.points import number
+
+    shown = table.fillna({"group": ""})
+    cells = [list(map(str, shown.columns))]
+    cells += [
+        [cell if isinstance(cell, str) else number(cell) for cell in row] for row in shown.itertuples(index=False)
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        left = "  ".join(cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True))
+        print(left, *(cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)), sep="  ")

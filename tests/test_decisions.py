@@ -1,0 +1,376 @@
+"""Crossover, comparison, allocation and the next run: exact answers on posteriors made by hand."""
+
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import scalebayes as sb
+from scalebayes.questions.paths import lowest, optimum
+
+
+def _power_runs(groups="ab"):
+    C = np.tile(np.geomspace(1e18, 1e21, 6), len(groups))
+    table = pd.DataFrame({"flops": C, "loss": 2 + 3 * (C / 1e18) ** -0.1, "family": np.repeat(list(groups), 6)})
+    return sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family")
+
+
+def _by_hand(model, prior=None, **parameters):
+    """A fit whose posterior is what the caller says, a value or a row of draws per group."""
+    levels, dim = list(model.runs.levels), model.runs.group_name
+    values = {name: np.asarray(value, float) for name, value in parameters.items()}
+    draws = max((v.shape[1] for v in values.values() if v.ndim == 2), default=1)
+
+    def dataset(of):
+        found = {}
+        for name, value in of.items():
+            wide = np.broadcast_to(value[:, None] if value.ndim == 1 else value, (len(levels), draws))
+            found[name] = (("chain", "draw", dim), wide.T[None])
+        found["sigma"], found["nu"] = (
+            (("chain", "draw"), np.full((1, draws), 0.01)),
+            (("chain", "draw"), np.full((1, draws), 8.0)),
+        )
+        return xr.Dataset(found, {dim: levels, "chain": [0], "draw": np.arange(draws)})
+
+    before = {name: np.asarray(value, float) for name, value in (prior or parameters).items()}
+    tree = xr.DataTree.from_dict(
+        {"posterior": dataset(values), "prior": dataset(before),
+         "sample_stats": xr.Dataset({"diverging": (("chain", "draw"), np.zeros((1, draws), bool))})}
+    )  # fmt: skip
+    tree.attrs = {"max_r_hat": 1.0, "min_ess_bulk": 1000.0}
+    return sb.Fit(model, tree)
+
+
+def _powers(A, alpha, groups="ab", **more):
+    model = sb.Model(sb.laws.power, _power_runs(groups))
+    return _by_hand(model, A=A, alpha=alpha, **more)
+
+
+def _floors(E, A, alpha, groups="ab"):
+    return _by_hand(sb.Model(sb.laws.power_floor, _power_runs(groups)), E=E, A=A, alpha=alpha)
+
+
+def test_two_powers_cross_where_their_closed_form_says():
+    A, alpha = np.array([[30.0, 40.0], [60.0, 50.0]]), np.array([[0.05, 0.05], [0.065, 0.056]])
+    found = sb.crossover(_powers(A, alpha), axis="C", to=1e30, at=1e10)
+    exact = np.exp((np.log(A[1]) - np.log(A[0])) / (alpha[1] - alpha[0]))
+    assert ((exact > 1e10) & (exact < 1e30)).all()
+    row = found.pairs.iloc[0]
+    assert [row["crossing_lower"], row["crossing_upper"]] == pytest.approx(
+        np.quantile(exact, [0.055, 0.945]).tolist(), rel=1e-9
+    )
+    assert (found.winner, found.rival, found.ordered) == ("a", "b", True)
+    assert (found.decision_risk, found.reversal_risk, found.p_cross_before_target) == (1.0, 1.0, 1.0)
+    assert row[["none", "once", "twice", "more"]].tolist() == [0, 1, 0, 0]
+    # Curves that never cross are risk nought.
+    apart = sb.crossover(_powers([30.0, 31.0], [0.05, 0.05]), axis="C", to=1e30, at=1e10)
+    assert (apart.decision_risk, apart.reversal_risk, apart.p_cross_before_target) == (0.0, 0.0, 0.0)
+    assert apart.crossing_quantiles == {}
+    assert "cross before it with probability 0.00;" in str(apart)
+
+
+def test_two_roots_are_counted_as_two():
+    # A difference of .01 + 3 C**-.1 - 2 C**-.07 in logs of C has two positive roots: y = x**.1 by Newton beside it.
+    def difference(log_c):
+        return 0.01 + 3.0 * np.exp(-0.1 * log_c) - 2.0 * np.exp(-0.07 * log_c)
+
+    grid = np.linspace(0, 200, 400_001)
+    roots = grid[:-1][np.diff(np.sign(difference(grid))) != 0]
+    assert len(roots) == 2
+    at, to = np.exp(roots[0] - 3), np.exp(roots[1] + 3)
+    found = sb.crossover(_floors([1.01, 1.0], [3.0, 2.0], [0.1, 0.07]), axis="C", at=at, to=to)
+    row = found.pairs.iloc[0]
+    assert row[["none", "once", "twice", "more"]].tolist() == [0, 0, 1, 0]
+    assert found.p_cross_before_target == 1.0
+    assert found.reversal_risk == 0.0
+    assert np.log(row["crossing_median"]) == pytest.approx(roots[0], abs=1e-3)
+
+
+def test_equal_curves_are_not_ordered():
+    found = sb.crossover(_powers([30.0, 30.0], [0.05, 0.05]), axis="C", to=1e24)
+    assert not found.ordered
+    assert (found.p_ahead, found.decision_risk, found.reversal_risk) == (0.5, 0.5, 0.0)
+    assert found.table["p_best"].tolist() == [0.5, 0.5]
+    assert "Not yet ordered at C = 1e21" in str(found)
+    assert "cannot be told from these runs" in str(found)
+
+
+def test_the_gain_is_constant_where_floors_and_exponents_agree():
+    fit = _floors([1.0, 1.0], [30.0, 36.0], [0.05, 0.05])
+    for to in (1e22, 1e26):
+        gain = sb.crossover(fit, axis="C", to=to).gain
+        assert gain["median"] == pytest.approx((30 / 36) ** 20, rel=1e-9)
+        assert gain["p_undefined"] == 0.0
+    # A rival below the winner's floor is never reached.
+    crossing = sb.crossover(_floors([1.5, 0.5], [10.0, 60.0], [0.1, 0.08]), axis="C", at=1e18, to=1e40)
+    assert crossing.winner == "a"
+    assert (crossing.gain["median"], crossing.gain["p_undefined"]) == (np.inf, 1.0)
+    assert "a more likely than not never reaches b's loss there" in str(crossing)
+
+
+def test_other_names_permute_the_answer():
+    rng = np.random.default_rng(0)
+    A, alpha = 30 * np.exp(0.05 * rng.normal(size=(3, 400))), 0.05 * np.exp(0.05 * rng.normal(size=(3, 400)))
+    order = [2, 0, 1]
+    one = sb.crossover(_powers(A, alpha, "abc"), axis="C", to=1e24)
+    other = sb.crossover(_powers(A[order], alpha[order], "abc"), axis="C", to=1e24)
+    names = dict(zip("abc", (list("abc")[i] for i in order), strict=True))
+    renamed = other.table.assign(group=other.table["group"].map(names)).sort_values("group").reset_index(drop=True)
+    pd.testing.assert_frame_equal(renamed, one.table)
+    assert names[other.winner] == one.winner
+    assert other.decision_risk == one.decision_risk
+    assert other.value_of_information == pytest.approx(one.value_of_information, abs=1e-15)
+
+
+def test_risk_regret_and_information_are_what_they_are_defined_to_be():
+    rng = np.random.default_rng(1)
+    A = 30 * np.exp(0.02 * rng.normal(size=(2, 500)))
+    fit = _powers(A, np.full((2, 500), 0.05))
+    found = sb.crossover(fit, axis="C", to=1e24, margin=0.01)
+    f = A * 1e24**-0.05
+    w = int((A * 1e21**-0.05).mean(1).argmin())
+    assert found.decision_risk == pytest.approx((f[w] > f[1 - w] + 0.01).mean())
+    assert found.expected_regret == pytest.approx((f[w] - f.min(0)).mean())
+    assert found.value_of_information == pytest.approx(f.mean(1).min() - f.min(0).mean())
+    assert found.table["p_best"].to_numpy() == pytest.approx([(f[0] < f[1]).mean(), (f[1] < f[0]).mean()])
+    cells = found.pairs[["ahead_ahead", "ahead_behind", "behind_ahead", "behind_behind"]].iloc[0]
+    assert cells.sum() == pytest.approx(1)
+    assert found.curve["p_crossed"].iloc[-1] == found.p_cross_before_target
+
+
+HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+
+
+def test_published_optimum_and_the_search_for_it():
+    n, d = optimum(sb.laws.chinchilla, ("N", "D"), np.array([5.76e23]), HOFFMANN)
+    assert (n[0], d[0]) == pytest.approx((3.22e10, 2.98e12), rel=2e-3)
+    flops = np.geomspace(1e18, 1e27, 10)
+    closed, _ = optimum(sb.laws.chinchilla, ("N", "D"), flops, HOFFMANN)
+    np.testing.assert_allclose(lowest(sb.laws.chinchilla, ("N", "D"), flops, HOFFMANN), closed, rtol=1e-8)
+
+
+def _sizes(groups="ab"):
+    N, D = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 1e10, 4), np.geomspace(1e9, 1e11, 4)))
+    table = pd.concat([pd.DataFrame({"N": N, "D": D, "arch": g}) for g in groups], ignore_index=True)
+    table["loss"] = np.asarray(sb.laws.chinchilla(table["N"].to_numpy(), table["D"].to_numpy(), **HOFFMANN), float)
+    return sb.read_runs(table, group="arch")
+
+
+def _chinchillas(**changed):
+    values = {name: [value, value] for name, value in HOFFMANN.items()} | changed
+    return _by_hand(sb.Model(sb.laws.chinchilla, _sizes()), **values)
+
+
+def test_a_plan_is_the_optimum_of_a_posterior_without_doubt():
+    found = sb.allocate(_chinchillas(), [5.76e23, 1e24], group="a")
+    row = found.table.iloc[0]
+    assert (row["n_opt_median"], row["d_opt_median"]) == pytest.approx((3.22e10, 2.98e12), rel=2e-3)
+    assert row["plan_n"] == pytest.approx(row["n_opt_median"], rel=2e-3)
+    assert 6 * row["plan_n"] * row["plan_d"] == pytest.approx(5.76e23, rel=1e-3)
+    for end in ("lower", "upper"):
+        n = row[f"near_n_{end}"]
+        off = float(sb.laws.chinchilla(n, 5.76e23 / (6 * n), **HOFFMANN))
+        assert off - row["plan_loss"] == pytest.approx(0.005, abs=1e-4)
+    exponents = found.exponents.set_index("name")["mean"]
+    assert exponents["a_opt"] == pytest.approx(0.28 / 0.62)
+    assert exponents["a_opt"] + exponents["b_opt"] == pytest.approx(1)
+
+
+def test_a_cost_of_ones_own_gives_the_closed_form_where_it_is_the_same():
+    fit = _chinchillas()
+    closed = sb.allocate(fit, 1e23, group="a").table.iloc[0]
+    found = sb.allocate(fit, 1e23, group="a", cost=lambda n, d: 6 * n * d).table.iloc[0]
+    assert found["n_opt_median"] == pytest.approx(closed["n_opt_median"], rel=1e-6)
+
+
+def test_constraints_hold_and_serving_makes_models_smaller():
+    fit = _chinchillas()
+    free = sb.allocate(fit, 1e24, group="a").table.iloc[0]
+    served = sb.allocate(fit, 1e24, group="a", served=1e13).table.iloc[0]
+    assert served["n_opt_median"] < free["n_opt_median"]
+    spent = 6 * served["n_opt_median"] * served["d_opt_median"] + 2e13 * served["n_opt_median"]
+    assert spent == pytest.approx(1e24, rel=1e-6)
+    capped = sb.allocate(fit, 1e24, group="a", most_n=1e10).table.iloc[0]
+    assert capped["n_opt_median"] == pytest.approx(1e10, rel=5e-3)
+    dense = sb.allocate(fit, 1e24, group="a", ratio=(500, 1000)).table.iloc[0]
+    assert 495 < dense["d_opt_median"] / dense["n_opt_median"] < 1010
+    few = sb.allocate(fit, 1e24, group="a", unique=1e11).table.iloc[0]
+    assert few["n_opt_median"] > free["n_opt_median"]
+    assert few["loss_median"] > free["loss_median"]
+    with pytest.raises(ValueError, match=r"no plan spends 1e24 FLOPs and meets most_n=1000000\.0, most_d=1000000\.0"):
+        sb.allocate(fit, 1e24, group="a", most_n=1e6, most_d=1e6)
+
+
+def test_groups_are_compared_by_each_parameter():
+    rng = np.random.default_rng(0)
+    alpha = np.stack([0.34 + 0.01 * rng.normal(size=400), 0.30 + 0.01 * rng.normal(size=400)])
+    at_reference = {"A_at_ref": [0.4, 0.2], "B_at_ref": [0.3, 0.3]}
+    fit = _chinchillas(alpha=alpha, **at_reference)
+    found = sb.compare(fit, rope={"alpha": 0.01})
+    rows = found.table.set_index("parameter")
+    difference = alpha[0] - alpha[1]
+    assert rows.loc["alpha", "mean"] == pytest.approx(difference.mean())
+    assert rows.loc["alpha", "p_direction"] == pytest.approx((difference > 0).mean())
+    assert rows.loc["alpha", "p_equivalent"] == pytest.approx((np.abs(difference) < 0.01).mean())
+    assert rows.loc["A", "mean"] == pytest.approx(np.log(2))
+    assert rows.loc["A", "scale"] == "log ratio"
+    assert rows.loc["E", "p_direction"] == 0.5
+    assert "alpha: a's less b's is 0.0" in str(found)
+
+
+def test_the_next_run_is_of_the_group_in_doubt():
+    rng = np.random.default_rng(0)
+    A = np.stack([30 * np.exp(0.02 * rng.normal(size=2000)), np.full(2000, 30.0)])
+    fit = _powers(A, np.full((2, 2000), 0.05))
+    plan = pd.DataFrame({"C": [1e21, 1e21], "family": ["a", "b"]})
+    found = sb.next_run(fit, plan, goal="decision", axis="C", to=1e24)
+    assert found.table["group"].tolist() == ["a", "b"]
+    f = A * 1e24**-0.05
+    assert found.now == pytest.approx(f.mean(1).min() - f.min(0).mean())
+    # A run of a with noise .01 tells most about its level of doubt .02, one of b nothing.
+    first, second = found.table["reduction"]
+    assert 0.5 * found.now < first < found.now
+    assert second == pytest.approx(0, abs=1e-12)
+    width = sb.next_run(fit, plan, goal="width", group="a", axis="C", to=1e24)
+    assert width.now == pytest.approx(np.diff(np.quantile(np.log(f[0]), [0.055, 0.945]))[0], rel=0.01)
+    # Normal prior of sd .02 on log A, Student-t noise of scale .01 and 8 degrees of freedom: about .6 of the doubt goes.
+    assert 0.45 < width.table["reduction"].iloc[0] / width.now < 0.65
+    assert "a at C = 1e21 would reduce it most" in str(width)
+
+
+def test_a_fit_that_drifts_is_decided_with_its_drift():
+    C = np.geomspace(1e18, 1e21, 14)
+    rng = np.random.default_rng(0)
+    table = pd.concat(
+        [pd.DataFrame({"C": C, "loss": (1 + b * (C / 1e18) ** -0.1) * np.exp(0.003 * rng.normal(size=14)), "arch": g}) for g, b in (("a", 2.0), ("b", 2.05))],
+        ignore_index=True,
+    )  # fmt: skip
+    runs = sb.read_runs(table, response="loss", group="arch")
+    fits = {d: sb.fit(sb.laws.power_floor, runs, discrepancy=d, draws=500) for d in ("drift", None)}
+    found = {d: sb.crossover(fit, axis="C", to=1e24) for d, fit in fits.items()}
+    spread = {
+        d: float((x.draws.sel(group="a") - x.draws.sel(group="b")).isel(scale=-1).std()) for d, x in found.items()
+    }
+    assert spread["drift"] > spread[None]
+    again = sb.crossover(fits["drift"], axis="C", to=1e24)
+    assert again.decision_risk == found["drift"].decision_risk
+    mixed = sb.crossover(sb.average({"with": fits["drift"], "without": fits[None]}), axis="C", to=1e24)
+    assert set(mixed.by_law) == {"with", "without"}
+    assert min(mixed.by_law.values()) - 0.02 <= mixed.decision_risk <= max(mixed.by_law.values()) + 0.02
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda f: sb.crossover(f, axis="C", to=1e20), "the target lies beyond the decision scale: to=1e20, at=1e21, the largest at which all groups were seen."),
+        (lambda f: sb.crossover(f, ["a"], axis="C", to=1e24), "2 different groups or more are compared, got a."),
+        (lambda f: sb.crossover(f, ["a", "z"], axis="C", to=1e24), "family has no group 'z'; the groups are a, b."),
+        (lambda f: sb.crossover(f, axis="N", to=1e24), "power has no axis 'N'; it has C."),
+        (lambda f: sb.crossover(f, axis="C", to=1e24, margin=-1), "margin is a difference of loss from 0 on, got -1."),
+        (lambda f: sb.crossover(f, axis="C", to=1e24, path="optimal"), "a compute-optimal path is along C, for a law of N and D; power has C and the axis is 'C'."),
+        (lambda f: sb.crossover(f, axis="C", to=1e24, path={"N": 1e9}), "to move along C, power needs no other input held; got N."),
+        (lambda f: sb.allocate(f, 1e24), "a budget is divided between N and D; power has C."),
+        (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21]}), goal="decision", axis="C", to=1e24), "each candidate needs its group: a column 'family'."),
+        (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["z"]}), goal="decision", axis="C", to=1e24), "a candidate is of 'z', which was not fitted; the groups are a, b."),
+        (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21, 1e22], "family": ["a", "b"], "cost": [1.0, None]}), goal="decision", axis="C", to=1e24), "cost is a positive finite number of FLOPs; 1 of 2 candidates have none, first: row 1."),
+        (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", axis="C", to=1e24, budget=1e20), "no candidate costs 1e20 FLOPs or less; the cheapest costs 1e21."),
+        (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="width", axis="C", to=1e24), "the width is of one group; name it, group='a'."),
+        (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="fun", axis="C", to=1e24), "goal is 'decision', 'width' or 'optimum', got 'fun'."),
+        (lambda f: sb.compare(f, rope={"gamma": 1.0}), "rope is of parameters that differ between groups, A, alpha; got 'gamma'."),
+        (lambda f: sb.compare({"one": f}), "two fits or more are needed, got 1."),
+    ],
+)  # fmt: skip
+def test_bad_questions_are_refused(ask, message):
+    fit = _powers([30.0, 31.0], [0.05, 0.05], A_at_ref=[1.0, 1.0])
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        ask(fit)
+    assert str(caught.value) == message
+
+
+def test_groups_with_another_tokenizer_are_not_compared(tmp_path):
+    runs = _power_runs()
+    table = runs.table.assign(vocabulary=np.where(runs.table["family"] == "a", "gpt2", "llama"))
+    declared = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family", tokenizer="vocabulary")
+    fit = sb.fit(sb.laws.power, declared, draws=300)
+    fit.save(tmp_path / "fit.nc")
+    for known in (fit, sb.load(tmp_path / "fit.nc")):
+        with pytest.raises(ValueError, match=r"the groups declare another tokenizer \(vocabulary: a: gpt2; b: llama\)"):
+            sb.crossover(known, axis="C", to=1e24)
+
+
+def test_a_path_of_ones_own_and_of_tokens_per_parameter():
+    fit = _chinchillas(A=[406.4, 380.0])
+    by_ratio = sb.crossover(fit, axis="C", to=1e24, path={"D/N": 20})
+    own = sb.crossover(fit, axis="C", to=1e24, path=lambda c: {"N": (c / 120) ** 0.5, "D": 20 * (c / 120) ** 0.5})
+    assert own.table["mean"].to_numpy() == pytest.approx(by_ratio.table["mean"].to_numpy())
+    best = sb.crossover(fit, axis="C", to=1e24)
+    assert (best.table["mean"] <= by_ratio.table["mean"]).all()
+    assert best.path == "its own compute-optimal path"
+    with pytest.raises(ValueError, match="a path takes a scale to a mapping of N, D; got M"):
+        sb.crossover(fit, axis="C", to=1e24, path=lambda c: {"M": c})
+
+
+def test_pictures_and_commands(tmp_path, capsys, monkeypatch):
+    import sys
+
+    from scalebayes.cli import main
+
+    fit = sb.fit(sb.laws.chinchilla, _sizes_with_noise(), draws=300)
+    fit.save(tmp_path / "fit.nc")
+    rows = itertools.product("ab", [1e9, 1e10], [2e10, 2e11])
+    pd.DataFrame(rows, columns=["arch", "N", "D"]).to_csv(tmp_path / "plan.csv", index=False)
+
+    def ask(*words):
+        monkeypatch.setattr(sys, "argv", ["scalebayes", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, capsys.readouterr()
+
+    file, picture = tmp_path / "fit.nc", tmp_path / "picture.png"
+    for words, keys in (
+        (("crossover", file, "--axis", "C", "--from", "1e21", "--to", "1e24"), {"winner_at_decision_scale", "ordered", "decision_risk", "reversal_risk", "prior_decision_risk", "p_cross_before_target", "crossing_quantiles", "expected_regret", "p_best", "extrapolation"}),
+        (("crossover", file, "a", "b", "--to", "1e24", "--path", "ratio=20"), {"path"}),
+        (("compare", file, "--rope", "alpha=0.01"), {"pairs"}),
+        (("allocate", file, "--compute", "1e24", "--group", "a", "--within", "0.005"), {"n_opt", "d_opt", "loss", "near_optimal"}),
+        (("next-run", file, "--candidates", tmp_path / "plan.csv", "--goal", "decision", "--axis", "C", "--to", "1e24"), {"candidates"}),
+    ):  # fmt: skip
+        code, printed = ask(*words, "--json", "-o", picture, "--force")
+        assert code == 0, printed.err
+        assert keys <= set(json.loads(printed.out))
+        assert picture.stat().st_size > 5000
+        code, printed = ask(*words)
+        assert code == 0
+        assert len(printed.out.strip()) > 100
+    code, printed = ask("crossover", file, "--to", "1e24", "--path", "square")
+    assert (code, printed.err.strip()) == (2, "scalebayes: --path is optimal, ratio=20, N=1e9 or D=2e10; got 'square'.")
+
+
+def _sizes_with_noise():
+    runs = _sizes()
+    rng = np.random.default_rng(0)
+    worse = np.where(runs.table["arch"] == "b", 1.01, 1.0)
+    return sb.read_runs(
+        runs.table.assign(loss=runs.y * worse * np.exp(0.004 * rng.normal(size=len(runs)))), group="arch"
+    )
+
+
+def test_a_fit_that_has_not_converged_leads_with_it(tmp_path, capsys, monkeypatch):
+    import sys
+
+    from scalebayes.cli import main
+
+    fit = _powers([30.0, 31.0], [0.05, 0.05])
+    fit.idata.attrs["max_r_hat"] = 1.2
+    bad = sb.Fit(fit.model, fit.idata)
+    assert str(sb.crossover(bad, axis="C", to=1e24)).startswith("NOT CONVERGED: r-hat reaches 1.2")
+    real = sb.fit(sb.laws.power, _power_runs(), draws=300)
+    real.idata.attrs["max_r_hat"] = 1.2
+    sb.Fit(real.model, real.idata).save(tmp_path / "bad.nc")
+    monkeypatch.setattr(sys, "argv", ["scalebayes", "crossover", str(tmp_path / "bad.nc"), "--to", "1e24", "--strict"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "holds a fit that has not converged: r-hat reaches 1.2" in capsys.readouterr().err
