@@ -21,6 +21,8 @@ from scalebayes.precision import double_precision
 if TYPE_CHECKING:
     from scalebayes.model.model import Model
 
+_SIZE = 16
+
 
 def expected(law: Callable, x: list[np.ndarray], parameters: Mapping[str, np.ndarray]) -> np.ndarray:
     """The law at every point for every draw.
@@ -36,9 +38,12 @@ def expected(law: Callable, x: list[np.ndarray], parameters: Mapping[str, np.nda
     -------
     array, shape (sample, point)
     """
+    points = len(x[0])
+    # A few sizes: each is compiled, and what was compiled is kept.
+    fill = np.minimum(np.arange(-(-points // _SIZE) * _SIZE), points - 1)
     with double_precision():
         theta = {name: np.asarray(value, float) for name, value in parameters.items()}
-        return np.asarray(_evaluator(law)([np.asarray(values, float) for values in x], theta))
+        return np.asarray(_evaluator(law)([np.asarray(values, float)[fill] for values in x], theta))[:, :points]
 
 
 @lru_cache(maxsize=32)
