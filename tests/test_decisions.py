@@ -374,3 +374,42 @@ def test_a_fit_that_has_not_converged_leads_with_it(tmp_path, capsys, monkeypatc
         main()
     assert ended.value.code == 2
     assert "holds a fit that has not converged: r-hat reaches 1.2" in capsys.readouterr().err
+
+
+@pytest.mark.data
+def test_published_crossings_lie_in_what_was_foretold(public_data):
+    """Beck et al. (2025), arXiv:2510.02228: mLSTM leads at few tokens per parameter, Llama at many."""
+    table = pd.read_csv(public_data / "xlstm_vs_llama.csv").query("experiment == 'tokenparam'")
+    table = table.assign(ratio=table["n_tokens"] / table["n_params"])
+    # The best learning rate of each cell; sizes agree to a per cent or so.
+    best = table.loc[table.groupby(["architecture", "n_params", "n_tokens"])["loss"].idxmin()]
+    known = best[best["ratio"] < 125]
+    runs = sb.read_runs(known, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="architecture")
+    fit = sb.fit(sb.laws.chinchilla, runs)
+    # Between which ratios the runs beyond change order; none in range for the two largest sizes.
+    crossed = {1.6e8: (44, 110), 4.1e8: (110, 220), 8.4e8: (220, 550), 1.42e9: (220, 550), 2.78e9: None, 6.86e9: None}
+    held = 0
+    for N, between in crossed.items():
+        found = sb.crossover(fit, axis="D", at=22 * N, to=2200 * N, path={"N": N})
+        assert (found.winner, found.rival, found.ordered) == ("mlstm", "llama", True)
+        if between is None:
+            assert found.decision_risk < 0.95
+            continue
+        low, _, high = (scale / N for scale in found.crossing_quantiles.values())
+        held += low < between[1] and high > between[0]
+        assert found.p_cross_before_target > 0.5
+    assert held >= 3
+
+
+@pytest.mark.data
+def test_runs_at_equal_compute_do_not_turn_round(public_data):
+    """Beck et al. (2025): at equal compute mLSTM is ahead at every budget."""
+    table = pd.read_csv(public_data / "xlstm_vs_llama.csv")
+    where = "experiment == 'isoflop' and context_length == 2048"
+    runs = sb.read_runs(
+        table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="architecture", where=where
+    )
+    found = sb.crossover(sb.fit(sb.laws.chinchilla, runs), axis="C", to=1e22)
+    assert (found.winner, found.ordered) == ("mlstm", True)
+    assert found.reversal_risk < 0.1
+    assert found.decision_risk < 0.1
