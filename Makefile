@@ -10,12 +10,14 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
 
-# In two processes: all that these tests compile is more than one process may map.
+# In three processes: all that these tests compile is more than one process may map.
 APART = tests/test_backtests.py tests/test_density.py tests/test_surface.py
+DECIDING = tests/test_averaging.py tests/test_decisions.py tests/test_drift.py
 
 test: $(READY)
-	$(BIN)/python -m pytest $(APART:%=--ignore=%)
+	$(BIN)/python -m pytest $(APART:%=--ignore=%) $(DECIDING:%=--ignore=%)
 	$(BIN)/python -m pytest $(APART)
+	$(BIN)/python -m pytest $(DECIDING)
 	SCALEBAYES_NOTEBOOK_DRAWS=300 $(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks
 
 test-slow: $(READY)

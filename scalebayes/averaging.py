@@ -13,7 +13,7 @@ import xarray as xr
 from scalebayes.fitting import Fit, sample
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
-from scalebayes.model.discrepancy import word
+from scalebayes.model.discrepancy import Drift, word
 from scalebayes.runs import Runs
 
 _STEPS = 1000
@@ -93,7 +93,7 @@ def average(
     UserWarning
         ArviZ's own, where leaving one out is not to be relied on.
     """
-    named = _named(fits)
+    named = named_fits(fits)
     checked_alike(named)
     if isinstance(weights, Mapping):
         found, how = _given(weights, named), "given"
@@ -167,8 +167,11 @@ def pooled_diagnostics(parts: Sequence[Diagnostics]) -> Diagnostics:
     )  # fmt: skip
 
 
-def _named(fits: Mapping[str, Fit] | Sequence[Fit]) -> dict[str, Fit]:
+def named_fits(fits: Mapping[str, Fit] | Sequence[Fit]) -> dict[str, Fit]:
+    """Fits by name; a sequence is named by law and discrepancy."""
     if not isinstance(fits, Mapping):
+        if not all(isinstance(fit, Fit) for fit in fits):
+            raise TypeError(f"fits are needed, got {', '.join(type(fit).__name__ for fit in fits)}.")
         names = [name_of(fit.model) for fit in fits]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
@@ -179,6 +182,9 @@ def _named(fits: Mapping[str, Fit] | Sequence[Fit]) -> dict[str, Fit]:
 
 def checked_alike(named: Mapping[str, Fit]) -> None:
     """Refuse fits of different runs, and fewer than two."""
+    for name, fit in named.items():
+        if not isinstance(fit, Fit):
+            raise TypeError(f"fits are needed; {name} is {type(fit).__name__}.")
     if len(named) < 2:
         raise ValueError(f"two fits or more are needed, got {len(named)}.")
     first = next(iter(named.values())).model.runs
@@ -231,7 +237,13 @@ def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
     from scalebayes.questions.forecasting import forecast
 
     runs = next(iter(named.values())).model.runs
-    parts, _ = split(runs, masks(runs, None, None, [share]), drifts=len(runs.inputs) == 1, skip=False)
+    if not 0 < share < 1:
+        raise ValueError(f"share is the part of each group's runs to hold back, between 0 and 1, got {share!r}.")
+    drifts = any(isinstance(fit.model.discrepancy, Drift) for fit in named.values())
+    parts, short = split(runs, masks(runs, None, None, [share]), drifts, skip=True)
+    if short:
+        _, level, reason = short[0]
+        raise ValueError(f"holding back {share:g} does not do{f' for {level}' if level else ''}: {reason}.")
     known = np.sort(np.concatenate([rows for rows, _ in parts.values()]))
     ahead = np.concatenate([rows for _, rows in parts.values()])
     points = {name: runs.x(name)[ahead] for name in runs.inputs}

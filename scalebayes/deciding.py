@@ -81,6 +81,14 @@ def compare(
     if output is not None:
         check_picture(output, force)
     fits = {str(path): _loaded(path, strict) for path in paths}
+    if len(fits) < len(paths):
+        raise ValueError("the same file is named twice; name each fit once.")
+    if len(fits) > 1 and (rope or output):
+        raise ValueError(
+            "--rope and -o are for the groups of one fit; several fits are compared by what they foretell."
+        )
+    if len(fits) == 1 and share is not None:
+        raise ValueError("--share holds back runs to compare several fits; name another.")
     if len(fits) > 1:
         laws = ask(fits, share=share, prob=prob)
         table = laws.table.reset_index(names="fit")
@@ -166,14 +174,11 @@ def held(path: str | None) -> dict[str, float] | str | None:
     """What ``--path`` means: optimal, or what is held."""
     if path is None or path == "optimal":
         return path
-    key, sign, value = path.partition("=")
+    key, _, value = path.partition("=")
     try:
         return {{"ratio": "D/N"}.get(key, key): float(value)}
     except ValueError:
-        sign = ""
-    if not sign:
-        raise ValueError(f"--path is optimal, ratio=20, N=1e9 or D=2e10; got {path!r}.")
-    return None
+        raise ValueError(f"--path is optimal, ratio=20, N=1e9 or D=2e10; got {path!r}.") from None
 
 
 def _region(options: list[str]) -> dict[str, float]:

@@ -89,6 +89,28 @@ def test_two_roots_are_counted_as_two():
     assert np.log(row["crossing_median"]) == pytest.approx(roots[0], abs=1e-3)
 
 
+def test_a_crossing_on_a_point_of_the_grid_is_one():
+    # 4 C**-.5 and 2 C**-.25 meet at C = 16, the middle of the scales looked at.
+    found = sb.crossover(_powers([4.0, 2.0], [0.5, 0.25]), axis="C", at=1.0, to=256.0)
+    row = found.pairs.iloc[0]
+    assert (row["p_cross"], row["once"], row["reversal_risk"]) == (1.0, 1.0, 1.0)
+    assert row["crossing_median"] == pytest.approx(16, rel=1e-9)
+
+
+def test_what_is_of_one_fit_refuses_an_average():
+    fit = _chinchillas()
+    both = sb.average({"one": fit, "other": fit})
+    with pytest.raises(TypeError, match="a plan is of one Fit, got Average; ask each fit of an average by itself"):
+        sb.allocate(both, 1e24)
+    with pytest.raises(TypeError, match="a path is 'optimal', what is held"):
+        sb.crossover(both, axis="C", to=1e24, path=20)
+
+
+def test_constrained_plans_have_the_exponents_of_their_constraint():
+    found = sb.allocate(_chinchillas(), [1e21, 1e23], group="a", ratio=(20, 20))
+    assert found.exponents.set_index("name").loc["a_opt", "mean"] == pytest.approx(0.5, abs=1e-3)
+
+
 def test_equal_curves_are_not_ordered():
     found = sb.crossover(_powers([30.0, 30.0], [0.05, 0.05]), axis="C", to=1e24)
     assert not found.ordered
@@ -207,15 +229,15 @@ def test_constraints_hold_and_serving_makes_models_smaller():
 def test_groups_are_compared_by_each_parameter():
     rng = np.random.default_rng(0)
     alpha = np.stack([0.34 + 0.01 * rng.normal(size=400), 0.30 + 0.01 * rng.normal(size=400)])
-    at_reference = {"A_at_ref": [0.4, 0.2], "B_at_ref": [0.3, 0.3]}
-    fit = _chinchillas(alpha=alpha, **at_reference)
+    fit = _chinchillas(alpha=alpha, A=[406.4, 203.2])
     found = sb.compare(fit, rope={"alpha": 0.01})
     rows = found.table.set_index("parameter")
     difference = alpha[0] - alpha[1]
     assert rows.loc["alpha", "mean"] == pytest.approx(difference.mean())
     assert rows.loc["alpha", "p_direction"] == pytest.approx((difference > 0).mean())
     assert rows.loc["alpha", "p_equivalent"] == pytest.approx((np.abs(difference) < 0.01).mean())
-    assert rows.loc["A", "mean"] == pytest.approx(np.log(2))
+    # The term A N**-alpha where the runs are, N = 1e9 in the geometric mean.
+    assert rows.loc["A", "mean"] == pytest.approx(np.log(2) - difference.mean() * np.log(1e9))
     assert rows.loc["A", "scale"] == "log ratio"
     assert rows.loc["E", "p_direction"] == 0.5
     assert "alpha: a's less b's is 0.0" in str(found)
@@ -281,10 +303,15 @@ def test_a_fit_that_drifts_is_decided_with_its_drift():
         (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="fun", axis="C", to=1e24), "goal is 'decision', 'width' or 'optimum', got 'fun'."),
         (lambda f: sb.compare(f, rope={"gamma": 1.0}), "rope is of parameters that differ between groups, A, alpha; got 'gamma'."),
         (lambda f: sb.compare({"one": f}), "two fits or more are needed, got 1."),
+        (lambda f: sb.crossover(f, axis="N", to=1e24, path=lambda c: {"C": c}), "how far the runs go along 'N' is not known; it is no input (C), nor C for N and D."),
+        (lambda f: sb.crossover(f, axis="C", to=1e24, path=lambda c: {"C": c * np.nan}), "a path gives positive finite inputs; C is not everywhere."),
+        (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", axis="C", to=-1), "to is a positive finite C, got -1."),
+        (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="optimum", group="a", axis="C", to=1e24), "an optimum is at a budget: axis='C', for a law of N and D; power has C."),
+        (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", group="a", axis="C", to=1e24), "groups= is what a decision is between; group= is of which the width or optimum is asked."),
     ],
 )  # fmt: skip
 def test_bad_questions_are_refused(ask, message):
-    fit = _powers([30.0, 31.0], [0.05, 0.05], A_at_ref=[1.0, 1.0])
+    fit = _powers([30.0, 31.0], [0.05, 0.05])
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         ask(fit)
     assert str(caught.value) == message

@@ -280,8 +280,8 @@ def backtest(
     columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged"]
     return Backtest(
         pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(),
-        pd.DataFrame(judged),
-        pd.DataFrame(by_member, columns=None if by_member else columns),
+        _with_scores(judged, columns),
+        _with_scores(by_member, columns),
         pd.DataFrame(others, columns=columns),
         pd.concat(fitted, ignore_index=True),
         tuple(skipped),
@@ -289,6 +289,12 @@ def backtest(
         runs.response,
         MappingProxyType(clusters),
     )
+
+
+def _with_scores(rows: list[dict], columns: list[str]) -> pd.DataFrame:
+    """A table that has its columns even where nothing could be scored."""
+    table = pd.DataFrame(rows, columns=None if rows else columns)
+    return table.reindex(columns=[*table.columns, *(name for name in _SCORES if name not in table.columns)])
 
 
 def _key(setting: str, name: str) -> str:

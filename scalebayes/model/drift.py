@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 LEVEL = 0.15  # standard deviation of d
-_AT_ONCE = 32  # places among the runs drawn together, which take memory
+_TOGETHER, _AT_ONCE = 128, 250  # places among the runs drawn jointly, and samples at once, which take memory
 _JITTER, _TINY = 1e-9, 1e-14  # of a variance, so that what is known has a factor
 
 
@@ -129,18 +129,18 @@ def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple
     Returns
     -------
     g, o, d : array, shape (sample, point)
-        Drawn jointly, but for more than 32 points among the runs: every 32 of these are independent of the others.
+        Drawn jointly, but for more than 128 points among the runs: every 128 of these are independent of the others.
     """
     samples, points = len(error), len(h)
     g, o, d = np.empty((3, samples, points))
     inside = np.flatnonzero(h <= 0)
     # The frontier's own o and d come with the first: beyond it nothing else of the runs matters.
-    some = inside[:_AT_ONCE]
+    some = inside[:_TOGETHER]
     first = _among(np.concatenate([[0.0], -h[some]]), error, distance, weight, scales, rng)
     residual, d[:] = first[1][:, :1], first[2][:, :1]
     g[:, some], o[:, some] = first[0][:, 1:], first[1][:, 1:]
-    for start in range(_AT_ONCE, len(inside), _AT_ONCE):
-        some = inside[start : start + _AT_ONCE]
+    for start in range(_TOGETHER, len(inside), _TOGETHER):
+        some = inside[start : start + _TOGETHER]
         g[:, some], o[:, some], d[:, some] = _among(-h[some], error, distance, weight, scales, rng)
     s, k, length = (scales[name] for name in ("drift", "kappa", "ell"))
     t = np.sqrt(scales["rho"]) * scales["sigma"]
@@ -179,6 +179,15 @@ def _covariance(error, distance, weight, scales) -> np.ndarray:
 
 def _among(places, error, distance, weight, scales, rng) -> np.ndarray:
     """Joint draws of g, o and d among the runs, at distances from the frontier, shape (3, sample, place)."""
+    parts = []
+    for first in range(0, len(error), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        own = {name: scales[name][some] for name in ("sigma", "drift", "kappa", "rho", "ell")}
+        parts.append(_of_samples(places, error[some], distance, weight[some], own, rng))
+    return np.concatenate(parts, axis=1)
+
+
+def _of_samples(places, error, distance, weight, scales, rng) -> np.ndarray:
     sigma, drift, kappa, rho, ell = (scales[name][:, None, None] for name in ("sigma", "drift", "kappa", "rho", "ell"))
     samples, runs, n = len(error), len(distance), len(places)
     to, at = places[:, None], slice(n, 2 * n)

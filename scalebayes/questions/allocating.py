@@ -19,7 +19,7 @@ from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.precision import double_precision
 from scalebayes.questions.latent import largest_scale, parameters_of
 from scalebayes.questions.paths import FLOPS_PER_TOKEN, optimum
-from scalebayes.questions.points import check_group, factor, number, quantiles, response
+from scalebayes.questions.points import check_group, check_one, factor, number, quantiles, response
 
 REPEATED = 15.39  # R*_D of Muennighoff et al. 2023, arXiv:2305.16264: repetitions after which a token is worth 1/e
 _FLOPS_SERVED = 2.0  # per parameter and token: forward only
@@ -144,6 +144,7 @@ def allocate(
         If the law has other inputs than N and D, or no plan at a budget meets the constraints.
     """
     check_prob(prob)
+    check_one(fit, "a plan")
     runs, law = fit.model.runs, fit.model.law
     inputs = tuple(runs.inputs)
     if set(inputs) != {"N", "D"}:
@@ -159,7 +160,7 @@ def allocate(
     low, high = _sizes(budgets, cost, served, most_n, most_d, ratio)
     bound = cost is not None or served or unique or most_n or most_d or ratio
     tokens = _tokens(cost, served)
-    loss_at = _losses(law, inputs, cost, served, unique)
+    loss_at = _losses(law, inputs, unique)
     rows, profiles, found, powers = [], [], [], []
     for label in levels:
         theta = parameters_of(fit, label)
@@ -182,7 +183,7 @@ def allocate(
             row |= _spread("loss", loss[:, j], prob) | _plan(profile, within) | {"extrapolation": beyond[j]}
             rows.append(row)
             profiles.append(pd.DataFrame(named | {"C": budget} | profile, index=range(len(profile["N"]))))
-        powers += _powers(law, theta, label, n, d, budgets, prob)
+        powers += _powers(law, theta, label, n, d, budgets, prob, bool(bound))
     stacked = {
         name: (("sample", "group", "budget"), np.stack([of[i] for of in found], 1))
         for i, name in enumerate(("n_opt", "d_opt", "loss"))
@@ -234,9 +235,7 @@ def _worth(unique: float | None) -> Callable:
 
 
 @lru_cache(maxsize=32)
-def _losses(
-    law: Callable, inputs: tuple[str, ...], cost: Callable | None, served: float, unique: float | None
-) -> Callable:
+def _losses(law: Callable, inputs: tuple[str, ...], unique: float | None) -> Callable:
     worth = _worth(unique)
 
     def loss(n, d, theta):
@@ -250,7 +249,7 @@ def _losses(
 def _searched(
     law: Callable, inputs: tuple[str, ...], cost: Callable | None, served: float, unique: float | None
 ) -> Callable:
-    tokens, loss_at = _tokens(cost, served), _losses(law, inputs, cost, served, unique)
+    tokens, loss_at = _tokens(cost, served), _losses(law, inputs, unique)
 
     def one(low, high, c, theta):
         def loss(log_n):
@@ -296,7 +295,8 @@ def _sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np
             n, d = np.exp(grid), np.asarray(tokens(np.exp(grid), c))
         fine = (d > 1) & (n < (most_n or np.inf)) & (d < (most_d or np.inf))
         if ratio is not None:
-            fine &= (d / n >= ratio[0]) & (d / n <= ratio[1])
+            slack = np.exp(grid[1] - grid[0])  # a narrow band lies between two points of the grid
+            fine &= (d / n >= ratio[0] / slack) & (d / n <= ratio[1] * slack)
         if not fine.any():
             limits = {"most_n": most_n, "most_d": most_d, "ratio": ratio, "served": served or None}
             asked = (
@@ -367,12 +367,12 @@ def _spread(name: str, values: np.ndarray, prob: float) -> dict[str, float]:
     }
 
 
-def _powers(law, theta, label, n, d, budgets, prob) -> list[dict[str, Any]]:
-    """Exponents of N* and D*: exact for chinchilla, else between the smallest and largest budget."""
-    if law is laws.chinchilla:
+def _powers(law, theta, label, n, d, budgets, prob, bound) -> list[dict[str, Any]]:
+    """Exponents of N* and D*: exact for chinchilla without constraints, else between the smallest and largest budget."""
+    if law is laws.chinchilla and not bound:
         a = theta["beta"] / (theta["alpha"] + theta["beta"])
         both = {"a_opt": a, "b_opt": 1 - a}
-    elif len(budgets) > 1:
+    elif budgets.max() > budgets.min():
         apart = np.log(budgets.max() / budgets.min())
         i, j = budgets.argmin(), budgets.argmax()
         both = {"a_opt": np.log(n[:, j] / n[:, i]) / apart, "b_opt": np.log(d[:, j] / d[:, i]) / apart}

@@ -8,8 +8,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from scalebayes.averaging import checked_alike, for_loo, held_back, stacked
+from scalebayes.averaging import Average, checked_alike, for_loo, held_back, named_fits, stacked
 from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.model import Model
@@ -26,7 +27,7 @@ class Comparison:
     ----------
     table : pandas.DataFrame
         A row per parameter and pair: parameter, a, b, scale ("difference" or "log ratio", of a over b), mean, sd, lower, upper,
-        p_direction (probability of the sign that is likelier), rope and p_equivalent (that the difference is smaller, NaN where no
+        p_larger (probability that a's is), p_direction (of the sign that is likelier), rope and p_equivalent (that the difference is smaller, NaN where no
         region was given), prior_sd (of the difference before the runs were seen).
     equal : tuple of str
         Parameters that all groups share, which cannot differ.
@@ -48,7 +49,7 @@ class Comparison:
             ratio = row["scale"] == "log ratio"
             middle, low, high = (np.exp(row[k]) if ratio else row[k] for k in ("mean", "lower", "upper"))
             said = f"is {number(middle)} times {row['b']}'s" if ratio else f"less {row['b']}'s is {number(middle)}"
-            sign = "larger" if row["mean"] > 0 else "smaller"
+            sign = "larger" if row["p_larger"] >= 0.5 else "smaller"
             same = (
                 f"; within {number(row['rope'])} with probability {row['p_equivalent']:.2f}"
                 if row["rope"] == row["rope"]
@@ -105,7 +106,7 @@ class LawComparison:
 
 
 def compare(
-    what: Fit | Mapping[str, Fit],
+    what: Fit | Mapping[str, Fit] | Sequence[Fit],
     *,
     groups: Sequence[str] | None = None,
     rope: Mapping[str, float] | None = None,
@@ -116,12 +117,12 @@ def compare(
     """Compare the groups of a fit, or several fits of the same runs.
 
     Groups are compared by the difference of each parameter, draw by draw; amplitudes, which say little at N = 1, by the log
-    ratio of their terms where the runs are. Fits are compared by leave-one-out cross-validation with ArviZ, and by what they
+    ratio of their terms at one place amid the runs. Fits are compared by leave-one-out cross-validation with ArviZ, and by what they
     foretell of the largest runs.
 
     Parameters
     ----------
-    what : Fit, or mapping of str to Fit
+    what : Fit, or mapping of str to Fit, or sequence of Fit
     groups : sequence of str, optional
         Of a fit; all by default.
     rope : mapping of str to float, optional
@@ -142,8 +143,12 @@ def compare(
         If there is nothing to compare, a region is of no parameter, or the fits are of different runs.
     """
     check_prob(prob)
+    if isinstance(what, Average):
+        what = what.fits
     if isinstance(what, Fit):
         return _of_groups(what, groups, dict(rope or {}), prob)
+    if not isinstance(what, Mapping):
+        what = named_fits(what)
     if groups is not None or rope:
         raise ValueError(
             "groups and rope are for the groups of one fit; several fits are compared by what they foretell."
@@ -156,29 +161,26 @@ def _of_groups(fit: Fit, groups: Sequence[str] | None, rope: dict[str, float], p
     levels = check_levels(model.runs, groups)
     check_comparable(model.runs, levels)
     prior, dim = fit.idata["prior"].to_dataset(), model.runs.group_name
-    shown = {name: _shown(model, name) for name in model.parameters}
-    unlike = {name: variable for name, variable in shown.items() if dim in posterior[variable].dims}
+    unlike = [name for name in model.parameters if dim in posterior[name].dims]
     for name, width in rope.items():
         if name not in unlike:
             raise ValueError(f"rope is of parameters that differ between groups, {', '.join(unlike)}; got {name!r}.")
         if not (np.isfinite(width) and width > 0):
             raise ValueError(f"rope of {name} is a positive finite difference, got {width!r}.")
     rows = []
-    for name, variable in unlike.items():
-        logs = variable != name  # an amplitude's term where the runs are
+    for name in unlike:
+        logs = isinstance(model.priors[name].prior, Anchored)  # type: ignore[union-attr]
         for a, b in combinations(levels, 2):
             difference, before = (
-                _less(draws[variable].sel({dim: a}).to_numpy(), draws[variable].sel({dim: b}).to_numpy(), logs)
-                if dim in draws[variable].dims else np.zeros(1)
-                for draws in (posterior, prior)
-            )  # fmt: skip
+                _of_level(model, draws, name, a) - _of_level(model, draws, name, b) for draws in (posterior, prior)
+            )
             lower, upper = np.quantile(difference, [(1 - prob) / 2, (1 + prob) / 2])
             within = float((np.abs(difference) < rope[name]).mean()) if name in rope else np.nan
             up = float((difference > 0).mean() + 0.5 * (difference == 0).mean())
             rows.append(
                 {"parameter": name, "a": a, "b": b, "scale": "log ratio" if logs else "difference", "mean": difference.mean(),
-                 "sd": difference.std(ddof=1), "lower": lower, "upper": upper, "p_direction": max(up, 1 - up),
-                 "rope": rope.get(name, np.nan), "p_equivalent": within, "prior_sd": before.std()}
+                 "sd": difference.std(ddof=1), "lower": lower, "upper": upper, "p_larger": up, "p_direction": max(up, 1 - up),
+                 "rope": rope.get(name, np.nan), "p_equivalent": within, "prior_sd": before[np.isfinite(before)].std()}
             )  # fmt: skip
     if not rows:
         raise ValueError("the groups share every parameter; nothing can differ. Fit with pooling='pooled'.")
@@ -187,15 +189,20 @@ def _of_groups(fit: Fit, groups: Sequence[str] | None, rope: dict[str, float], p
     return Comparison(pd.DataFrame(rows), equal, pooled, prob, fit.diagnostics)
 
 
-def _shown(model: Model, name: str) -> str:
-    """The variable by which a parameter is compared: an amplitude by its term where the runs are."""
-    structure, _ = model.describe()
-    parameter = next(p for p in structure.parameters if p.name == name)
-    return parameter.at_reference if isinstance(model.priors[name].prior, Anchored) else name  # type: ignore[union-attr]
+def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndarray:
+    """Draws of a parameter of one group; of an amplitude the log of its term, at one place for all groups."""
+    dim, anchor = model.runs.group_name, model.priors[name].prior  # type: ignore[union-attr]
 
+    def drawn(of: str) -> np.ndarray:
+        values = draws[of]
+        return (values.sel({dim: level}) if dim in values.dims else values).to_numpy().ravel()
 
-def _less(a: np.ndarray, b: np.ndarray, logs: bool) -> np.ndarray:
-    return np.log(a).ravel() - np.log(b).ravel() if logs else (a - b).ravel()
+    if not isinstance(anchor, Anchored):
+        return drawn(name)
+    middle, exponent = np.log(model.runs.x(anchor.input)).mean(), drawn(anchor.exponent)
+    with np.errstate(divide="ignore", invalid="ignore"):  # far out in a wide prior
+        log = np.log(drawn(name))
+        return log - exponent * middle if anchor.form == "amplitude" else exponent * (log - middle)
 
 
 def _of_fits(fits: dict[str, Fit], share: float | None, seed: int) -> LawComparison:

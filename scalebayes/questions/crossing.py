@@ -63,7 +63,8 @@ class Crossover:
         What knowing the truth would save: expected regret of the group whose expected loss is lowest.
     gain : mapping of str to float
         The rival's compute-equivalent gain at the target: median, lower, upper of how many times the compute the winner would
-        need for the rival's loss; p_undefined, that it never reaches it.
+        need for the rival's loss; p_undefined, that it does not reach it within so many times (``within``: 1e30 by the law alone;
+        1000 for an average or with drift or surface, where nothing below the decision scale is looked at either).
     axis, path : str
         What grows, and along what.
     at, to, margin : float
@@ -135,22 +136,27 @@ class Crossover:
         lines.append(f"Best at {target}: {best}.")
         if self.by_law:
             lines.append("Decision risk by law: " + ", ".join(f"{k} {v:.2f}" for k, v in self.by_law.items()) + ".")
-        reach = f"extrapolates {factor(self.extrapolation)}" if self.extrapolation > 1 else "within the runs"
-        return "\n".join([*lines, f"({reach} beyond runs of all groups, along {self.path}; {self.diagnostics})"])
+        reach = f"extrapolates {factor(self.extrapolation)} beyond" if self.extrapolation > 1 else "within"
+        return "\n".join([*lines, f"({reach} the runs of all groups, along {self.path}; {self.diagnostics})"])
 
     __repr__ = __str__
 
     def _gain(self) -> str:
         gain = self.gain
+        never = (
+            "never reaches"
+            if gain["within"] > 1e6
+            else f"does not within {number(gain['within'])} times the {self.axis} reach"
+        )
         if not np.isfinite(gain["median"]):
             return (
-                f"{self.winner} more likely than not never reaches {self.rival}'s {self.response} there "
+                f"{self.winner} more likely than not {never} {self.rival}'s {self.response} there "
                 f"(probability {gain['p_undefined']:.2f})."
             )
-        never = f"; never, with probability {gain['p_undefined']:.2f}" if gain["p_undefined"] else ""
+        left = f"; it {never} it with probability {gain['p_undefined']:.2f}" if gain["p_undefined"] else ""
         return (
             f"{self.winner} would need {gain['median']:.3g} times the {self.axis} for {self.rival}'s {self.response} there "
-            f"({100 * self.prob:g}% {gain['lower']:.3g} to {gain['upper']:.3g}{never})."
+            f"({100 * self.prob:g}% {gain['lower']:.3g} to {gain['upper']:.3g}{left})."
         )
 
 
@@ -335,22 +341,26 @@ def _crossed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scale of the first change of sign, infinite if there is none, and the number of changes, for each draw."""
     signs = np.sign(delta)
+    # Where two curves meet on a point of the grid, what counts is on which side they were before.
+    last = np.maximum.accumulate(np.where(signs != 0, np.arange(signs.shape[1]), 0), axis=1)
+    signs = np.take_along_axis(signs, last, axis=1)
     changes = signs[:, :-1] * signs[:, 1:] < 0
     count, at = changes.sum(1), changes.argmax(1)
-    where = np.full(len(delta), np.inf)
+    where, every, logs = np.full(len(delta), np.inf), np.arange(len(delta)), np.log(scales)
     rows = np.flatnonzero(count)
-    logs = np.log(scales)
-    low, high = logs[at[rows]], logs[at[rows] + 1]
-    d_low, d_high = delta[rows, at[rows]], delta[rows, at[rows] + 1]
-    root = low + (high - low) * d_low / (d_low - d_high)
+    low, high = logs[at], logs[at + 1]
+    d_low, d_high = delta[every, at], delta[every, at + 1]
+    # Of all draws, those that do not cross too: one shape, compiled once.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = low + (high - low) * d_low / (d_low - d_high)
     if exact is not None and len(rows):
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
-            f_a, f_b = (of_level(rows, np.exp(middle)) for of_level in exact)
+            f_a, f_b = (of_level(every, np.exp(middle)) for of_level in exact)
             same = np.sign(f_a - f_b) == np.sign(d_low)
             low, high = np.where(same, middle, low), np.where(same, high, middle)
         root = (low + high) / 2
-    where[rows] = np.exp(root)
+    where[rows] = np.exp(root[rows])
     return where, count
 
 
@@ -413,4 +423,6 @@ def _equivalent(
         scale = np.where(at == 0, logs[0], logs[before] + (logs[at] - logs[before]) * np.clip(share, 0, 1))
     gain = np.where(never, np.inf, np.exp(scale - np.log(to)))
     lower, median, upper = np.quantile(gain, [(1 - prob) / 2, 0.5, (1 + prob) / 2], method="nearest")
-    return {"median": float(median), "lower": float(lower), "upper": float(upper), "p_undefined": float(never.mean())}
+    within = _FARTHER if exact is None else np.exp(_WIDEST)
+    found = {"median": median, "lower": lower, "upper": upper, "p_undefined": never.mean(), "within": within}
+    return {name: float(value) for name, value in found.items()}

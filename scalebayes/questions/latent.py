@@ -18,7 +18,17 @@ from scalebayes.runs import Runs
 
 
 def largest_scale(runs: Runs, axis: str, level: str | None) -> float:
-    """The largest observed value along an axis, C being 6 N D."""
+    """The largest observed value along an axis, C being 6 N D.
+
+    Raises
+    ------
+    ValueError
+        If the axis is neither.
+    """
+    if axis not in runs.inputs and (axis != "C" or not {"N", "D"} <= set(runs.inputs)):
+        raise ValueError(
+            f"how far the runs go along {axis!r} is not known; it is no input ({', '.join(runs.inputs)}), nor C for N and D."
+        )
     rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level
     if axis in runs.inputs:
         return float(runs.x(axis)[rows].max())
@@ -102,6 +112,12 @@ def _inputs(path: Path, scales: np.ndarray, theta: Mapping[str, np.ndarray]) -> 
 
 def _seed(runs: Runs, level: str | None, seed: int) -> int:
     """Of a group's own departures: another for each group, and the same whatever the groups are called."""
-    rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level
-    digest = zlib.crc32(b"".join([runs.y[rows].tobytes(), *(runs.x(name)[rows].tobytes() for name in runs.inputs)]))
-    return int(np.random.SeedSequence([seed, digest]).generate_state(1)[0])
+
+    def digest(of: str | None) -> int:
+        rows = np.ones(len(runs), bool) if of is None else runs.group_labels == of
+        return zlib.crc32(b"".join([runs.y[rows].tobytes(), *(runs.x(name)[rows].tobytes() for name in runs.inputs)]))
+
+    own = digest(level)
+    # One curve under two names departs twice, not once.
+    before = [other for other in runs.levels[: runs.levels.index(level)] if digest(other) == own] if level else []
+    return int(np.random.SeedSequence([seed, own, len(before)]).generate_state(1)[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from scalebayes.model.predictive import of_group
 from scalebayes.questions.crossing import check_comparable, check_levels
 from scalebayes.questions.latent import alongside
 from scalebayes.questions.paths import FLOPS_PER_TOKEN, optimum, path_along
-from scalebayes.questions.points import number, read_points, where
+from scalebayes.questions.points import check_group, check_one, number, read_points, where
 
 _FEWEST = 50  # draws that a simulated outcome has to leave with weight
 _UNITS = {"decision": "of expected regret", "width": "of the band's width in logs", "optimum": "of the sd of log N*"}
@@ -134,13 +135,25 @@ def next_run(
     """
     check_prob(prob)
     check_seed(seed)
+    check_one(fit, "the next run")
     runs, model = fit.model.runs, fit.model
     if goal not in _UNITS:
         raise ValueError(f"goal is 'decision', 'width' or 'optimum', got {goal!r}.")
+    if not (isinstance(to, Real) and np.isfinite(to) and to > 0):
+        raise ValueError(f"to is a positive finite {axis}, got {to!r}.")
+    if outcomes < 2:
+        raise ValueError(f"two outcomes or more are simulated, got {outcomes!r}.")
+    if goal == "optimum" and (axis != "C" or set(runs.inputs) != {"N", "D"}):
+        raise ValueError(
+            f"an optimum is at a budget: axis='C', for a law of N and D; {model.name} has {', '.join(runs.inputs)}."
+        )
+    if (group is not None and goal == "decision") or (groups is not None and goal != "decision"):
+        raise ValueError("groups= is what a decision is between; group= is of which the width or optimum is asked.")
     if goal == "decision":
         levels: tuple = check_levels(runs, groups)
         check_comparable(runs, levels)
     else:
+        check_group(runs, group, False)
         levels = check_levels(runs, [group] if group is not None else None, fewest=1) if runs.group else (None,)
         if len(levels) != 1:
             raise ValueError(f"the {goal} is of one group; name it, group={levels[0]!r}.")

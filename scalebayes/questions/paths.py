@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 
 import jax
 import jax.numpy as jnp
@@ -80,9 +81,11 @@ def path_along(
         return Path("its own compute-optimal path", optimal, of_draw=True)
     if isinstance(path, str):
         raise ValueError(f"a path is 'optimal', what is held, for example {{'D/N': 20}}, or a function, got {path!r}.")
+    if path is not None and not isinstance(path, Mapping):
+        raise TypeError(f"a path is 'optimal', what is held, for example {{'D/N': 20}}, or a function, got {path!r}.")
     held = dict(path or {})
     for key, value in held.items():
-        if not (np.isfinite(value) and value > 0):
+        if not (isinstance(value, Real) and np.isfinite(value) and value > 0):
             raise ValueError(f"{key} must be a positive finite number, got {value!r}.")
     along = held_path(name, inputs, axis, held)
     said = ", ".join(f"{key} = {number(value)}" for key, value in held.items()) or axis
@@ -95,7 +98,11 @@ def _of_caller(path: Callable, inputs: tuple[str, ...]) -> Callable:
         if not isinstance(found, Mapping) or set(found) != set(inputs):
             got = ", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
             raise ValueError(f"a path takes a scale to a mapping of {', '.join(inputs)}; got {got}.")
-        return tuple(np.broadcast_to(np.asarray(found[name], float), np.shape(scale)) for name in inputs)
+        values = tuple(np.broadcast_to(np.asarray(found[name], float), np.shape(scale)) for name in inputs)
+        for name, value in zip(inputs, values, strict=True):
+            if not (np.isfinite(value) & (value > 0)).all():
+                raise ValueError(f"a path gives positive finite inputs; {name} is not everywhere.")
+        return values
 
     return at
 
@@ -182,7 +189,7 @@ def _search(law: Callable, inputs: tuple[str, ...], names: tuple[str, ...]) -> C
             both = {"N": jnp.exp(log_n), "D": jnp.exp(2 * middle - log_n)}
             return law(*(both[name] for name in inputs), **theta)
 
-        grid = middle + jnp.linspace(-1.0, 1.0, _GRID) * jnp.minimum(middle, _WIDEST)
+        grid = middle + jnp.linspace(-_WIDEST, _WIDEST, _GRID)
         best = jnp.clip(jnp.argmin(jax.vmap(loss)(grid)), 1, _GRID - 2)
         rising = jax.grad(loss)
 

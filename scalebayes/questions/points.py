@@ -125,6 +125,12 @@ def _needed(runs: Runs) -> str:
     return ", ".join(f"{name} ({UNITS[name]})" if name in UNITS else name for name in runs.inputs)
 
 
+def check_one(fit: object, what: str) -> None:
+    """Refuse what is not one fit, such as an average of several."""
+    if type(fit).__name__ != "Fit":
+        raise TypeError(f"{what} is of one Fit, got {type(fit).__name__}; ask each fit of an average by itself.")
+
+
 def check_group(runs: Runs, group: object, new_group: bool) -> str | None:
     """The group's label, or None; refuses what is not there."""
     if group is not None and new_group:

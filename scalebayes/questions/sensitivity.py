@@ -25,7 +25,7 @@ from scalebayes.priors import (
     with_pooling,
 )
 from scalebayes.questions.forecasting import forecast
-from scalebayes.questions.points import Points, response, where
+from scalebayes.questions.points import Points, check_one, response, where
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -113,6 +113,7 @@ def sensitivity(
     """
     check_prob(prob)
     check_seed(seed)
+    check_one(fit, "sensitivity")
     if not (math.isfinite(factor) and factor > 1):
         raise ValueError(f"factor is above 1 (the prior is moved by it and by its inverse), got {factor!r}.")
     model = fit.model
@@ -131,6 +132,9 @@ def sensitivity(
     first = forecast(fit, at, group=group, prob=prob, seed=seed)
     tables = [_rows(first.table, first.table, "as it is", 1.0, not fit.diagnostics.problems)]
     for label, (name, by) in variants.items():
+        state = fleet.table.loc[label].to_dict()
+        if not np.isfinite(state["max_r_hat"]):
+            raise ValueError(f"with the prior of {name} moved by {by:g} the fit failed: {state['problem']!s}")
         again = fleet[label]
         found = forecast(again, at, group=group, prob=prob, seed=seed).table
         tables.append(_rows(found, first.table, name, by, not again.diagnostics.problems))
