@@ -215,7 +215,9 @@ def cost() -> list[str]:
             seconds = time.perf_counter() - start
             steps = float(fit.idata["sample_stats"]["n_steps"].mean())
             ess = fit.diagnostics.min_ess_bulk
-            lines.append(f"| {curve} | {called} | {seconds:.2f} | {ess:.0f} | {ess / seconds:.0f} | {steps:.1f} |")
+            lines.append(
+                f"| {curve.replace('|', ' ')} | {called} | {seconds:.2f} | {ess:.0f} | {ess / seconds:.0f} | {steps:.1f} |"
+            )
             print(lines[-1], flush=True)
     return lines
 
