@@ -32,7 +32,7 @@ import numpy as np
 from scalebayes.model.drift import integrated
 from scalebayes.precision import double_precision
 
-PLACES = 32
+ALL, PLACES = 40, 32  # so many runs or fewer are all places; of more, these: a step costs their square
 _JITTER = 1e-6  # of the variance, so that near places have a factor
 _SIZES = [factor << power for power in range(3, 20) for factor in (2, 3)]  # 16, 24, 32, 48, ...
 _TOGETHER = 64  # new places drawn jointly
@@ -129,7 +129,7 @@ def surroundings(log_x: np.ndarray, groups: Sequence[np.ndarray]) -> Surrounding
     """Of runs with log inputs of shape (run, input), given the rows of each group."""
     longest = max(map(len, groups))
     n_slots = next(size for size in _SIZES if size >= longest)  # so that tables of similar length share a compilation
-    n_places = min(PLACES, n_slots)
+    n_places = min(ALL if longest <= ALL else PLACES, n_slots)
     slots, places = np.full((len(groups), n_slots), -1), np.full((len(groups), n_places), -1)
     frontier = np.empty(len(log_x))
     for slot, place, rows in zip(slots, places, groups, strict=True):
