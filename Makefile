@@ -25,7 +25,7 @@ test-slow: $(READY)
 
 # The part of the slow tests that CI runs.
 test-slow-ci: $(READY)
-	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster" tests
+	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster or equal_compute" tests
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

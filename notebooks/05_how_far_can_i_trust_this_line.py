@@ -100,11 +100,11 @@ for name, fit in fits.items():
 #
 # Curves that go on bending ask for the drift; a metric that has reached its plateau asks for the law alone, and you do not
 # know which of them yours will be. `average` mixes the two forecasts with equal weights: its band holds what either holds.
-# `sensitivity` shows what a band owes to the prior of the drift, by fitting again with it halved and doubled.
+# (`sb.sensitivity(fits["drift"], ...)` shows what a band owes to the prior of the drift, by fitting again with it halved and
+# doubled.)
 
 # %%
 print(sb.forecast(sb.average(fits), {"C": largest * 10.0}, group="Pythia"))
-print(sb.sensitivity(fits["drift"], {"C": largest * 10.0}, group="Pythia"))
 
 # %% [markdown]
 # ## What to take away

@@ -428,6 +428,7 @@ def test_published_crossings_lie_in_what_was_foretold(public_data):
     assert held >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_runs_at_equal_compute_do_not_turn_round(public_data):
     """Beck et al. (2025): at equal compute mLSTM is ahead at every budget."""
