@@ -26,6 +26,7 @@ import scalebayes as sb
 
 HERE = Path(__file__).parent
 CHOSEN_ON = ("birds", "cifar100")
+DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
 CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
 POOLED = (0.1, 0.03)
@@ -247,12 +248,16 @@ def written(title: str, head: str, lines: list[str], seconds: float, commit: str
     page.write_text(before + mark + "".join(f"\n\n## {table}" for table in ordered) + "\n")
 
 
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True).stdout.strip()
+
+
 def main() -> None:
     """Everything, or some tables of the page, or a part of one that is printed only."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", action="append", choices=PARTS, help="only this table; repeat")
     parser.add_argument("--setting", action="append", help="curves at is_train, 0.3, 0.1 or 0.03; nothing written")
-    parser.add_argument("--data-set", action="append", choices=CHOSEN_ON, help="curves of this one; nothing written")
+    parser.add_argument("--data-set", action="append", choices=DATA_SETS, help="curves of this one; nothing written")
     parser.add_argument("--table", action="append", choices=FINAL_RUNS, help="final runs of this one; nothing written")
     asked = parser.parse_args()
     if asked.setting or asked.data_set:
@@ -261,7 +266,9 @@ def main() -> None:
         final_runs(asked.table)
     if asked.setting or asked.data_set or asked.table:
         return
-    found = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
+    commit = _git("rev-parse", "--short", "HEAD")
+    # The page is written as each part is done.
+    commit += "-dirty" if _git("status", "--porcelain", "--", ":/", ":(exclude)extrapolation.md") else ""
     for name in asked.part or PARTS:
         if not asked.part:  # each in a process of its own: what one compiles is no burden to the next
             subprocess.run([sys.executable, __file__, "--part", name], check=True)
@@ -269,7 +276,7 @@ def main() -> None:
         title, head, of_part = PARTS[name]
         start = time.perf_counter()
         lines = of_part()
-        written(title, head, lines, time.perf_counter() - start, found.stdout.strip())
+        written(title, head, lines, time.perf_counter() - start, commit)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from scalebayes.shell import FitFile, Force, Json, Prob, check_picture, print_json
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from scalebayes.fitting import Fit
     from scalebayes.questions.allocating import Allocation
     from scalebayes.questions.crossing import Crossover
@@ -52,8 +55,7 @@ def crossover(
     answer = ask(
         _loaded(path_, strict), groups, axis=axis, to=to, at=start, path=held(path), margin=margin, prob=prob, seed=seed
     )
-    figure = _drawn(plot_crossover(answer), output) if output is not None else {}
-    print_json(_of_crossover(answer) | figure) if json else print(answer)
+    _say(answer, _of_crossover(answer), lambda: plot_crossover(answer), output, json)
 
 
 def compare(
@@ -96,12 +98,11 @@ def compare(
         return
     answer = ask(next(iter(fits.values())), rope=_region(rope or []), prob=prob)
     assert isinstance(answer, Comparison)
-    figure = _drawn(plot_comparison(answer), output) if output is not None else {}
     described = {
         "prob": prob, "converged": not answer.diagnostics.problems, "pairs": answer.table.to_dict("records"),
         "shared": answer.equal, "pooled": answer.pooled,
     }  # fmt: skip
-    print_json(described | figure) if json else print(answer)
+    _say(answer, described, lambda: plot_comparison(answer), output, json)
 
 
 def allocate(
@@ -129,8 +130,7 @@ def allocate(
     answer = ask(
         fit, compute, group=group, within=within, served=served, most_n=most_n, most_d=most_d, unique=unique, prob=prob
     )
-    figure = _drawn(plot_allocation(fit, answer), output) if output is not None else {}
-    print_json(_of_allocation(answer) | figure) if json else print(answer)
+    _say(answer, _of_allocation(answer), lambda: plot_allocation(fit, answer), output, json)
 
 
 def next_run(
@@ -160,14 +160,13 @@ def next_run(
         _loaded(path_, strict), read_table(candidates)[0], goal=goal, axis=axis, to=to, path=held(path), group=group,  # type: ignore[arg-type]
         budget=budget, prob=prob, seed=seed,
     )  # fmt: skip
-    figure = _drawn(plot_next_run(answer), output) if output is not None else {}
     described = {
         "goal": goal,
         "now": answer.now,
         "candidates": answer.table.to_dict("records"),
         "converged": not answer.diagnostics.problems,
     }
-    print_json(described | figure) if json else print(answer)
+    _say(answer, described, lambda: plot_next_run(answer), output, json)
 
 
 def held(path: str | None) -> dict[str, float] | str | None:
@@ -205,12 +204,19 @@ def _loaded(path: Path, strict: bool) -> Fit:
     return fit
 
 
-def _drawn(figure: Any, output: Path) -> dict[str, str]:
+def _say(answer: Any, described: dict[str, Any], draw: Callable[[], Figure], output: Path | None, json: bool) -> None:
+    """Draw if that was asked for, and print."""
     from scalebayes.files import atomically
 
-    with atomically(output) as temporary:
-        figure.savefig(temporary)
-    return {"figure": str(output)}
+    if output is not None:
+        with atomically(output) as temporary:
+            draw().savefig(temporary)
+    if json:
+        print_json(described | ({"figure": str(output)} if output is not None else {}))
+    else:
+        print(answer)
+        if output is not None:
+            print(f"drawn to {output}")
 
 
 def _of_crossover(answer: Crossover) -> dict[str, Any]:

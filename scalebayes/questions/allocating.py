@@ -166,8 +166,8 @@ def allocate(
         theta = parameters_of(fit, label)
         wide = {name: value[:, None] for name, value in theta.items()}
         if bound:
-            log_n = _optima(law, inputs, cost, served, unique)(low, high, budgets, theta)
-            n = np.exp(np.asarray(log_n))
+            with double_precision():
+                n = np.exp(np.asarray(_searched(law, inputs, cost, served, unique)(low, high, budgets, theta)))
         else:
             n, _ = optimum(law, inputs, budgets[None], wide)
         n = np.broadcast_to(n, (len(next(iter(theta.values()))), len(budgets)))
@@ -273,16 +273,6 @@ def _searched(
         return (a + b) / 2
 
     return jax.jit(jax.vmap(jax.vmap(one, (0, 0, 0, None)), (None, None, None, 0)))
-
-
-def _optima(
-    law: Callable, inputs: tuple[str, ...], cost: Callable | None, served: float, unique: float | None
-) -> Callable:
-    def found(low, high, budgets, theta):
-        with double_precision():
-            return np.asarray(_searched(law, inputs, cost, served, unique)(low, high, budgets, theta))
-
-    return found
 
 
 def _sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,7 @@ from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.model import Model
 from scalebayes.priors import Anchored, Pooled
-from scalebayes.questions.crossing import check_comparable, check_levels
-from scalebayes.questions.points import number
+from scalebayes.questions.points import check_comparable, check_levels, number
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,7 +105,7 @@ class LawComparison:
 
 
 def compare(
-    what: Fit | Mapping[str, Fit] | Sequence[Fit],
+    what: Fit | Average | Mapping[str, Fit] | Sequence[Fit],
     *,
     groups: Sequence[str] | None = None,
     rope: Mapping[str, float] | None = None,
@@ -122,7 +121,8 @@ def compare(
 
     Parameters
     ----------
-    what : Fit, or mapping of str to Fit, or sequence of Fit
+    what : Fit, Average, mapping of str to Fit, or sequence of Fit
+        The fits of an average are compared with each other.
     groups : sequence of str, optional
         Of a fit; all by default.
     rope : mapping of str to float, optional

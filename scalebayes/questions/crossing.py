@@ -17,8 +17,7 @@ from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.questions.latent import evaluated, largest_scale, latent, latent_prior, parameters_of
 from scalebayes.questions.paths import Path, path_along
-from scalebayes.questions.points import factor, number
-from scalebayes.runs import Runs
+from scalebayes.questions.points import check_comparable, check_levels, factor, number
 
 _POINTS = 61
 _FARTHER = 1e3  # beyond the target, in compute, a rival's loss is looked for
@@ -252,8 +251,8 @@ def crossover(
         crossings[a, b] = found
         pairs.append({"a": levels[a], "b": levels[b], **_order(first[:, a] - first[:, b], last[:, a] - last[:, b]), **_summed(*found, prob)})  # fmt: skip
     pairs_table = pd.DataFrame(pairs)
-    own = pairs_table.iloc[list(combinations(range(len(levels)), 2)).index((min(w, r), max(w, r)))]
-    where, _ = crossings[min(w, r), max(w, r)]
+    of_both = min(w, r), max(w, r)
+    own, (where, _) = pairs_table.iloc[list(crossings).index(of_both)], crossings[of_both]
     ahead = float((first[:, w] < first[:, r]).mean() + 0.5 * (first[:, w] == first[:, r]).mean())
     table = pd.DataFrame(_by_group(levels, last, p_best, _p_best(before), prob))
     curve = pd.DataFrame({level: _p_best(f[:, :, : end + 1])[i] for i, level in enumerate(levels)}, index=pd.Index(scales[: end + 1], name=axis))  # fmt: skip
@@ -276,39 +275,6 @@ def crossover(
         by_law={} if len(parts) == 1 else {name: _risk(each[:, :, end], w, margin) for name, each in zip(_names(fit), drawn, strict=True)},
         prob=prob, response=runs.response, diagnostics=fit.diagnostics,
     )  # fmt: skip
-
-
-def check_levels(runs: Runs, groups: Sequence[str] | None, fewest: int = 2) -> tuple[str, ...]:
-    """The groups that are compared.
-
-    Raises
-    ------
-    ValueError
-        If there are too few, or one is not there.
-    """
-    if not runs.group:
-        raise ValueError("the fit has no groups to compare; name a group column in read_runs.")
-    levels = tuple(runs.levels) if not groups else tuple(map(str, groups))
-    for level in levels:
-        if level not in runs.levels:
-            raise ValueError(f"{runs.group_name} has no group {level!r}; the groups are {', '.join(runs.levels)}.")
-    if len(set(levels)) < max(fewest, len(levels)):
-        raise ValueError(f"{fewest} different groups or more are compared, got {', '.join(levels)}.")
-    return levels
-
-
-def check_comparable(runs: Runs, levels: Sequence[str]) -> None:
-    """Refuse groups whose losses are measured with another tokenizer or on another evaluation set."""
-    for what, column in (("tokenizer", runs.tokenizer), ("evaluation", runs.evaluation)):
-        if column is None:
-            continue
-        used = {level: sorted(set(runs.table[column].astype(str)[runs.group_labels == level])) for level in levels}
-        if len({value for values in used.values() for value in values}) > 1:
-            said = "; ".join(f"{level}: {', '.join(values)}" for level, values in used.items())
-            raise ValueError(
-                f"the groups declare another {what} ({column}: {said}): their losses are not comparable. Convert them to bits "
-                "per byte on one evaluation set, or compare groups that share it."
-            )
 
 
 def _names(fit: Fit | Average) -> list[str]:
@@ -356,7 +322,7 @@ def _crossed(
     if exact is not None and len(rows):
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
-            f_a, f_b = (of_level(every, np.exp(middle)) for of_level in exact)
+            f_a, f_b = (of_level(np.exp(middle)) for of_level in exact)
             same = np.sign(f_a - f_b) == np.sign(d_low)
             low, high = np.where(same, middle, low), np.where(same, high, middle)
         root = (low + high) / 2
@@ -365,15 +331,11 @@ def _crossed(
 
 
 def _exactly(fit: Fit, path: Path, levels: Sequence[str]) -> Callable:
-    """Of each group the mean response of some draws, each at a scale of its own."""
+    """Of each group the mean response of every draw, each at a scale of its own."""
     theta = [parameters_of(fit, level) for level in levels]
 
     def of_level(k: int) -> Callable:
-        def at(rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
-            own = {name: values[rows] for name, values in theta[k].items()}
-            return evaluated(fit.model.law, path, scale[:, None], own)[:, 0]
-
-        return at
+        return lambda scale: evaluated(fit.model.law, path, scale[:, None], theta[k])[:, 0]
 
     return of_level
 
@@ -408,10 +370,10 @@ def _equivalent(
     rows, never = np.arange(len(winner)), np.zeros(len(winner), bool)
     if exact is not None:
         low, high = np.full(len(winner), np.log(to) - _WIDEST), np.full(len(winner), np.log(to) + _WIDEST)
-        never = exact(rows, np.exp(high)) > wanted
+        never = exact(np.exp(high)) > wanted
         for _ in range(2 * _HALVINGS):
             middle = (low + high) / 2
-            above = exact(rows, np.exp(middle)) > wanted
+            above = exact(np.exp(middle)) > wanted
             low, high = np.where(above, middle, low), np.where(above, high, middle)
         scale = (low + high) / 2
     else:

@@ -14,10 +14,17 @@ from scipy.stats import norm, t
 from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.predictive import of_group
-from scalebayes.questions.crossing import check_comparable, check_levels
 from scalebayes.questions.latent import alongside
 from scalebayes.questions.paths import FLOPS_PER_TOKEN, optimum, path_along
-from scalebayes.questions.points import check_group, check_one, number, read_points, where
+from scalebayes.questions.points import (
+    check_comparable,
+    check_group,
+    check_levels,
+    check_one,
+    number,
+    read_points,
+    where,
+)
 
 _FEWEST = 50  # draws that a simulated outcome has to leave with weight
 _UNITS = {"decision": "of expected regret", "width": "of the band's width in logs", "optimum": "of the sd of log N*"}

@@ -79,10 +79,9 @@ def path_along(
             return tuple(both[key] for key in inputs)
 
         return Path("its own compute-optimal path", optimal, of_draw=True)
-    if isinstance(path, str):
-        raise ValueError(f"a path is 'optimal', what is held, for example {{'D/N': 20}}, or a function, got {path!r}.")
     if path is not None and not isinstance(path, Mapping):
-        raise TypeError(f"a path is 'optimal', what is held, for example {{'D/N': 20}}, or a function, got {path!r}.")
+        kind = ValueError if isinstance(path, str) else TypeError
+        raise kind(f"a path is 'optimal', what is held, for example {{'D/N': 20}}, or a function, got {path!r}.")
     held = dict(path or {})
     for key, value in held.items():
         if not (isinstance(value, Real) and np.isfinite(value) and value > 0):

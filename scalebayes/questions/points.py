@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from scalebayes.fitting import Fit
 from scalebayes.runs import UNITS, Runs
 
 type Points = Mapping[str, Any] | pd.DataFrame | xr.Dataset
@@ -127,7 +128,7 @@ def _needed(runs: Runs) -> str:
 
 def check_one(fit: object, what: str) -> None:
     """Refuse what is not one fit, such as an average of several."""
-    if type(fit).__name__ != "Fit":
+    if not isinstance(fit, Fit):
         raise TypeError(f"{what} is of one Fit, got {type(fit).__name__}; ask each fit of an average by itself.")
 
 
@@ -143,6 +144,39 @@ def check_group(runs: Runs, group: object, new_group: bool) -> str | None:
     if label not in runs.levels:
         raise ValueError(f"{runs.group_name} has no group {label!r}; the groups are {', '.join(runs.levels)}.")
     return label
+
+
+def check_levels(runs: Runs, groups: Sequence[str] | None, fewest: int = 2) -> tuple[str, ...]:
+    """The groups that are compared.
+
+    Raises
+    ------
+    ValueError
+        If there are too few, or one is not there.
+    """
+    if not runs.group:
+        raise ValueError("the fit has no groups to compare; name a group column in read_runs.")
+    levels = tuple(runs.levels) if not groups else tuple(map(str, groups))
+    for level in levels:
+        if level not in runs.levels:
+            raise ValueError(f"{runs.group_name} has no group {level!r}; the groups are {', '.join(runs.levels)}.")
+    if len(set(levels)) < max(fewest, len(levels)):
+        raise ValueError(f"{fewest} different groups or more are compared, got {', '.join(levels)}.")
+    return levels
+
+
+def check_comparable(runs: Runs, levels: Sequence[str]) -> None:
+    """Refuse groups whose losses are measured with another tokenizer or on another evaluation set."""
+    for what, column in (("tokenizer", runs.tokenizer), ("evaluation", runs.evaluation)):
+        if column is None:
+            continue
+        used = {level: sorted(set(runs.table[column].astype(str)[runs.group_labels == level])) for level in levels}
+        if len({value for values in used.values() for value in values}) > 1:
+            said = "; ".join(f"{level}: {', '.join(values)}" for level, values in used.items())
+            raise ValueError(
+                f"the groups declare another {what} ({column}: {said}): their losses are not comparable. Convert them to bits "
+                "per byte on one evaluation set, or compare groups that share it."
+            )
 
 
 def extrapolation(runs: Runs, x: Mapping[str, np.ndarray], level: str | None) -> tuple[np.ndarray, np.ndarray]:
