@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow test-slow-ci bench bench-smoke bench-extrapolation lint lock clean
+.PHONY: demo test test-slow test-slow-ci bench bench-smoke bench-extrapolation bench-decisions lint lock clean
 
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
@@ -33,6 +33,10 @@ bench: $(READY)
 
 bench-extrapolation: $(READY)
 	$(BIN)/python benchmarks/extrapolation.py
+
+bench-decisions: $(READY)
+	$(BIN)/python benchmarks/reversals.py
+	$(BIN)/python benchmarks/decisions.py
 
 bench-smoke: $(READY)
 	$(BIN)/python benchmarks/run.py --smoke

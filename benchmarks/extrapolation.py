@@ -14,17 +14,15 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from cases import table_at
+from page import commit, written
 from scipy.stats import binomtest
 
 import scalebayes as sb
 
-HERE = Path(__file__).parent
 CHOSEN_ON = ("birds", "cifar100")
 DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
@@ -46,7 +44,6 @@ OTHER_CURVES = {
 }
 NUMBERS = {"rmsle": 4, "coverage_50": 2, "coverage_89": 2, "width_89": 3, "crps": 4, "log_score": 2}
 HEADER = "RMSLE | 50% covers | 89% covers | width of 89% | CRPS | log score | converged, r-hat, diverging, s"
-HERE_ONLY = "<!-- written by make bench-extrapolation -->"
 
 
 def said(table: pd.DataFrame, seconds: float | None) -> str:
@@ -235,23 +232,6 @@ PARTS = {
 }
 
 
-def written(title: str, head: str, lines: list[str], seconds: float, commit: str) -> None:
-    """Put one table on the page, in the place of the one with its title."""
-    page = HERE / "extrapolation.md"
-    before, mark, after = page.read_text().partition(HERE_ONLY)
-    tables = {part.partition("\n")[0]: part for part in after.split("\n## ")[1:]}
-    said_ = (
-        f"Commit {commit}; Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {seconds / 60:.1f} minutes."
-    )
-    tables[title] = f"{title}\n\n{said_}\n\n{head}\n" + "\n".join(lines) + "\n"
-    ordered = [tables[name].strip() for name, *_ in PARTS.values() if name in tables]
-    page.write_text(before + mark + "".join(f"\n\n## {table}" for table in ordered) + "\n")
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True).stdout.strip()
-
-
 def main() -> None:
     """Everything, or some tables of the page, or a part of one that is printed only."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -266,9 +246,7 @@ def main() -> None:
         final_runs(asked.table)
     if asked.setting or asked.data_set or asked.table:
         return
-    commit = _git("rev-parse", "--short", "HEAD")
-    # The page is written as each part is done.
-    commit += "-dirty" if _git("status", "--porcelain", "--", ":/", ":(exclude)extrapolation.md") else ""
+    at = commit("extrapolation.md")
     for name in asked.part or PARTS:
         if not asked.part:  # each in a process of its own: what one compiles is no burden to the next
             subprocess.run([sys.executable, __file__, "--part", name], check=True)
@@ -276,7 +254,7 @@ def main() -> None:
         title, head, of_part = PARTS[name]
         start = time.perf_counter()
         lines = of_part()
-        written(title, head, lines, time.perf_counter() - start, commit)
+        written("extrapolation.md", title, head, lines, time.perf_counter() - start, at)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scalebayes.shell import FitFile, Force, Json, Prob, check_picture, print_json
+from scalebayes.shell import FitFile, Force, Json, Prob, check_picture, numbers, print_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,6 +68,12 @@ def compare(
     rope: Annotated[
         list[str] | None, typer.Option(metavar="alpha=0.01", help="Smaller differences count as none; repeat.")
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="loss=2.2", help="Compare speed there: a response, or a scale, C=1e22."),
+    ] = None,
+    axis: Annotated[str | None, typer.Option(help="Of the speed; C, or the only input, by default.")] = None,
+    path: Along = None,
     share: Annotated[float | None, typer.Option(help="Of several fits: largest runs to hold back.")] = None,
     prob: Prob = 0.89,
     output: Picture = None,
@@ -85,9 +91,9 @@ def compare(
     fits = {str(path): _loaded(path, strict) for path in paths}
     if len(fits) < len(paths):
         raise ValueError("the same file is named twice; name each fit once.")
-    if len(fits) > 1 and (rope or output):
+    if len(fits) > 1 and (rope or output or at):
         raise ValueError(
-            "--rope and -o are for the groups of one fit; several fits are compared by what they foretell."
+            "--rope, --at and -o are for the groups of one fit; several fits are compared by what they foretell."
         )
     if len(fits) == 1 and share is not None:
         raise ValueError("--share holds back runs to compare several fits; name another.")
@@ -96,11 +102,13 @@ def compare(
         table = laws.table.reset_index(names="fit")
         print_json({"fits": table.to_dict("records")}) if json else print(laws)
         return
-    answer = ask(next(iter(fits.values())), rope=_region(rope or []), prob=prob)
+    fit = next(iter(fits.values()))
+    where = numbers(at) if at else None
+    answer = ask(fit, rope=_region(rope or []), at=where, axis=axis, path=held(path), prob=prob)
     assert isinstance(answer, Comparison)
     described = {
         "prob": prob, "converged": not answer.diagnostics.problems, "pairs": answer.table.to_dict("records"),
-        "shared": answer.equal, "pooled": answer.pooled,
+        "shared": answer.equal, "pooled": answer.pooled, "speed": answer.speed.to_dict("records"),
     }  # fmt: skip
     _say(answer, described, lambda: plot_comparison(answer), output, json)
 

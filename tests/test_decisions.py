@@ -20,7 +20,7 @@ def _power_runs(groups="ab"):
 
 def _by_hand(model, prior=None, **parameters):
     """A fit whose posterior is what the caller says, a value or a row of draws per group."""
-    levels, dim = list(model.runs.levels), model.runs.group_name
+    levels, dim = list(model.runs.levels) or ["only"], model.runs.group_name if model.runs.group else "group"
     values = {name: np.asarray(value, float) for name, value in parameters.items()}
     draws = max((v.shape[1] for v in values.values() if v.ndim == 2), default=1)
 
@@ -47,6 +47,16 @@ def _by_hand(model, prior=None, **parameters):
 def _powers(A, alpha, groups="ab", **more):
     model = sb.Model(sb.laws.power, _power_runs(groups))
     return _by_hand(model, A=A, alpha=alpha, **more)
+
+
+def _power_alone(A, alpha, response="loss"):
+    """One curve without groups, a row of draws."""
+    table = _power_runs().table.iloc[:6].rename(columns={"loss": response})
+    model = sb.Model(sb.laws.power, sb.read_runs(table, inputs={"C": "flops"}, response=response))
+    fit = _by_hand(model, A=[A], alpha=[alpha])
+    for group in ("posterior", "prior"):
+        fit.idata[group] = xr.DataTree(fit.idata[group].to_dataset().squeeze("group", drop=True))
+    return sb.Fit(model, fit.idata)
 
 
 def _floors(E, A, alpha, groups="ab"):
@@ -441,3 +451,64 @@ def test_runs_at_equal_compute_do_not_turn_round(public_data):
     assert (found.winner, found.ordered) == ("mlstm", True)
     assert found.reversal_risk < 0.1
     assert found.decision_risk < 0.1
+
+
+def test_curves_fitted_apart_are_compared_as_if_they_knew_nothing_of_each_other():
+    rng = np.random.default_rng(0)
+    A = 30 * np.exp(0.02 * rng.normal(size=(2, 4000)))
+    alpha = np.full((2, 4000), 0.05)
+    together = sb.crossover(_powers(A, alpha), axis="C", to=1e24)
+    apart = {g: _power_alone(A[i], alpha[i]) for i, g in enumerate("ab")}
+    found = sb.crossover(apart, axis="C", to=1e24)
+    assert found.winner == together.winner
+    assert found.decision_risk == pytest.approx(together.decision_risk, abs=0.03)
+    # Whatever goes along in the draws of two fits is chance: the same fit twice differs from itself.
+    twice = sb.crossover({"one": apart["a"], "other": apart["a"]}, axis="C", to=1e24)
+    assert twice.decision_risk == pytest.approx(0.5, abs=0.03)
+    assert not twice.ordered
+    mixed = sb.crossover({"a": sb.average({"x": apart["a"], "y": apart["a"]}), "b": apart["b"]}, axis="C", to=1e24)
+    assert mixed.decision_risk == pytest.approx(together.decision_risk, abs=0.05)
+
+
+def test_fits_that_are_no_single_curves_are_refused():
+    one, two = _power_alone([30.0], [0.05]), _powers([30.0, 31.0], [0.05, 0.05])
+    with pytest.raises(ValueError, match=r"'pair' has the groups a, b\. Ask about that fit alone\."):
+        sb.crossover({"one": one, "pair": two}, axis="C", to=1e24)
+    with pytest.raises(ValueError, match="2 different fits or more are compared, got one"):
+        sb.crossover({"one": one}, axis="C", to=1e24)
+    with pytest.raises(ValueError, match="there is no fit called 'z'; there are 'one', 'other'"):
+        sb.crossover({"one": one, "other": one}, ["one", "z"], axis="C", to=1e24)
+    other = _power_alone([30.0], [0.05], "error")
+    with pytest.raises(ValueError, match=r"different responses \(one: loss, other: error\)"):
+        sb.crossover({"one": one, "other": other}, axis="C", to=1e24)
+
+
+def test_speeds_of_powers_are_what_their_closed_form_says():
+    A, alpha = [30.0, 36.0], [0.05, 0.06]
+    fit = _powers(*(np.outer(value, [1, 1]) for value in (A, alpha)))
+    at_loss = sb.compare(fit, at={"loss": 2.5}).speed.iloc[0]
+    needed = [(a / 2.5) ** (1 / s) for a, s in zip(A, alpha, strict=True)]
+    assert at_loss["median"] == pytest.approx(needed[1] / needed[0], rel=1e-9)
+    at_scale = sb.compare(fit, at={"C": 1e22}).speed.iloc[0]
+    there = A[0] * 1e22 ** -alpha[0]
+    assert at_scale["median"] == pytest.approx((A[1] / there) ** (1 / alpha[1]) / 1e22, rel=1e-9)
+    assert at_scale["p_faster"] == float(at_scale["median"] > 1)
+
+    def above(*E):
+        return _floors(*(np.outer(value, [1, 1]) for value in (E, A, alpha)))
+
+    never = sb.compare(above(1.0, 3.0), at={"loss": 2.5}).speed.iloc[0]
+    assert (never["median"], never["p_faster"], never["p_neither"]) == (np.inf, 1.0, 0.0)
+    neither = sb.compare(above(3.0, 3.0), at={"loss": 2.5})
+    assert neither.speed["p_neither"].iloc[0] == 1.0
+    assert "At C = 1e22, b needs" in str(sb.compare(fit, at={"C": 1e22}))
+    with pytest.raises(ValueError, match="at is one loss or one C, got D"):
+        sb.compare(fit, at={"D": 1.0})
+
+
+def test_the_budget_for_a_loss_is_that_of_the_optimal_plan():
+    fit = _chinchillas()
+    plan = sb.allocate(fit, 1e23, group="a").table.iloc[0]
+    answer = sb.reach(fit, float(plan["loss_median"]), "C", group="a")
+    assert answer.table["median"].iloc[0] == pytest.approx(1e23, rel=1e-6)
+    assert "along its own compute-optimal path is reached at C = 1e23" in str(answer)

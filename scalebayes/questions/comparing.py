@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,8 @@ from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.model import Model
 from scalebayes.priors import Anchored, Pooled
+from scalebayes.questions.latent import ENDS, evaluated, inverted, parameters_of
+from scalebayes.questions.paths import path_along
 from scalebayes.questions.points import check_comparable, check_levels, number
 
 
@@ -32,6 +35,11 @@ class Comparison:
         Parameters that all groups share, which cannot differ.
     pooled : tuple of str
         Those whose differences the hierarchy draws together.
+    speed : pandas.DataFrame
+        A row per pair: a, b, at ("loss = 2.2"), median, lower, upper of how many times the scale b needs for what a needs one;
+        p_faster (that a needs less), p_neither (that neither gets there, which the rest leaves out). Empty if not asked for.
+    axis, path : str
+        Of the speed.
     prob : float
     diagnostics : Diagnostics
     """
@@ -39,6 +47,9 @@ class Comparison:
     table: pd.DataFrame
     equal: tuple[str, ...]
     pooled: tuple[str, ...]
+    speed: pd.DataFrame
+    axis: str
+    path: str
     prob: float
     diagnostics: Diagnostics
 
@@ -57,6 +68,14 @@ class Comparison:
             lines.append(
                 f"{row['parameter']}: {row['a']}'s {said} ({100 * self.prob:g}% {number(low)} to {number(high)}), {sign} with "
                 f"probability {row['p_direction']:.2f}{same}."
+            )
+        for row in self.speed.to_dict("records"):
+            along = f" along {self.path}" if self.path != self.axis else ""
+            lines.append(
+                f"At {row['at']}{along}, {row['b']} needs {row['median']:.3g} times the {self.axis} of {row['a']} "
+                f"({100 * self.prob:g}% {row['lower']:.3g} to {row['upper']:.3g}); {row['a']} is the faster with probability "
+                f"{row['p_faster']:.2f}"
+                + (f"; neither gets there with probability {row['p_neither']:.2f}." if row["p_neither"] else ".")
             )
         if self.equal:
             lines.append(f"All groups share {', '.join(self.equal)}.")
@@ -109,6 +128,9 @@ def compare(
     *,
     groups: Sequence[str] | None = None,
     rope: Mapping[str, float] | None = None,
+    at: Mapping[str, float] | None = None,
+    axis: str | None = None,
+    path: Mapping[str, float] | Callable | str | None = None,
     share: float | None = None,
     prob: float = 0.89,
     seed: int = 0,
@@ -127,6 +149,13 @@ def compare(
         Of a fit; all by default.
     rope : mapping of str to float, optional
         For parameters of a fit: differences (or log ratios) smaller than this count as none.
+    at : mapping of str to float, optional
+        Where the groups' speed is compared, at a response (``{"loss": 2.2}``) or at a scale (``{"C": 1e22}``): how many times the
+        scale one needs for what another reaches with one.
+    axis : str, optional
+        Of that scale, by default C for a law of N and D, else its only input.
+    path : mapping, "optimal" or Callable, optional
+        As in `crossover`.
     share : float, optional
         For several fits: how much of the largest runs to hold back, which fits each again; not done by default.
     prob : float
@@ -146,20 +175,23 @@ def compare(
     if isinstance(what, Average):
         what = what.fits
     if isinstance(what, Fit):
-        return _of_groups(what, groups, dict(rope or {}), prob)
+        return _of_groups(what, groups, dict(rope or {}), dict(at or {}), axis, path, prob)
     if not isinstance(what, Mapping):
         what = named_fits(what)
-    if groups is not None or rope:
+    if groups is not None or rope or at:
         raise ValueError(
-            "groups and rope are for the groups of one fit; several fits are compared by what they foretell."
+            "groups, rope and at are for the groups of one fit; several fits are compared by what they foretell."
         )
     return _of_fits(dict(what), share, seed)
 
 
-def _of_groups(fit: Fit, groups: Sequence[str] | None, rope: dict[str, float], prob: float) -> Comparison:
+def _of_groups(
+    fit: Fit, groups: Sequence[str] | None, rope: dict[str, float], at: dict[str, float], axis: str | None,
+    path: Mapping[str, float] | Callable | str | None, prob: float,
+) -> Comparison:  # fmt: skip
     model, posterior = fit.model, fit.posterior
     levels = check_levels(model.runs, groups)
-    check_comparable(model.runs, levels)
+    check_comparable({level: (model.runs, level) for level in levels})
     prior, dim = fit.idata["prior"].to_dataset(), model.runs.group_name
     unlike = [name for name in model.parameters if dim in posterior[name].dims]
     for name, width in rope.items():
@@ -182,11 +214,56 @@ def _of_groups(fit: Fit, groups: Sequence[str] | None, rope: dict[str, float], p
                  "sd": difference.std(ddof=1), "lower": lower, "upper": upper, "p_larger": up, "p_direction": max(up, 1 - up),
                  "rope": rope.get(name, np.nan), "p_equivalent": within, "prior_sd": before[np.isfinite(before)].std()}
             )  # fmt: skip
+    speed, axis, said = _speeds(fit, levels, at, axis, path, prob)
     if not rows:
         raise ValueError("the groups share every parameter; nothing can differ. Fit with pooling='pooled'.")
     equal = tuple(name for name in model.parameters if name not in unlike)
     pooled = tuple(n for n in unlike if isinstance(model.priors[n], Pooled))
-    return Comparison(pd.DataFrame(rows), equal, pooled, prob, fit.diagnostics)
+    return Comparison(pd.DataFrame(rows), equal, pooled, speed, axis, said, prob, fit.diagnostics)
+
+
+def _speeds(
+    fit: Fit, levels: Sequence[str], at: dict[str, float], axis: str | None,
+    path: Mapping[str, float] | Callable | str | None, prob: float,
+) -> tuple[pd.DataFrame, str, str]:  # fmt: skip
+    """How many times the scale each second group needs for what the first needs one; the axis, and along what."""
+    columns = ["a", "b", "at", "median", "lower", "upper", "p_faster", "p_neither"]
+    if not at:
+        return pd.DataFrame(columns=columns), "", ""
+    model, inputs = fit.model, tuple(fit.model.runs.inputs)
+    axis = axis or ("C" if {"N", "D"} == set(inputs) else inputs[0])
+    if len(at) != 1 or not set(at) <= {model.runs.response, axis}:
+        raise ValueError(f"at is one {model.runs.response} or one {axis}, got {', '.join(map(str, at))}.")
+    ((where, value),) = at.items()
+    if not (isinstance(value, Real) and np.isfinite(value) and value > 0):
+        raise ValueError(f"{where} must be a positive finite number, got {value!r}.")
+    if model.discrepancy:
+        raise ValueError(
+            "a speed inverts the law, and this fit departs from it; crossover gives the compute-equivalent gain with it."
+        )
+    along = path_along(model.law, inputs, axis, path)
+    theta = {level: parameters_of(fit, level) for level in levels}
+
+    def of(level: str) -> Callable:
+        return lambda scale: evaluated(model.law, along, scale[:, None], theta[level])[:, 0]
+
+    samples, rows = len(next(iter(theta[levels[0]].values()))), []
+    for a, b in combinations(levels, 2):
+        if where == axis:
+            one = np.full(samples, float(value))
+            wanted = of(a)(one)
+        else:
+            wanted = np.full(samples, float(value))
+            one = inverted(of(a), wanted, ENDS)
+        other = inverted(of(b), wanted, ENDS)
+        neither = np.isinf(one) & np.isinf(other)
+        ratio = other[~neither] / one[~neither]
+        lower, median, upper = (
+            np.quantile(ratio, [(1 - prob) / 2, 0.5, (1 + prob) / 2], method="nearest") if len(ratio) else [np.nan] * 3
+        )
+        faster = float((ratio > 1).mean() + 0.5 * (ratio == 1).mean()) if len(ratio) else np.nan
+        rows.append(dict(zip(columns, [a, b, f"{where} = {number(value)}", median, lower, upper, faster, float(neither.mean())], strict=True)))  # fmt: skip
+    return pd.DataFrame(rows), axis, along.said
 
 
 def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndarray:

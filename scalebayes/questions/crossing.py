@@ -12,12 +12,22 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.averaging import Average, members, mixed
+from scalebayes.averaging import Average, pooled_diagnostics
 from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.questions.latent import evaluated, largest_scale, latent, latent_prior, parameters_of
-from scalebayes.questions.paths import Path, path_along
-from scalebayes.questions.points import check_comparable, check_levels, factor, number
+from scalebayes.questions.latent import (
+    Together,
+    compared,
+    evaluated,
+    inverted,
+    largest_scale,
+    latent,
+    latent_prior,
+    parameters_of,
+    side_by_side,
+)
+from scalebayes.questions.paths import Path
+from scalebayes.questions.points import factor, number
 
 _POINTS = 61
 _FARTHER = 1e3  # beyond the target, in compute, a rival's loss is looked for
@@ -160,7 +170,7 @@ class Crossover:
 
 
 def crossover(
-    fit: Fit | Average,
+    fit: Fit | Average | Mapping[str, Fit | Average],
     groups: Sequence[str] | None = None,
     *,
     axis: str,
@@ -181,10 +191,11 @@ def crossover(
 
     Parameters
     ----------
-    fit : Fit or Average
-        Of two groups or more. Groups that declare another tokenizer or evaluation are not comparable.
+    fit : Fit or Average, or mapping of str to them
+        Of two groups or more; or by name fits of one curve each, which are then taken to know nothing of each other. Groups
+        that declare another tokenizer or evaluation are not comparable.
     groups : sequence of str, optional
-        Some of its groups; all by default.
+        Some of its groups or names; all by default.
     axis : str
         What grows: an input of the law, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
     to : float
@@ -213,14 +224,12 @@ def crossover(
     """
     check_prob(prob)
     check_seed(seed)
-    parts = members(fit)
-    runs = parts[0][0].model.runs
-    levels = check_levels(runs, groups)
-    check_comparable(runs, levels)
+    sources, levels = compared(fit, groups)
+    runs = sources[0].runs
     if not (isinstance(margin, Real) and np.isfinite(margin) and margin >= 0):
         raise ValueError(f"margin is a difference of {runs.response} from 0 on, got {margin!r}.")
-    paths = [path_along(each.model.law, tuple(each.model.runs.inputs), axis, path) for each, _ in parts]
-    seen = min(largest_scale(runs, axis, level) for level in levels)
+    paths = [source.paths(axis, path) for source in sources]
+    seen = min(largest_scale(source.runs, axis, level) for source in sources for level in source.levels)
     start = seen if at is None else at
     for name, scale in (("at", start), ("to", to)):
         if not (isinstance(scale, Real) and np.isfinite(scale) and scale > 0):
@@ -232,19 +241,20 @@ def crossover(
         )
     beyond = np.geomspace(to, to * _FARTHER, 13)[1:]
     scales = np.concatenate([np.geomspace(start, to, _POINTS - len(beyond)), beyond])
-    drawn = [latent(each, levels, along, scales, seed) for (each, _), along in zip(parts, paths, strict=True)]
-    weights = [weight for _, weight in parts]
-    f, end = mixed(drawn, weights), _POINTS - len(beyond) - 1
-    before = mixed(
-        [latent_prior(each, levels, p, to, seed) for (each, _), p in zip(parts, paths, strict=True)], weights
-    )
+    end = _POINTS - len(beyond) - 1
+
+    def drawn(of: Callable) -> tuple[np.ndarray, list[np.ndarray]]:
+        return side_by_side([s.mixed(lambda each, along, s=s: of(each, s.levels, along), p) for s, p in zip(sources, paths, strict=True)], seed)  # fmt: skip
+
+    f, kept = drawn(lambda each, own, along: latent(each, own, along, scales, seed))
+    before, _ = drawn(lambda each, own, along: latent_prior(each, own, along, to, seed))
     first, last = f[:, :, 0], f[:, :, end]
     w = int(first.mean(0).argmin())
     p_best = _p_best(last)
     others = [k for k in range(len(levels)) if k != w]
     r = max(others, key=lambda k: (p_best[k], -last[:, k].mean()))
-    plain = len(parts) == 1 and not parts[0][0].model.discrepancy
-    alone = _exactly(parts[0][0], paths[0], levels) if plain else None
+    plain = all(len(s.parts) == 1 and not s.parts[0][0].model.discrepancy for s in sources)
+    alone = _exactly(sources, paths, kept) if plain else None
     pairs, crossings = [], {}
     for a, b in combinations(range(len(levels)), 2):
         found = _crossed(f[:, a, : end + 1] - f[:, b, : end + 1], scales[: end + 1], alone and (alone(a), alone(b)))
@@ -270,15 +280,22 @@ def crossover(
         reversal_risk=float(own["reversal_risk"]), p_cross_before_target=float(own["p_cross"]),
         crossing_quantiles=_quantiles(where, prob), expected_regret=float(regret.mean()),
         value_of_information=float(last.mean(0).min() - last.min(1).mean()),
-        gain=_equivalent(alone(w) if alone else None, f[:, w], f[:, r, end], scales, to, prob), axis=axis, path=paths[0].said, at=float(start), to=float(to),
+        gain=_equivalent(alone(w) if alone else None, f[:, w], f[:, r, end], scales, to, prob), axis=axis, path=paths[0][0].said, at=float(start), to=float(to),
         margin=float(margin), extrapolation=float(to / seen),
-        by_law={} if len(parts) == 1 else {name: _risk(each[:, :, end], w, margin) for name, each in zip(_names(fit), drawn, strict=True)},
-        prob=prob, response=runs.response, diagnostics=fit.diagnostics,
+        by_law=_by_law(fit, sources[0], paths[0], scales[[0, end]], w, margin, seed) if isinstance(fit, Average) else {},
+        prob=prob, response=runs.response, diagnostics=pooled_diagnostics([s.fit.diagnostics for s in sources]),
     )  # fmt: skip
 
 
-def _names(fit: Fit | Average) -> list[str]:
-    return [] if isinstance(fit, Fit) else [name for name, weight in fit.weights.items() if weight > 0]
+def _by_law(
+    average: Average, source: Together, paths: Sequence[Path], scales: np.ndarray, w: int, margin: float, seed: int
+) -> dict[str, float]:
+    """Decision risk under each law that has weight."""
+    names = [name for name, weight in average.weights.items() if weight > 0]
+    drawn = [
+        latent(each, source.levels, along, scales, seed) for (each, _), along in zip(source.parts, paths, strict=True)
+    ]
+    return {name: _risk(f[:, :, -1], w, margin) for name, f in zip(names, drawn, strict=True)}
 
 
 def _p_best(f: np.ndarray) -> np.ndarray:
@@ -330,12 +347,17 @@ def _crossed(
     return where, count
 
 
-def _exactly(fit: Fit, path: Path, levels: Sequence[str]) -> Callable:
+def _exactly(sources: Sequence[Together], paths: Sequence[Sequence[Path]], kept: Sequence[np.ndarray]) -> Callable:
     """Of each group the mean response of every draw, each at a scale of its own."""
-    theta = [parameters_of(fit, level) for level in levels]
+    every = []
+    for source, (path,), rows in zip(sources, paths, kept, strict=True):
+        ((fit, _),) = source.parts
+        for level in source.levels:
+            every.append((fit.model.law, path, {name: v[rows] for name, v in parameters_of(fit, level).items()}))
 
     def of_level(k: int) -> Callable:
-        return lambda scale: evaluated(fit.model.law, path, scale[:, None], theta[k])[:, 0]
+        law, path, theta = every[k]
+        return lambda scale: evaluated(law, path, scale[:, None], theta)[:, 0]
 
     return of_level
 
@@ -367,15 +389,10 @@ def _equivalent(
     exact: Callable | None, winner: np.ndarray, wanted: np.ndarray, scales: np.ndarray, to: float, prob: float
 ) -> dict[str, float]:
     """How many times the scale the winner needs for the rival's loss at the target; infinite where it never gets there."""
-    rows, never = np.arange(len(winner)), np.zeros(len(winner), bool)
+    rows = np.arange(len(winner))
     if exact is not None:
-        low, high = np.full(len(winner), np.log(to) - _WIDEST), np.full(len(winner), np.log(to) + _WIDEST)
-        never = exact(np.exp(high)) > wanted
-        for _ in range(2 * _HALVINGS):
-            middle = (low + high) / 2
-            above = exact(np.exp(middle)) > wanted
-            low, high = np.where(above, middle, low), np.where(above, high, middle)
-        scale = (low + high) / 2
+        gain = inverted(exact, wanted, (np.log(to) - _WIDEST, np.log(to) + _WIDEST)) / to
+        never = np.isinf(gain)
     else:
         reached, logs = winner <= wanted[:, None], np.log(scales)
         at, never = reached.argmax(1), ~reached.any(1)
@@ -383,7 +400,7 @@ def _equivalent(
         high, low = winner[rows, before], winner[rows, at]
         share = np.where(high > low, (high - wanted) / np.where(high > low, high - low, 1.0), 0.0)
         scale = np.where(at == 0, logs[0], logs[before] + (logs[at] - logs[before]) * np.clip(share, 0, 1))
-    gain = np.where(never, np.inf, np.exp(scale - np.log(to)))
+        gain = np.where(never, np.inf, np.exp(scale - np.log(to)))
     lower, median, upper = np.quantile(gain, [(1 - prob) / 2, 0.5, (1 + prob) / 2], method="nearest")
     within = _FARTHER if exact is None else np.exp(_WIDEST)
     found = {"median": median, "lower": lower, "upper": upper, "p_undefined": never.mean(), "within": within}

@@ -4,17 +4,99 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from scalebayes import laws
+from scalebayes.averaging import Average, members, mixed
 from scalebayes.fitting import Fit
 from scalebayes.model.predictive import before_runs, elementwise, expected, of_group
 from scalebayes.precision import double_precision
 from scalebayes.questions.forecasting import forecast
-from scalebayes.questions.paths import FLOPS_PER_TOKEN, Path
+from scalebayes.questions.paths import FLOPS_PER_TOKEN, Path, path_along
+from scalebayes.questions.points import check_comparable, check_levels
 from scalebayes.runs import Runs
+
+# Of a log scale that is looked for: one parameter, token or FLOP, and beyond any computer.
+ENDS = (0.0, float(np.log(1e100)))
+_HALVINGS = 80
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """Groups whose parameters have one joint posterior."""
+
+    fit: Fit | Average
+    levels: tuple[str | None, ...]
+
+    @property
+    def parts(self) -> list[tuple[Fit, float]]:
+        """The fits and their weights."""
+        return members(self.fit)
+
+    @property
+    def runs(self) -> Runs:
+        """What was fitted."""
+        return self.parts[0][0].model.runs
+
+    def paths(self, axis: str, path: Mapping[str, float] | Callable | str | None) -> list[Path]:
+        """How the inputs of each fit grow."""
+        return [path_along(each.model.law, tuple(each.model.runs.inputs), axis, path) for each, _ in self.parts]
+
+    def mixed(self, draw: Callable[[Fit, Path], np.ndarray], paths: Sequence[Path]) -> np.ndarray:
+        """What is drawn from each fit, in the proportion of the weights."""
+        drawn = [draw(each, path) for (each, _), path in zip(self.parts, paths, strict=True)]
+        return mixed(drawn, [weight for _, weight in self.parts])
+
+
+def compared(
+    fit: Fit | Average | Mapping[str, Fit | Average], groups: Sequence[str] | None
+) -> tuple[list[Together], tuple[str, ...]]:
+    """The groups that are compared, those of one fit together, and their names.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two, one is not there, or they are measured differently.
+    """
+    if not isinstance(fit, Mapping):
+        runs = members(fit)[0][0].model.runs
+        levels = check_levels(runs, groups)
+        check_comparable({level: (runs, level) for level in levels})
+        return [Together(fit, levels)], levels
+    names = tuple(map(str, groups or fit))
+    for name in names:
+        if name not in fit:
+            raise ValueError(f"there is no fit called {name!r}; there are {', '.join(map(repr, fit))}.")
+    if len(set(names)) < max(2, len(names)):
+        raise ValueError(f"2 different fits or more are compared, got {', '.join(names) or 'none'}.")
+    apart = []
+    for name in names:
+        runs = members(fit[name])[0][0].model.runs
+        if runs.group:
+            raise ValueError(
+                f"of several fits each is one curve; {name!r} has the groups {', '.join(runs.levels)}. Ask about that fit alone."
+            )
+        apart.append(Together(fit[name], (None,)))
+    responses = {name: of.runs.response for name, of in zip(names, apart, strict=True)}
+    if len(set(responses.values())) > 1:
+        said = ", ".join(f"{name}: {response}" for name, response in responses.items())
+        raise ValueError(f"the fits are of different responses ({said}): they are not comparable.")
+    check_comparable({name: (of.runs, of.levels[0]) for name, of in zip(names, apart, strict=True)})
+    return apart, names
+
+
+def side_by_side(drawn: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Draws of several posteriors that know nothing of each other as one, groups along axis 1; and which draws of each.
+
+    Their order is mixed: two fits that were started from one seed share random numbers.
+    """
+    fewest = min(map(len, drawn))
+    rng = np.random.default_rng(seed)
+    kept = [np.arange(fewest) if len(drawn) == 1 else rng.permutation(len(each))[:fewest] for each in drawn]
+    return np.concatenate([each[rows] for each, rows in zip(drawn, kept, strict=True)], axis=1), kept
 
 
 def largest_scale(runs: Runs, axis: str, level: str | None) -> float:
@@ -42,6 +124,28 @@ def evaluated(law: Callable, path: Path, scale: np.ndarray, theta: Mapping[str, 
     x = [np.broadcast_to(np.asarray(values, float), shape) for values in path.inputs(scale, wide)]
     with double_precision():
         return np.asarray(elementwise(law)(x, wide))
+
+
+def inverted(response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Scale at which a falling response comes down to a target, of every draw; infinite where it does not by the far end.
+
+    Bisection in the logarithm of the scale. A response that is not a number there is not reached.
+
+    Parameters
+    ----------
+    response : Callable
+        A scale for every draw, shape (sample,), to the response there.
+    target : array, shape (sample,)
+    ends : (float, float)
+        Of the log scale.
+    """
+    low, high = (np.full(len(target), end) for end in ends)
+    never = ~(response(np.exp(high)) <= target)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        above = response(np.exp(middle)) > target
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return np.where(never, np.inf, np.exp((low + high) / 2))
 
 
 def parameters_of(fit: Fit, level: str | None, draws: str = "posterior") -> dict[str, np.ndarray]:

@@ -158,7 +158,7 @@ def next_run(
         raise ValueError("groups= is what a decision is between; group= is of which the width or optimum is asked.")
     if goal == "decision":
         levels: tuple = check_levels(runs, groups)
-        check_comparable(runs, levels)
+        check_comparable({level: (runs, level) for level in levels})
     else:
         check_group(runs, group, False)
         levels = check_levels(runs, [group] if group is not None else None, fewest=1) if runs.group else (None,)

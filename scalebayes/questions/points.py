@@ -165,16 +165,20 @@ def check_levels(runs: Runs, groups: Sequence[str] | None, fewest: int = 2) -> t
     return levels
 
 
-def check_comparable(runs: Runs, levels: Sequence[str]) -> None:
+def check_comparable(groups: Mapping[str, tuple[Runs, str | None]]) -> None:
     """Refuse groups whose losses are measured with another tokenizer or on another evaluation set."""
-    for what, column in (("tokenizer", runs.tokenizer), ("evaluation", runs.evaluation)):
-        if column is None:
-            continue
-        used = {level: sorted(set(runs.table[column].astype(str)[runs.group_labels == level])) for level in levels}
-        if len({value for values in used.values() for value in values}) > 1:
-            said = "; ".join(f"{level}: {', '.join(values)}" for level, values in used.items())
+    for what in ("tokenizer", "evaluation"):
+        used = {}
+        for name, (runs, level) in groups.items():
+            column = getattr(runs, what)
+            if column is not None:
+                rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level
+                used[name] = column, sorted(set(runs.table[column].astype(str)[rows]))
+        if len({value for _, values in used.values() for value in values}) > 1:
+            columns = ", ".join(dict.fromkeys(column for column, _ in used.values()))
+            said = "; ".join(f"{name}: {', '.join(values)}" for name, (_, values) in used.items())
             raise ValueError(
-                f"the groups declare another {what} ({column}: {said}): their losses are not comparable. Convert them to bits "
+                f"the groups declare another {what} ({columns}: {said}): their losses are not comparable. Convert them to bits "
                 "per byte on one evaluation set, or compare groups that share it."
             )
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -15,13 +13,10 @@ import xarray as xr
 from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.predictive import of_group, of_new_group
-from scalebayes.precision import double_precision
-from scalebayes.questions.paths import held_path
+from scalebayes.questions.latent import ENDS, evaluated, inverted
+from scalebayes.questions.paths import path_along
 from scalebayes.questions.points import check_group, extrapolation, factor, number, quantiles, where
 from scalebayes.runs import UNITS
-
-# One parameter, token or FLOP, and beyond any computer: the ends between which a target is looked for.
-_LOG_SMALLEST, _LOG_LARGEST = 0.0, np.log(1e100)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,6 +37,8 @@ class Reach:
         What is to be reached.
     held : dict of str to float
         The inputs that were held.
+    path : str
+        Along what, in words.
     diagnostics : Diagnostics
         Of the fit.
     """
@@ -51,11 +48,12 @@ class Reach:
     prob: float
     response: str
     held: dict[str, float]
+    path: str
     diagnostics: Diagnostics
 
     def __str__(self) -> str:
         lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
-        held = f" at {where(self.held)}" if self.held else ""
+        held = f" at {where(self.held)}" if self.held else f" along {self.path}" if self.path != self.draws.name else ""
         for row in self.table.to_dict("records"):
             group = f"{row['group']}: " if row.get("group") else ""
             target = f"{group}{self.response} {number(row['target'])}{held}"
@@ -108,7 +106,8 @@ def reach(
     axis : str
         An input of the law; or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
     at : mapping of str to float, optional
-        The other inputs. For ``axis="C"`` one of N, D or ``"D/N"`` (tokens per parameter): ``at={"D/N": 20}``.
+        The other inputs. For ``axis="C"`` one of N, D or ``"D/N"`` (tokens per parameter), ``at={"D/N": 20}``; without it the
+        budget is divided optimally (see `allocate`), by each draw as it would.
     group : str, optional
         A known group; by default every group.
     new_group : bool
@@ -137,10 +136,7 @@ def reach(
         raise ValueError(f"the target is a positive finite {fit.model.runs.response}, got {target!r}.")
     runs = fit.model.runs
     held = {name: float(value) for name, value in (at or {}).items()}
-    for name, value in held.items():
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a positive finite number, got {value!r}.")
-    path = held_path(fit.model.name, tuple(runs.inputs), axis, held)
+    path = path_along(fit.model.law, tuple(runs.inputs), axis, held or None)
     level = check_group(runs, group, new_group)
     levels = ("(new)",) if new_group else (level,) if level is not None else runs.levels or (None,)
     structure, numbers = fit.model.describe()
@@ -152,11 +148,17 @@ def reach(
         parameters = (
             of_new_group(structure, numbers, posterior, rng) if new_group else of_group(structure, posterior, known)
         )
-        scale = _solve(fit.model.law, path, {name: parameters[name] for name in fit.model.parameters}, float(target))
+        theta = {name: parameters[name] for name in fit.model.parameters}
+        wanted = np.full(chains * draws, float(target))
+        scale = inverted(
+            lambda scale, theta=theta: evaluated(fit.model.law, path, scale[:, None], theta)[:, 0],
+            wanted, ENDS,
+        )  # fmt: skip
         lower, median, upper = quantiles(scale, prob)
         beyond, which = np.inf, axis
         if np.isfinite(median):
-            at_median = {name: np.asarray([value]) for name, value in zip(runs.inputs, path(median), strict=True)}
+            there = path.inputs(np.asarray(median), theta)
+            at_median = {n: np.asarray([np.median(value)]) for n, value in zip(runs.inputs, there, strict=True)}
             beyond, which = (values[0] for values in extrapolation(runs, at_median, known))
         finite = scale[np.isfinite(scale)]
         earliest = float(np.quantile(finite, (1 - prob) / 2)) if finite.size else np.inf
@@ -169,23 +171,4 @@ def reach(
         found.append(scale.reshape(chains, draws))
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], "group": ["" if g is None else g for g in levels]}
     array = xr.DataArray(np.stack(found, -1), coords, ("chain", "draw", "group"), name=axis)
-    return Reach(pd.DataFrame(rows), array, prob, runs.response, held, fit.diagnostics)
-
-
-def _solve(law: Callable, path: Callable, parameters: Mapping[str, np.ndarray], target: float) -> np.ndarray:
-    """Bisection in the logarithm of the scale, for every draw at once; infinite where the target stays out of reach."""
-
-    def of_draw(theta):
-        def above(u):
-            return law(*path(jnp.exp(u)), **theta) > target
-
-        def halve(_, ends):
-            low, high = ends
-            middle = (low + high) / 2
-            return jnp.where(above(middle), middle, low), jnp.where(above(middle), high, middle)
-
-        low, high = jax.lax.fori_loop(0, 64, halve, (jnp.asarray(_LOG_SMALLEST), jnp.asarray(_LOG_LARGEST)))
-        return jnp.where(above(jnp.asarray(_LOG_LARGEST)), jnp.inf, jnp.exp((low + high) / 2))
-
-    with double_precision():
-        return np.asarray(jax.jit(jax.vmap(of_draw))({k: np.asarray(v, float) for k, v in parameters.items()}))
+    return Reach(pd.DataFrame(rows), array, prob, runs.response, held, path.said, fit.diagnostics)

@@ -1,0 +1,308 @@
+"""Can the decisions be relied on? Nulls, simulated pairs whose truth is known, the next run against brute force, pairing."""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from cases import table_at
+from page import commit, written
+from scipy.stats import binomtest, chisquare
+
+import scalebayes as sb
+
+SPLITS, OF_SURFACE, HELD = 50, 4, 0.1
+SIMULATED, KNOWN, BEYOND = 1000, 24, 10.0
+CASES, OUTCOMES = 20, 60
+
+
+def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
+    """Runs of one architecture divided at random under two names: is it said that neither is ahead?"""
+    sizes = {"N": "n_params", "D": "n_tokens"}
+    tables = {
+        "chinchilla": pd.read_csv(table_at("nulls", "chinchilla_besiroglu.csv")).query("epoch_excluded == 0"),
+        "llama": pd.read_csv(table_at("nulls", "xlstm_vs_llama.csv")).query("architecture == 'llama' and context_length == 8192"),
+    }  # fmt: skip
+    rows = []
+    for called, table in tables.items():
+        C = 6.0 * table["n_params"] * table["n_tokens"]
+        edge, halves = np.quantile(C, 1 - HELD), []
+        for split in range(splits):
+            rng = np.random.default_rng(split)
+            halves.append(
+                table.assign(half=rng.permutation(np.arange(len(table)) % 2)).replace({"half": {0: "a", 1: "b"}})
+            )
+        for half in halves:
+            known, held = half[edge >= C], half[edge < C]
+            runs = sb.read_runs(known, inputs=sizes, response="loss", group="half")
+            fit = sb.fit(sb.laws.chinchilla, runs, discrepancy=discrepancy, draws=500)
+            found = sb.crossover(fit, axis="C", to=float(C.max()))
+            at = {key: held[column].to_numpy() for key, column in sizes.items()}
+            expected = np.mean([np.log(sb.forecast(fit, at, group=g).table["median"]) for g in "ab"], axis=0)
+            left = pd.Series(np.log(held["loss"].to_numpy()) - expected).groupby(held["half"].to_numpy()).mean()
+            worse = left[found.winner] > left[found.rival]
+            rows.append({
+                "table": called, "discrepancy": discrepancy or "law alone", "ordered": found.ordered, "risk": found.decision_risk, "p_ahead": found.p_ahead,
+                "reversal": found.reversal_risk, "worse": worse, "converged": not fit.diagnostics.problems,
+                "wrong": bool((found.decision_risk < 0.05 and worse) or (found.decision_risk > 0.95 and not worse)),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def truths(kind: str, x: np.ndarray, at: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Mean responses along x, shape (curve, place), of the form that is fitted or of another; x rises, 1 is the frontier."""
+    wide = {name: value[:, None] for name, value in at.items()}
+    curves, h = len(at["E"]), np.log(x)
+    reducible = wide["A_at_frontier"] * x ** -wide["alpha"]
+    if kind == "fitted":
+        # An Ornstein-Uhlenbeck slope on either side of the frontier, in small steps.
+        g = np.zeros((curves, len(x)))
+        frontier = int(np.argmin(np.abs(h)))
+        for order in (np.arange(frontier + 1, len(x)), np.arange(frontier - 1, -1, -1)):
+            slope, position, before = np.zeros(curves), np.zeros(curves), h[frontier]
+            for j in order:
+                n = 60
+                step = abs(h[j] - before) / n
+                for _ in range(n):
+                    position = position + slope * step
+                    slope = slope * np.exp(-at["kappa"] * step) + at["drift"] * np.sqrt(step) * rng.normal(size=curves)
+                g[:, j], before = position, h[j]
+        return np.exp(wide["level"]) * (wide["E"] + reducible * np.exp(g))
+    if kind == "broken":
+        where, change = np.exp(rng.uniform(-2.3, 2.3, (curves, 1))), rng.uniform(-0.6, 1.0, (curves, 1)) * wide["alpha"]
+        width = 0.3
+        bend = (1 + (x / where) ** (1 / width)) ** (-width * change) * (1 + where ** (-1 / width)) ** (width * change)
+        return wide["E"] + reducible * bend
+    if kind == "shifted":
+        shift = np.exp(rng.uniform(np.log(1e-3), np.log(0.3), (curves, 1)))
+        return wide["E"] + wide["A_at_frontier"] * ((x + shift) / (1 + shift)) ** -wide["alpha"]
+    steps = np.diff(h, prepend=h[0])
+    tau = np.abs(rng.normal(0, 0.1, (curves, 1)))
+    slopes = np.cumsum(tau * np.sqrt(steps) * rng.normal(size=(curves, len(x))), axis=1)
+    drift = np.cumsum(slopes * steps, axis=1)
+    return wide["E"] + reducible * np.exp(drift - drift[:, [int(np.argmin(np.abs(h)))]])
+
+
+def simulated(
+    kinds: Sequence[str] = ("fitted", "broken", "shifted", "drifting"), every: int = SIMULATED
+) -> pd.DataFrame:
+    """Pairs with known truth, half of them of the form that is fitted, that lie near each other at the frontier."""
+    known, beyond = np.geomspace(0.01, 1.0, KNOWN), np.geomspace(1.0, BEYOND, 49)[1:]
+    x = np.concatenate([known, beyond])
+    template = sb.read_runs(pd.DataFrame({"D": known, "loss": 1.7 + 0.6 * known**-0.2}), response="loss")
+    model = sb.Model(sb.laws.power_floor, template, discrepancy="drift")
+    rows = []
+    for number, kind in enumerate(kinds):
+        pairs = every // 2 if kind == "fitted" else every // 2 // (len(kinds) - 1) + 1
+        rng = np.random.default_rng(number)
+        # Of more than are needed, those whose known losses are losses.
+        prior = model.prior(3 * pairs, seed=number)["prior"].to_dataset().isel(chain=0)
+        at = {name: prior[name].to_numpy() for name in ("E", "A", "alpha", "sigma", "drift", "kappa", "rho", "ell")}
+        at["A_at_frontier"], at["level"] = at["A"], 0.15 * rng.normal(size=3 * pairs)
+        f = truths(kind, x, at, rng)
+        apart = np.abs(np.log(known)[:, None] - np.log(known))
+        y = np.empty((3 * pairs, KNOWN))
+        for i in range(3 * pairs):
+            together = at["rho"][i] * np.exp(-apart / at["ell"][i]) + (1 - at["rho"][i]) * np.eye(KNOWN)
+            noise = at["sigma"][i] * rng.multivariate_normal(np.zeros(KNOWN), together, method="cholesky")
+            y[i] = np.log(f[i, :KNOWN]) + noise
+        # Neighbours at the frontier as observed: what is known chooses the pairs, so their risks stay what they are.
+        possible = np.flatnonzero(y.max(1) < np.log(13))[: 2 * pairs]
+        order = possible[np.argsort(np.median(y[possible, -3:], axis=1))]
+        for a, b in order.reshape(-1, 2):
+            fits = {name: sb.fit(sb.laws.power_floor, sb.read_runs(pd.DataFrame({"D": known, "loss": np.exp(y[i])}), response="loss"), discrepancy="drift", draws=300) for name, i in (("a", a), ("b", b))}  # fmt: skip
+            rows.append(
+                {"kind": kind, **_against(sb.crossover(fits, axis="D", to=BEYOND), f[[a, b], KNOWN - 1 :], rng)}
+            )
+    return pd.DataFrame(rows)
+
+
+def _against(found: sb.Crossover, f: np.ndarray, rng: np.random.Generator) -> dict:
+    """What was foretold of two curves beside what they do, from the frontier to the target."""
+    (pair,) = found.pairs.to_dict("records")
+    gap = f[0] - f[1]
+    changes = np.flatnonzero(gap[:-1] * gap[1:] < 0)
+    scales = np.concatenate([[1.0], np.geomspace(1.0, BEYOND, 49)[1:]])
+    if len(changes):
+        i = changes[0]
+        share = gap[i] / (gap[i] - gap[i + 1])
+        first = np.exp(np.log(scales[i]) + share * np.log(scales[i + 1] / scales[i]))
+        place = float(np.interp(np.log(first), np.log(found.curve.index), found.curve["p_crossed"]))
+    else:  # somewhere in what is left for no crossing
+        place = found.p_cross_before_target + (1 - found.p_cross_before_target) * rng.uniform()
+    last = np.log(found.draws.isel(scale=-1).to_numpy())
+    low, high = np.quantile(last, [0.055, 0.945], axis=0)
+    ends = np.quantile(last[:, 0] - last[:, 1], [0.055, 0.945])
+    truth = np.log(f[:, -1])
+    winner = 0 if found.winner == "a" else 1
+    return {
+        "risk": found.decision_risk, "behind": bool(f[winner, -1] > f[1 - winner, -1]), "p_a": pair["p_a_ahead_at_target"],
+        "a": bool(f[0, -1] < f[1, -1]), "crossed": len(changes) > 0, "p_cross": found.p_cross_before_target, "place": place,
+        "covers": float(((low <= truth) & (truth <= high)).mean()), "covers_gap": bool(ends[0] <= truth[0] - truth[1] <= ends[1]),
+        "converged": not found.diagnostics.problems,
+    }  # fmt: skip
+
+
+def by_brute_force() -> pd.DataFrame:
+    """Does `next_run` choose what refitting to simulated outcomes chooses? Two groups on a power of compute, four candidates."""
+    rows = []
+    for case in range(CASES):
+        rng = np.random.default_rng(case)
+        C, noise = np.geomspace(1e18, 1e20, 6), 0.01
+        A, alpha = 3.0 * np.exp(rng.normal(0, 0.02, 2)), rng.normal(0.05, 0.004, 2)
+        tables = [pd.DataFrame({"C": C, "family": g, "loss": a * (C / 1e18) ** -s * np.exp(noise * rng.normal(size=6))}) for g, a, s in zip("ab", A, alpha, strict=True)]  # fmt: skip
+        poor = int(rng.integers(2))  # one group has half the runs
+        tables[poor] = tables[poor].iloc[::2]
+        table = pd.concat(tables, ignore_index=True)
+        candidates = pd.DataFrame({"family": list("abab"), "C": np.repeat([1e19, 1e21], 2)})
+
+        def model(table):
+            return sb.Model(sb.laws.power, sb.read_runs(table, response="loss", group="family"))
+
+        fit = sb.sample(model(table), draws=1000)
+        said = sb.next_run(fit, candidates, goal="decision", axis="C", to=1e23).table
+        now = sb.crossover(fit, axis="C", to=1e23).value_of_information
+        simulated, outcomes = [], {}
+        for j, row in candidates.iterrows():
+            drawn = (
+                sb.forecast(fit, {"C": [row["C"]]}, group=row["family"], seed=case).draws["new_run"].to_numpy().ravel()
+            )
+            outcomes[j] = rng.choice(drawn, OUTCOMES, replace=False)
+            simulated += [
+                model(pd.concat([table, pd.DataFrame([{**row, "loss": y}])], ignore_index=True)) for y in outcomes[j]
+            ]
+        fleet = sb.fit_many(simulated, draws=300)
+        after = np.asarray([sb.crossover(fleet[name], axis="C", to=1e23).value_of_information for name in fleet])
+        brute = now - after.reshape(len(candidates), OUTCOMES)
+        ours = (
+            said.set_index(["group", "C"])["reduction"]
+            .loc[list(zip(candidates["family"], candidates["C"], strict=True))]
+            .to_numpy()
+        )
+        best = brute.mean(1)
+        se = np.std(brute[best.argmax()] - brute[ours.argmax()]) / OUTCOMES**0.5
+        rows.append({"case": case, "now": now, "ours": int(ours.argmax()), "brute": int(best.argmax()), "short": best.max() - best[ours.argmax()], "se": se, "estimates": ours.round(6).tolist(), "refits": best.round(6).tolist()})  # fmt: skip
+        print(rows[-1], flush=True)
+    return pd.DataFrame(rows)
+
+
+def pairing() -> pd.DataFrame:
+    """How wide the difference of two groups is at the target, from one joint fit and from two."""
+    sizes = {"N": "n_params", "D": "n_tokens"}
+    gadre = pd.read_csv(table_at("pairing", "gadre_overtraining.csv"))
+    xlstm = pd.read_csv(table_at("pairing", "xlstm_vs_llama.csv")).query("experiment == 'tokenparam'")
+    cases = {"xlstm": (xlstm, "architecture", ["llama", "mlstm"]), "gadre": (gadre, "dataset", ["c4", "redpajama"])}
+    rows = []
+    for called, (table, column, two) in cases.items():
+        table = table[table[column].isin(two)]
+        C = 6.0 * table["n_params"] * table["n_tokens"]
+        known = table[0.1 * C.max() >= C]
+        runs = sb.read_runs(known, inputs=sizes, response="loss", group=column)
+        joint = sb.crossover(sb.fit(sb.laws.chinchilla, runs), axis="C", to=float(C.max()))
+        apart = sb.crossover(
+            {g: sb.fit(sb.laws.chinchilla, sb.read_runs(known[known[column] == g], inputs=sizes, response="loss")) for g in two},
+            axis="C", to=float(C.max()), at=joint.at,
+        )  # fmt: skip
+        widths = []
+        for found in (joint, apart):
+            last = found.draws.isel(scale=-1).to_numpy()
+            widths.append(float(np.diff(np.quantile(last[:, 0] - last[:, 1], [0.055, 0.945]))[0]))
+        rows.append({"table": called, "runs": len(known), "joint": widths[0], "apart": widths[1]})
+    return pd.DataFrame(rows)
+
+
+def _of_nulls(discrepancy: str | None = None, splits: int = SPLITS) -> list[str]:
+    lines = []
+    for (table, kind), part in nulls(discrepancy, splits).groupby(["table", "discrepancy"], sort=False):
+        near = part["risk"].between(0.25, 0.75).mean()
+        low, high = binomtest(int(part["wrong"].sum()), len(part)).proportion_ci(0.89)
+        lines.append(
+            f"| {table} | {kind} | {len(part)} | {1 - part['ordered'].mean():.2f} | {part['risk'].mean():.2f} "
+            f"({part['risk'].min():.2f} to {part['risk'].max():.2f}) | {near:.2f} | {part['reversal'].mean():.2f} | "
+            f"{part['wrong'].mean():.2f} [{low:.2f}, {high:.2f}] | {part['converged'].mean():.2f} |"
+        )
+    return lines
+
+
+def _of_simulated() -> list[str]:
+    frame, lines = simulated(), []
+    other = frame["kind"] != "fitted"
+    for called, part in (("fitted form", frame[~other]), *frame[other].groupby("kind", sort=False), ("all other forms", frame[other]), ("all", frame)):  # fmt: skip
+        risk, behind = part["risk"].to_numpy(), part["behind"].to_numpy()
+        tenths = np.array_split(np.argsort(risk, kind="stable"), 10)
+        within = [
+            binomtest(int(behind[t].sum()), len(t), float(np.clip(risk[t].mean(), 1e-4, 1 - 1e-4))).pvalue
+            for t in tenths
+        ]
+        places = chisquare(np.histogram(part["place"], bins=10, range=(0, 1))[0]).pvalue
+        crossed = f"{part['p_cross'].mean():.3f}, {part['crossed'].mean():.3f}"
+        lines.append(
+            f"| {called} | {len(part)} | {risk.mean():.3f}, {behind.mean():.3f} | {sum(p > 0.01 for p in within)} of 10 | {min(within):.2g} | "
+            f"{crossed} | {places:.2g} | {part['covers'].mean():.3f} | {part['covers_gap'].mean():.3f} | "
+            f"{((risk - behind) ** 2).mean():.4f}, {behind.mean() * (1 - behind.mean()):.4f} | {part['converged'].mean():.2f} |"
+        )
+    return lines
+
+
+def _of_brute_force() -> list[str]:
+    frame = by_brute_force()
+    same, close = frame["ours"] == frame["brute"], frame["short"] <= 2 * frame["se"]
+    return [f"| {len(frame)} | {same.sum()} | {(same | close).sum()} | {(frame['short'] / frame['now']).max():.3f} |"]
+
+
+def _of_pairing() -> list[str]:
+    return [
+        f"| {row['table']} | {row['runs']} | {row['joint']:.4f} | {row['apart']:.4f} | {row['joint'] / row['apart']:.2f} |"
+        for row in pairing().to_dict("records")
+    ]
+
+
+DIVIDED = (
+    "| table | fit | splits | not ordered | decision risk | between .25 and .75 | reversal risk | confident and wrong | converged |\n"
+    "|---|---|---:|---:|---|---:|---:|---|---:|"
+)
+PARTS = {
+    "nulls": ("Nulls: one architecture under two names", DIVIDED, _of_nulls),
+    "surfaces": ("Nulls with a surface", DIVIDED, lambda: _of_nulls("surface", OF_SURFACE)),
+    "simulated": (
+        "Simulated pairs",
+        "| truth | pairs | behind: foretold, came | tenths of the risk with p > .01 | smallest p | crossed: foretold, came | p of the first "
+        "crossing's place | loss covered | difference covered | Brier, of the rate | converged |\n"
+        "|---|---:|---|---|---:|---|---:|---:|---:|---|---:|",
+        _of_simulated,
+    ),
+    "brute": (
+        "The next run against refitting",
+        "| cases | same choice | same, or within two standard errors of the refits | largest loss by the choice, of what there was |\n"
+        "|---:|---:|---:|---:|",
+        _of_brute_force,
+    ),
+    "pairing": (
+        "Pairing: width of the 89% interval of the difference at the target",
+        "| table | runs | one joint fit | two fits | ratio |\n|---|---:|---:|---:|---:|",
+        _of_pairing,
+    ),
+}
+
+
+def main() -> None:
+    """All tables, or some."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this table; repeat")
+    at = commit("decisions.md")
+    for name in parser.parse_args().part or PARTS:
+        title, head, of_part = PARTS[name]
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sb.ConvergenceWarning)
+            lines = of_part()
+        print("\n".join([title, head, *lines]), flush=True)
+        written("decisions.md", title, head, lines, time.perf_counter() - start, at)
+
+
+if __name__ == "__main__":
+    main()

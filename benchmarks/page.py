@@ -1,0 +1,32 @@
+"""The pages that the benchmarks write: tables by title, each with the commit it was made at."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+HERE = Path(__file__).parent
+WRITTEN = "<!-- below: written by the benchmarks -->"
+
+
+def commit(page: str) -> str:
+    """The commit that is run; dirty if anything but the page was changed since."""
+    found = _git("rev-parse", "--short", "HEAD")
+    return found + ("-dirty" if _git("status", "--porcelain", "--", ":/", f":(exclude){page}") else "")
+
+
+def written(page: str, title: str, head: str, lines: Sequence[str], seconds: float, at: str) -> None:
+    """Put one table on a page, in the place of the one with its title, else at the end."""
+    path = HERE / page
+    before, mark, after = path.read_text().partition(WRITTEN)
+    tables = {part.partition("\n")[0]: part.strip() for part in after.split("\n## ")[1:]}
+    said = f"Commit {at}; Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {seconds / 60:.1f} minutes."
+    tables[title] = f"{title}\n\n{said}\n\n{head}\n" + "\n".join(lines)
+    path.write_text(before + mark + "".join(f"\n\n## {table}" for table in tables.values()) + "\n")
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True).stdout.strip()

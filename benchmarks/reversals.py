@@ -1,0 +1,299 @@
+"""Is the risk that an order turns round calibrated on published curves?
+
+``python benchmarks/reversals.py`` takes every pair of comparable curves (one task, metric and test set) of eleven tables' tasks,
+shows scalebayes what lies below 3, 10 or 30% of their common largest scale, and asks for the probability that the one
+ahead there is behind at that scale. Every curve is fitted by itself with the defaults; nothing is chosen by what comes
+of it. With ``--folder`` answers are kept there, and a second run goes on where the first stopped. It rewrites tables and the
+picture of ``decisions.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from page import HERE, commit, written
+from pairs import CUTOFFS, Pair, curves, pairs
+from scipy.optimize import minimize
+from scipy.special import expit
+
+import scalebayes as sb
+
+PAGE = "decisions.md"
+DRAWS, RESAMPLES = 500, 2000
+KINDS = {"drift": "drift", "law alone": None}
+EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 1.0)
+
+
+def asked(some: Sequence[Pair], kinds: Mapping[str, str | None]) -> pd.DataFrame:
+    """The risk of each pair by each kind of fit, every curve fitted by itself, and how its bands cover."""
+    rows, fits = [], {}
+    for pair in some:
+        row = {
+            "source": pair.source, "cluster": pair.cluster, "pair": pair.name, "cutoff": pair.cutoff, "to": pair.to,
+            "margin": pair.margin, "reversed": pair.reversed, "gap": np.log(pair.leader / pair.other),
+            "regret_naive": max(0.0, np.log(pair.leader / pair.other)),
+        }  # fmt: skip
+        of_pair = {}
+        for kind, discrepancy in kinds.items():
+            for curve, known in pair.known.items():
+                key = kind, known["x"].to_numpy().tobytes(), known["y"].to_numpy().tobytes()
+                if key not in fits:  # the same curve, known as far, in another pair
+                    runs = sb.read_runs(known, inputs={"D": "x"}, response="y")
+                    fits[key] = _fitted(runs, discrepancy)
+                of_pair.setdefault(kind, {})[curve] = fits[key]
+        for kind, two in of_pair.items():
+            rows.append({**row, "kind": kind, **_judged(two, pair)})
+        if len(of_pair) > 1:
+            rows.append({**row, "kind": "average", **_judged({c: sb.average({k: two[c] for k, two in of_pair.items()}) for c in pair.known}, pair)})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _fitted(runs: sb.Runs, discrepancy: str | None) -> sb.Fit:
+    """A curve by itself, with the defaults; once more and more carefully if that has not converged, as anyone would."""
+    thinned = sb.thin(runs, 24)
+    fit = sb.fit(sb.laws.power_floor, thinned, discrepancy=discrepancy, draws=DRAWS)
+    if fit.diagnostics.problems:
+        fit = sb.fit(sb.laws.power_floor, thinned, discrepancy=discrepancy, draws=4 * DRAWS, target_accept=0.99)
+    return fit
+
+
+def _judged(two: Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict:
+    found = sb.crossover(two, axis="D", at=pair.at, to=pair.to)
+    (of_pair,) = found.pairs.to_dict("records")
+    judged = {
+        "risk": 1 - of_pair["p_a_ahead_at_target"], "p_ahead": of_pair["p_a_ahead"], "chosen": found.winner,
+        "decision_risk": found.decision_risk, "reversal_risk": found.reversal_risk, "ordered": found.ordered,
+        "expected_regret_log": found.expected_regret / np.sqrt(pair.leader * pair.other),
+        "regret": max(0.0, np.log(pair.at_target(found.winner) / min(pair.leader, pair.other))), "prior_risk": found.prior_decision_risk,
+        "converged": not found.diagnostics.problems, "max_r_hat": found.diagnostics.max_r_hat,
+    }  # fmt: skip
+    truth = np.log([pair.leader, pair.other])
+    new = [np.log(sb.forecast(two[c], {"D": [pair.to]}).draws["new_run"].to_numpy().ravel()) for c in pair.known]
+    mean = np.log(found.draws.isel(scale=-1).to_numpy().T)
+    rng = np.random.default_rng(0)
+    for called, values in (("mean", mean), ("new", np.stack([rng.permutation(each) for each in new]))):
+        low, high = np.quantile(values, [0.055, 0.945], axis=1)
+        judged[f"covers_{called}"] = float(((low <= truth) & (truth <= high)).mean())
+        ends = np.quantile(values[0] - values[1], [0.055, 0.945])
+        judged[f"covers_gap_{called}"] = bool(ends[0] <= truth[0] - truth[1] <= ends[1])
+    return judged
+
+
+def _squared(risk: np.ndarray, happened: np.ndarray) -> np.ndarray:
+    return (risk - happened) ** 2
+
+
+def _log(risk: np.ndarray, happened: np.ndarray) -> np.ndarray:
+    """Minus the log probability of what happened; a share of draws is never quite 0 or 1."""
+    p = np.clip(risk, 0.5 / (4 * DRAWS), 1 - 0.5 / (4 * DRAWS))
+    return -np.where(happened, np.log(p), np.log1p(-p))
+
+
+def baselines(one: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What a forecaster without a law says of the same pairs.
+
+    The rate of reversals of the table itself at each cut-off, which nobody knows before; that of the other clusters; that the
+    order stays; and a logistic regression on the margin at the decision scale, fitted to the other clusters.
+    """
+    happened, cluster = one["reversed"].to_numpy(float), one["cluster"].to_numpy()
+    log_margin = np.log(np.maximum(one["margin"].to_numpy(), 1e-5))
+    cut = pd.get_dummies(one["cutoff"]).to_numpy(float)
+    design = np.column_stack([cut, one["margin"], log_margin])
+    rate = one.groupby("cutoff")["reversed"].transform("mean").to_numpy(float)
+    others, regressed = np.empty(len(one)), np.empty(len(one))
+    for name in np.unique(cluster):
+        rest, own = cluster != name, cluster == name
+        others[own] = [happened[rest & (one["cutoff"] == c)].mean() for c in one["cutoff"][own]]
+        regressed[own] = expit(design[own] @ _logistic(design[rest], happened[rest]))
+    return {
+        "rate of this table": rate, "rate of the other clusters": others, "order stays": np.zeros(len(one)),
+        "margin, logistic": regressed,
+    }  # fmt: skip
+
+
+def _logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Coefficients, drawn to nothing by the least bit so that they exist."""
+
+    def loss(b):
+        eta = x @ b
+        return np.logaddexp(0, eta).sum() - y @ eta + 0.01 * b @ b, x.T @ (expit(eta) - y) + 0.02 * b
+
+    return minimize(loss, np.zeros(x.shape[1]), jac=True, method="BFGS").x
+
+
+def resampled(value: np.ndarray, cluster: np.ndarray) -> tuple[float, float]:
+    """89% interval of a mean when the clusters are drawn anew."""
+    rng, codes = np.random.default_rng(0), pd.factorize(cluster)[0]
+    total, count = np.bincount(codes, value), np.bincount(codes)
+    drawn = rng.integers(len(total), size=(RESAMPLES, len(total)))
+    low, high = np.quantile(total[drawn].sum(1) / count[drawn].sum(1), [0.055, 0.945])
+    return float(low), float(high)
+
+
+def scored(frame: pd.DataFrame) -> list[str]:
+    """Rows of the table of scores: each forecaster at each cut-off and over all."""
+    one = frame[frame["kind"] == "drift"].reset_index(drop=True)
+    forecasters = {kind: part["risk"].to_numpy() for kind, part in frame.groupby("kind", sort=False)} | baselines(one)
+    happened, cluster = one["reversed"].to_numpy(float), one["cluster"].to_numpy()
+    lines = []
+    for cutoff in (*CUTOFFS, None):
+        rows = np.ones(len(one), bool) if cutoff is None else (one["cutoff"] == cutoff).to_numpy()
+        distinct = one[rows & one["reversed"]].drop_duplicates(["source", "pair"])
+        held = (
+            f"{rows.sum()} | {len(np.unique(cluster[rows]))} | {happened[rows].mean():.3f} ({len(distinct)} distinct)"
+        )
+        for name, risk in forecasters.items():
+            brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
+            apart = ["", ""]
+            if name in (*KINDS, "average"):
+                for i, other in enumerate(("rate of this table", "margin, logistic")):
+                    less = brier - _squared(forecasters[other], happened)[rows]
+                    low, high = resampled(less, cluster[rows])
+                    apart[i] = f"{less.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
+            cut = "all" if cutoff is None else f"{cutoff:.0%}"
+            lines.append(f"| {cut} | {held} | {name} | {brier.mean():.4f} | {log.mean():.3f} | {' | '.join(apart)} |")
+    return lines
+
+
+def by_source(frame: pd.DataFrame) -> list[str]:
+    """Rows by source: where it helps and where not."""
+    lines = []
+    for (source, cutoff), part in frame.groupby(["source", "cutoff"], sort=False):
+        own = part[part["kind"] == "drift"]
+        rate, happened = own["reversed"].mean(), own["reversed"].to_numpy(float)
+        scores = [f"{_squared(p['risk'].to_numpy(), happened).mean():.4f}" for _, p in part.groupby("kind", sort=False)]
+        lines.append(
+            f"| {source} | {cutoff:.0%} | {len(own)} | {int(own['reversed'].sum())} | {own['risk'].sum():.1f} | {' | '.join(scores)} | "
+            f"{rate * (1 - rate):.4f} | {own['covers_new'].mean():.2f} | {own['covers_gap_new'].mean():.2f} | {own['converged'].mean():.2f} |"
+        )
+    return lines
+
+
+def reliability(risk: np.ndarray, happened: np.ndarray, cluster: np.ndarray) -> pd.DataFrame:
+    """How often what was foretold came true, in bins of the risk."""
+    rows = []
+    for low, high in pairwise(EDGES):
+        own = (risk >= low) & ((risk < high) | (high == 1.0))
+        if own.any():
+            ends = resampled(happened[own], cluster[own])
+            rows.append({"from": low, "to": high, "pairs": int(own.sum()), "foretold": risk[own].mean(), "came": happened[own].mean(), "lower": ends[0], "upper": ends[1]})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def alarms(one: pd.DataFrame) -> list[str]:
+    """Rows of false alarms and misses over thresholds."""
+    risk, happened = one["risk"].to_numpy(), one["reversed"].to_numpy()
+    lines = []
+    for threshold in (0.05, 0.1, 0.25, 0.5):
+        flagged = risk > threshold
+        false = (~happened[flagged]).mean() if flagged.any() else np.nan
+        lines.append(f"| {threshold} | {flagged[~happened].mean():.3f} | {(~flagged[happened]).mean():.3f} | {false:.3f} | {int(flagged.sum())} |")  # fmt: skip
+    return lines
+
+
+def covered(frame: pd.DataFrame) -> list[str]:
+    """Rows of how nominal 89% intervals cover at the target, by cut-off."""
+    lines = []
+    for (kind, cutoff), part in frame.groupby(["kind", "cutoff"], sort=False):
+        cells = []
+        for name in ("covers_mean", "covers_new", "covers_gap_mean", "covers_gap_new"):
+            low, high = resampled(part[name].to_numpy(float), part["cluster"].to_numpy())
+            cells.append(f"{part[name].mean():.2f} [{low:.2f}, {high:.2f}]")
+        regret = f"{part['expected_regret_log'].mean():.4f} | {part['regret'].mean():.4f} | {part['regret_naive'].mean():.4f}"
+        lines.append(f"| {kind} | {cutoff:.0%} | {' | '.join(cells)} | {regret} |")
+    return lines
+
+
+def drawn(table: pd.DataFrame, path: Path) -> None:
+    """The reliability diagram."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 4.6), layout="constrained", dpi=150)
+    panel = figure.subplots()
+    panel.plot([0, 1], [0, 1], color="0.7", lw=1)
+    error = np.abs(table[["lower", "upper"]].to_numpy().T - table["came"].to_numpy())
+    panel.errorbar(table["foretold"], table["came"], error, fmt="o", color="C0", ms=5, lw=1.2)
+    for row in table.to_dict("records"):
+        panel.annotate(f"{row['pairs']}", (row["foretold"], row["upper"]), (0, 3), textcoords="offset points", fontsize=7, ha="center", color="0.4")  # fmt: skip
+    panel.set(
+        xlim=(-0.02, 1.02),
+        ylim=(-0.02, 1.06),
+        xlabel="risk of reversal that was foretold",
+        ylabel="share that reversed",
+    )
+    panel.set_title("pairs of published curves; 89% intervals by cluster, number of pairs", fontsize=8.5)
+    figure.savefig(path)
+
+
+SCORES = (
+    "| cut-off | pairs | clusters | reversed | forecaster | Brier | log score | Brier less the table's rate | less the logistic |\n"
+    "|---|---:|---:|---|---|---:|---:|---|---|"
+)
+SOURCES = (
+    "| source | cut-off | pairs | reversed | foretold | Brier, drift | law alone | average | rate of this table | loss covered | "
+    "difference covered | converged |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
+ALARMS = (
+    "| flagged above | false alarms | misses | of the flagged, did not reverse | flagged |\n|---:|---:|---:|---:|---:|"
+)
+COVERED = (
+    "| forecaster | cut-off | loss, mean response | loss, new run | difference, mean | difference, new runs | regret foretold | "
+    "regret of its choice | of the leader |\n|---|---|---|---|---|---|---:|---:|---:|"
+)
+RELIABLE = "| risk | pairs | foretold | came true |\n|---|---:|---:|---|"
+
+
+def answers(folder: Path | None, progress: Callable[[str], None]) -> pd.DataFrame:
+    """What was foretold of every pair, one source and cut-off after the other."""
+    table, found = curves(), []
+    for cutoff in CUTOFFS:
+        every = list(pairs(table, cutoff))
+        for source in dict.fromkeys(pair.source for pair in every):
+            kept = None if folder is None else folder / f"{cutoff:g} {source}.csv"
+            start = time.perf_counter()
+            if kept is not None and kept.is_file():
+                found.append(pd.read_csv(kept))
+                continue
+            found.append(asked([pair for pair in every if pair.source == source], KINDS))
+            progress(f"{cutoff:.0%} {source}: {len(found[-1]) // 3} pairs, {time.perf_counter() - start:.0f} s")
+            if kept is not None:
+                found[-1].to_csv(kept, index=False)
+    return pd.concat(found, ignore_index=True)
+
+
+def main() -> None:
+    """Ask, score, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="keep answers here, and go on from what is there")
+    asked_ = parser.parse_args()
+    if asked_.folder is not None:
+        asked_.folder.mkdir(parents=True, exist_ok=True)
+    at, start = commit(PAGE), time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", sb.ConvergenceWarning)
+        frame = answers(asked_.folder, lambda line: print(line, flush=True))
+    seconds = time.perf_counter() - start
+    one = frame[frame["kind"] == "drift"].reset_index(drop=True)
+    bins = reliability(one["risk"].to_numpy(), one["reversed"].to_numpy(float), one["cluster"].to_numpy())
+    rows = [
+        f"| {row['from']:g} to {row['to']:g} | {row['pairs']} | {row['foretold']:.3f} | {row['came']:.3f} [{row['lower']:.3f}, {row['upper']:.3f}] |"
+        for row in bins.to_dict("records")
+    ]
+    drawn(bins, HERE / "reliability.png")
+    for title, head, lines in (
+        ("Reversals: scores", SCORES, scored(frame)), ("Reversals: reliability of the risk with drift", RELIABLE, rows),
+        ("Reversals: false alarms and misses", ALARMS, alarms(one)), ("Reversals: coverage and regret", COVERED, covered(frame)),
+        ("Reversals: by source", SOURCES, by_source(frame)),
+    ):  # fmt: skip
+        written(PAGE, title, head, lines, seconds, at)
+
+
+if __name__ == "__main__":
+    main()
