@@ -77,8 +77,8 @@ def _judged(two: Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict:
     truth = np.log([pair.leader, pair.other])
     new = [np.log(sb.forecast(two[c], {"D": [pair.to]}).draws["new_run"].to_numpy().ravel()) for c in pair.known]
     mean = np.log(found.draws.isel(scale=-1).to_numpy().T)
-    rng = np.random.default_rng(0)
-    for called, values in (("mean", mean), ("new", np.stack([rng.permutation(each) for each in new]))):
+    rng, fewest = np.random.default_rng(0), min(map(len, new))
+    for called, values in (("mean", mean), ("new", np.stack([rng.permutation(each)[:fewest] for each in new]))):
         low, high = np.quantile(values, [0.055, 0.945], axis=1)
         judged[f"covers_{called}"] = float(((low <= truth) & (truth <= high)).mean())
         ends = np.quantile(values[0] - values[1], [0.055, 0.945])

@@ -54,8 +54,8 @@ figure = sb.plot_crossover(answer)
 figure
 
 # %% [markdown]
-# The shaded curve below the loss is where the two lines cross, in those draws in which they do before the target. It is
-# never summed up by a mean: with nearly parallel lines the crossing may be anywhere up to infinity.
+# The grey bars are where the two curves cross, in those draws in which they do before the target. They are never summed up
+# by a mean: with nearly parallel lines the crossing may be anywhere up to infinity.
 #
 # ## How much of this is the law's doing?
 #

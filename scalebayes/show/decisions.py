@@ -64,6 +64,7 @@ def plot_crossover(answer: Crossover) -> Figure:
     right.set_title("which is best; line: have crossed by then", fontsize=9)
     for panel in (left, right):
         panel.tick_params(labelsize=8)
+        _few_ticks(panel, scale[-1] / scale[0])
     risk = f"decision risk of {answer.winner} at {answer.axis} = {number(answer.to)}: {answer.decision_risk:.2f}"
     _title(figure, f"{risk} (prior {answer.prior_decision_risk:.2f}), along {answer.path}", answer.diagnostics.problems)
     return figure
@@ -205,6 +206,16 @@ def plot_next_run(answer: NextRun) -> Figure:
         answer.diagnostics.problems,
     )
     return figure
+
+
+def _few_ticks(panel: Axes, ratio: float) -> None:
+    """Along a log axis of this length: labels that do not run into each other."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    if ratio < 300:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if ratio > 5 else tuple(range(1, 10))))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
 def _label(axis: str) -> str:
