@@ -30,13 +30,10 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
     rows = []
     for called, table in tables.items():
         C = 6.0 * table["n_params"] * table["n_tokens"]
-        edge, halves = np.quantile(C, 1 - HELD), []
+        edge = np.quantile(C, 1 - HELD)
         for split in range(splits):
-            rng = np.random.default_rng(split)
-            halves.append(
-                table.assign(half=rng.permutation(np.arange(len(table)) % 2)).replace({"half": {0: "a", 1: "b"}})
-            )
-        for half in halves:
+            names = np.random.default_rng(split).permutation(np.resize(["a", "b"], len(table)))
+            half = table.assign(half=names)
             known, held = half[edge >= C], half[edge < C]
             runs = sb.read_runs(known, inputs=sizes, response="loss", group="half")
             fit = sb.fit(sb.laws.chinchilla, runs, discrepancy=discrepancy, draws=500)
@@ -46,8 +43,8 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
             left = pd.Series(np.log(held["loss"].to_numpy()) - expected).groupby(held["half"].to_numpy()).mean()
             worse = left[found.winner] > left[found.rival]
             rows.append({
-                "table": called, "discrepancy": discrepancy or "law alone", "ordered": found.ordered, "risk": found.decision_risk, "p_ahead": found.p_ahead,
-                "reversal": found.reversal_risk, "worse": worse, "converged": not fit.diagnostics.problems,
+                "table": called, "discrepancy": discrepancy or "law alone", "ordered": found.ordered, "risk": found.decision_risk,
+                "confident": not 0.05 <= found.decision_risk <= 0.95, "reversal": found.reversal_risk, "worse": worse, "converged": not fit.diagnostics.problems,
                 "wrong": bool((found.decision_risk < 0.05 and worse) or (found.decision_risk > 0.95 and not worse)),
             })  # fmt: skip
     return pd.DataFrame(rows)
@@ -123,10 +120,9 @@ def simulated(
 
 def _against(found: sb.Crossover, f: np.ndarray, rng: np.random.Generator) -> dict:
     """What was foretold of two curves beside what they do, from the frontier to the target."""
-    (pair,) = found.pairs.to_dict("records")
     gap = f[0] - f[1]
     changes = np.flatnonzero(gap[:-1] * gap[1:] < 0)
-    scales = np.concatenate([[1.0], np.geomspace(1.0, BEYOND, 49)[1:]])
+    scales = np.geomspace(1.0, BEYOND, f.shape[1])
     if len(changes):
         i = changes[0]
         share = gap[i] / (gap[i] - gap[i + 1])
@@ -140,8 +136,7 @@ def _against(found: sb.Crossover, f: np.ndarray, rng: np.random.Generator) -> di
     truth = np.log(f[:, -1])
     winner = 0 if found.winner == "a" else 1
     return {
-        "risk": found.decision_risk, "behind": bool(f[winner, -1] > f[1 - winner, -1]), "p_a": pair["p_a_ahead_at_target"],
-        "a": bool(f[0, -1] < f[1, -1]), "crossed": len(changes) > 0, "p_cross": found.p_cross_before_target, "place": place,
+        "risk": found.decision_risk, "behind": bool(f[winner, -1] > f[1 - winner, -1]), "crossed": len(changes) > 0, "p_cross": found.p_cross_before_target, "place": place,
         "covers": float(((low <= truth) & (truth <= high)).mean()), "covers_gap": bool(ends[0] <= truth[0] - truth[1] <= ends[1]),
         "converged": not found.diagnostics.problems,
     }  # fmt: skip
@@ -166,14 +161,14 @@ def by_brute_force() -> pd.DataFrame:
         fit = sb.sample(model(table), draws=1000)
         said = sb.next_run(fit, candidates, goal="decision", axis="C", to=1e23).table
         now = sb.crossover(fit, axis="C", to=1e23).value_of_information
-        simulated, outcomes = [], {}
-        for j, row in candidates.iterrows():
+        simulated = []
+        for _, row in candidates.iterrows():
             drawn = (
                 sb.forecast(fit, {"C": [row["C"]]}, group=row["family"], seed=case).draws["new_run"].to_numpy().ravel()
             )
-            outcomes[j] = rng.choice(drawn, OUTCOMES, replace=False)
+            outcomes = rng.choice(drawn, OUTCOMES, replace=False)
             simulated += [
-                model(pd.concat([table, pd.DataFrame([{**row, "loss": y}])], ignore_index=True)) for y in outcomes[j]
+                model(pd.concat([table, pd.DataFrame([{**row, "loss": y}])], ignore_index=True)) for y in outcomes
             ]
         fleet = sb.fit_many(simulated, draws=300)
         after = np.asarray([sb.crossover(fleet[name], axis="C", to=1e23).value_of_information for name in fleet])
@@ -219,11 +214,10 @@ def _of_nulls(discrepancy: str | None = None, splits: int = SPLITS) -> list[str]
     lines = []
     for (table, kind), part in nulls(discrepancy, splits).groupby(["table", "discrepancy"], sort=False):
         near = part["risk"].between(0.25, 0.75).mean()
-        low, high = binomtest(int(part["wrong"].sum()), len(part)).proportion_ci(0.89)
         lines.append(
             f"| {table} | {kind} | {len(part)} | {1 - part['ordered'].mean():.2f} | {part['risk'].mean():.2f} "
             f"({part['risk'].min():.2f} to {part['risk'].max():.2f}) | {near:.2f} | {part['reversal'].mean():.2f} | "
-            f"{part['wrong'].mean():.2f} [{low:.2f}, {high:.2f}] | {part['converged'].mean():.2f} |"
+            f"{part['confident'].mean():.2f} | {part['wrong'].mean():.2f} | {part['converged'].mean():.2f} |"
         )
     return lines
 
@@ -262,8 +256,8 @@ def _of_pairing() -> list[str]:
 
 
 DIVIDED = (
-    "| table | fit | splits | not ordered | decision risk | between .25 and .75 | reversal risk | confident and wrong | converged |\n"
-    "|---|---|---:|---:|---|---:|---:|---|---:|"
+    "| table | fit | splits | not ordered | decision risk | between .25 and .75 | reversal risk | confident | confident and wrong | converged |\n"
+    "|---|---|---:|---:|---|---:|---:|---:|---:|---:|"
 )
 
 
@@ -329,7 +323,7 @@ def main() -> None:
     """All tables, or some."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", action="append", choices=PARTS, help="only this table; repeat")
-    at = commit("decisions.md")
+    at = commit("decisions.md", "reliability.png")
     for name in parser.parse_args().part or PARTS:
         title, head, of_part = PARTS[name]
         start = time.perf_counter()

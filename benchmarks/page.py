@@ -12,10 +12,10 @@ HERE = Path(__file__).parent
 WRITTEN = "<!-- below: written by the benchmarks -->"
 
 
-def commit(page: str) -> str:
-    """The commit that is run; dirty if anything but the page was changed since."""
-    found = _git("rev-parse", "--short", "HEAD")
-    return found + ("-dirty" if _git("status", "--porcelain", "--", ":/", f":(exclude){page}") else "")
+def commit(*written: str) -> str:
+    """The commit that is run; dirty if anything but what benchmarks write was changed since."""
+    found, but = _git("rev-parse", "--short", "HEAD"), [f":(exclude){name}" for name in written]
+    return found + ("-dirty" if _git("status", "--porcelain", "--", ":/", *but) else "")
 
 
 def written(page: str, title: str, head: str, lines: Sequence[str], seconds: float, at: str) -> None:

@@ -18,7 +18,7 @@ ROUTED = "k == 1 and routing_frequency == 0.5"
 
 
 def curves() -> pd.DataFrame:
-    """Every curve: source, task and cluster (pairs within one share runs or tests), group, x and y."""
+    """Every curve: source, task and cluster (pairs within one share runs), group, x and y."""
     return pd.concat(
         [_vision(), _translation(), _porian(), _xlstm(), _clip(), _upstream(), _repeated(), _routing(), _corpora(), _families()],
         ignore_index=True,
@@ -77,7 +77,15 @@ def _upstream() -> pd.DataFrame:
     t = pd.read_csv(table_at("reversals", "openclip_scaling.csv"))
     t["task"] = t["downstream_dataset"] + " " + t["metric"]
     t = _frontier(t, ["task", "upstream_dataset"], "gmacs_total", "error")
-    return _of("openclip upstream", t, t["task"], t["upstream_dataset"], "gmacs_total", "error")
+    return _of(
+        "openclip upstream",
+        t,
+        t["task"],
+        t["upstream_dataset"],
+        "gmacs_total",
+        "error",
+        t["task"].str.partition(" ")[0],
+    )
 
 
 def _repeated() -> pd.DataFrame:
@@ -104,7 +112,8 @@ def _corpora() -> pd.DataFrame:
     found = []
     for metric in metrics:
         best = _frontier(t.dropna(subset=[metric]), ["dataset"], "flops_6nd", metric)
-        found.append(_of("gadre corpora", best, metric, best["dataset"], "flops_6nd", metric))
+        one = pd.Series("all", best.index)  # the same models by every metric
+        found.append(_of("gadre corpora", best, metric, best["dataset"], "flops_6nd", metric, one))
     return pd.concat(found)
 
 

@@ -1,6 +1,6 @@
 """Is the risk that an order turns round calibrated on published curves?
 
-``python benchmarks/reversals.py`` takes every pair of comparable curves (one task, metric and test set) of eleven tables' tasks,
+``python benchmarks/reversals.py`` takes every pair of comparable curves (one task, metric and test set) of nine tables,
 shows scalebayes what lies below 3, 10 or 30% of their common largest scale, and asks for the probability that the one
 ahead there is behind at that scale. Every curve is fitted by itself with the defaults; nothing is chosen by what comes
 of it. With ``--folder`` answers are kept there, and a second run goes on where the first stopped. It rewrites tables and the
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,9 +25,10 @@ from scipy.special import expit
 
 import scalebayes as sb
 
-PAGE = "decisions.md"
+PAGE, PICTURE = "decisions.md", "reliability.png"
 DRAWS, RESAMPLES = 500, 2000
 KINDS = {"drift": "drift", "law alone": None}
+NAMED = ("vision", "translation", "porian recipes", "xlstm", "openclip curves", "openclip upstream", "datablations")
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 1.0)
 
 
@@ -37,7 +38,7 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, str | None]) -> pd.DataFrame
     for pair in some:
         row = {
             "source": pair.source, "cluster": pair.cluster, "pair": pair.name, "cutoff": pair.cutoff, "to": pair.to,
-            "margin": pair.margin, "reversed": pair.reversed, "gap": np.log(pair.leader / pair.other),
+            "margin": pair.margin, "reversed": pair.reversed,
             "regret_naive": max(0.0, np.log(pair.leader / pair.other)),
         }  # fmt: skip
         of_pair = {}
@@ -68,10 +69,9 @@ def _judged(two: Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict:
     found = sb.crossover(two, axis="D", at=pair.at, to=pair.to)
     (of_pair,) = found.pairs.to_dict("records")
     judged = {
-        "risk": 1 - of_pair["p_a_ahead_at_target"], "p_ahead": of_pair["p_a_ahead"], "chosen": found.winner,
-        "decision_risk": found.decision_risk, "reversal_risk": found.reversal_risk, "ordered": found.ordered,
+        "risk": 1 - of_pair["p_a_ahead_at_target"], "ordered": found.ordered,
         "expected_regret_log": found.expected_regret / np.sqrt(pair.leader * pair.other),
-        "regret": max(0.0, np.log(pair.at_target(found.winner) / min(pair.leader, pair.other))), "prior_risk": found.prior_decision_risk,
+        "regret": max(0.0, np.log(pair.at_target(found.winner) / min(pair.leader, pair.other))),
         "converged": not found.diagnostics.problems, "max_r_hat": found.diagnostics.max_r_hat,
     }  # fmt: skip
     truth = np.log([pair.leader, pair.other])
@@ -99,7 +99,7 @@ def _log(risk: np.ndarray, happened: np.ndarray) -> np.ndarray:
 def baselines(one: pd.DataFrame) -> dict[str, np.ndarray]:
     """What a forecaster without a law says of the same pairs.
 
-    The rate of reversals of the table itself at each cut-off, which nobody knows before; that of the other clusters; that the
+    The rate of reversals of these very pairs at each cut-off, which nobody knows before; that of the other clusters; that the
     order stays; and a logistic regression on the margin at the decision scale, fitted to the other clusters.
     """
     happened, cluster = one["reversed"].to_numpy(float), one["cluster"].to_numpy()
@@ -113,7 +113,7 @@ def baselines(one: pd.DataFrame) -> dict[str, np.ndarray]:
         others[own] = [happened[rest & (one["cutoff"] == c)].mean() for c in one["cutoff"][own]]
         regressed[own] = expit(design[own] @ _logistic(design[rest], happened[rest]))
     return {
-        "rate of this table": rate, "rate of the other clusters": others, "order stays": np.zeros(len(one)),
+        "rate of these pairs": rate, "rate of the other clusters": others, "order stays": np.zeros(len(one)),
         "margin, logistic": regressed,
     }  # fmt: skip
 
@@ -137,29 +137,39 @@ def resampled(value: np.ndarray, cluster: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def scored(frame: pd.DataFrame) -> list[str]:
-    """Rows of the table of scores: each forecaster at each cut-off and over all."""
+def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> list[str]:
+    """Rows of the table of scores for some pairs: each forecaster at each cut-off and over all."""
     one = frame[frame["kind"] == "drift"].reset_index(drop=True)
     forecasters = {kind: part["risk"].to_numpy() for kind, part in frame.groupby("kind", sort=False)} | baselines(one)
     happened, cluster = one["reversed"].to_numpy(float), one["cluster"].to_numpy()
+    # One pair at several cut-offs or shots is one.
+    names = one["pair"].str.partition(": ")[2].map(lambda pair: " ".join(sorted(pair.split(", "))))
     lines = []
-    for cutoff in (*CUTOFFS, None):
+    for cutoff in (*cutoffs, None):
         rows = np.ones(len(one), bool) if cutoff is None else (one["cutoff"] == cutoff).to_numpy()
-        distinct = one[rows & one["reversed"]].drop_duplicates(["source", "pair"])
-        held = (
-            f"{rows.sum()} | {len(np.unique(cluster[rows]))} | {happened[rows].mean():.3f} ({len(distinct)} distinct)"
-        )
+        distinct = len(set(zip(cluster[rows & one["reversed"]], names[rows & one["reversed"]], strict=True)))
+        part = f"{called}, {'all cut-offs' if cutoff is None else f'{cutoff:.0%}'} | {rows.sum()} | {len(np.unique(cluster[rows]))}"
+        held = f"{part} | {happened[rows].mean():.3f} ({distinct} distinct)"
         for name, risk in forecasters.items():
             brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
             apart = ["", ""]
             if name in (*KINDS, "average"):
-                for i, other in enumerate(("rate of this table", "margin, logistic")):
+                for i, other in enumerate(("rate of these pairs", "margin, logistic")):
                     less = brier - _squared(forecasters[other], happened)[rows]
                     low, high = resampled(less, cluster[rows])
                     apart[i] = f"{less.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
-            cut = "all" if cutoff is None else f"{cutoff:.0%}"
-            lines.append(f"| {cut} | {held} | {name} | {brier.mean():.4f} | {log.mean():.3f} | {' | '.join(apart)} |")
+            lines.append(f"| {held} | {name} | {brier.mean():.4f} | {log.mean():.3f} | {' | '.join(apart)} |")
     return lines
+
+
+def all_scores(frame: pd.DataFrame) -> list[str]:
+    """Of the tables named in advance, of all, and of what might carry them alone."""
+    told = frame[frame["kind"] == "drift"].set_index(["cutoff", "pair"])["ordered"]
+    ordered = told[pd.MultiIndex.from_frame(frame[["cutoff", "pair"]])].to_numpy(bool)
+    return [
+        *scored(frame[frame["source"].isin(NAMED)], "named", CUTOFFS), *scored(frame, "all", CUTOFFS),
+        *scored(frame[frame["source"] != "datablations"], "all but datablations"), *scored(frame[ordered], "ordered"),
+    ]  # fmt: skip
 
 
 def by_source(frame: pd.DataFrame) -> list[str]:
@@ -171,7 +181,7 @@ def by_source(frame: pd.DataFrame) -> list[str]:
         scores = [f"{_squared(p['risk'].to_numpy(), happened).mean():.4f}" for _, p in part.groupby("kind", sort=False)]
         lines.append(
             f"| {source} | {cutoff:.0%} | {len(own)} | {int(own['reversed'].sum())} | {own['risk'].sum():.1f} | {' | '.join(scores)} | "
-            f"{rate * (1 - rate):.4f} | {own['covers_new'].mean():.2f} | {own['covers_gap_new'].mean():.2f} | {own['converged'].mean():.2f} |"
+            f"{rate * (1 - rate):.4f} | {own['covers_new'].mean():.2f} | {own['covers_gap_new'].mean():.2f} | {own['converged'].mean():.2f}, {own['max_r_hat'].max():.3f} |"
         )
     return lines
 
@@ -233,12 +243,12 @@ def drawn(table: pd.DataFrame, path: Path) -> None:
 
 
 SCORES = (
-    "| cut-off | pairs | clusters | reversed | forecaster | Brier | log score | Brier less the table's rate | less the logistic |\n"
+    "| pairs of | pairs | clusters | reversed | forecaster | Brier | log score | Brier less the rate of these pairs | less the logistic |\n"
     "|---|---:|---:|---|---|---:|---:|---|---|"
 )
 SOURCES = (
-    "| source | cut-off | pairs | reversed | foretold | Brier, drift | law alone | average | rate of this table | loss covered | "
-    "difference covered | converged |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| source | cut-off | pairs | reversed | foretold | Brier, drift | law alone | average | rate of these pairs | loss covered | "
+    "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 ALARMS = (
     "| flagged above | false alarms | misses | of the flagged, did not reverse | flagged |\n|---:|---:|---:|---:|---:|"
@@ -250,19 +260,20 @@ COVERED = (
 RELIABLE = "| risk | pairs | foretold | came true |\n|---|---:|---:|---|"
 
 
-def answers(folder: Path | None, progress: Callable[[str], None]) -> pd.DataFrame:
-    """What was foretold of every pair, one source and cut-off after the other."""
+def answers(folder: Path | None, at: str) -> pd.DataFrame:
+    """What was foretold of every pair, one source and cut-off after the other, with the commit that did it."""
     table, found = curves(), []
     for cutoff in CUTOFFS:
         every = list(pairs(table, cutoff))
         for source in dict.fromkeys(pair.source for pair in every):
             kept = None if folder is None else folder / f"{cutoff:g} {source}.csv"
-            start = time.perf_counter()
             if kept is not None and kept.is_file():
                 found.append(pd.read_csv(kept))
                 continue
-            found.append(asked([pair for pair in every if pair.source == source], KINDS))
-            progress(f"{cutoff:.0%} {source}: {len(found[-1]) // 3} pairs, {time.perf_counter() - start:.0f} s")
+            start = time.perf_counter()
+            some = asked([pair for pair in every if pair.source == source], KINDS)
+            found.append(some.assign(commit=at, seconds=(time.perf_counter() - start) / len(some)))
+            print(f"{cutoff:.0%} {source}: {len(some) // 3} pairs, {found[-1]['seconds'].sum():.0f} s", flush=True)
             if kept is not None:
                 found[-1].to_csv(kept, index=False)
     return pd.concat(found, ignore_index=True)
@@ -272,23 +283,22 @@ def main() -> None:
     """Ask, score, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="keep answers here, and go on from what is there")
-    asked_ = parser.parse_args()
-    if asked_.folder is not None:
-        asked_.folder.mkdir(parents=True, exist_ok=True)
-    at, start = commit(PAGE), time.perf_counter()
+    folder = parser.parse_args().folder
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sb.ConvergenceWarning)
-        frame = answers(asked_.folder, lambda line: print(line, flush=True))
-    seconds = time.perf_counter() - start
+        frame = answers(folder, commit(PAGE, PICTURE))
+    at, seconds = ", ".join(frame["commit"].unique()), float(frame["seconds"].sum())
     one = frame[frame["kind"] == "drift"].reset_index(drop=True)
     bins = reliability(one["risk"].to_numpy(), one["reversed"].to_numpy(float), one["cluster"].to_numpy())
     rows = [
         f"| {row['from']:g} to {row['to']:g} | {row['pairs']} | {row['foretold']:.3f} | {row['came']:.3f} [{row['lower']:.3f}, {row['upper']:.3f}] |"
         for row in bins.to_dict("records")
     ]
-    drawn(bins, HERE / "reliability.png")
+    drawn(bins, HERE / PICTURE)
     for title, head, lines in (
-        ("Reversals: scores", SCORES, scored(frame)), ("Reversals: reliability of the risk with drift", RELIABLE, rows),
+        ("Reversals: scores", SCORES, all_scores(frame)), ("Reversals: reliability of the risk with drift", RELIABLE, rows),
         ("Reversals: false alarms and misses", ALARMS, alarms(one)), ("Reversals: coverage and regret", COVERED, covered(frame)),
         ("Reversals: by source", SOURCES, by_source(frame)),
     ):  # fmt: skip

@@ -66,8 +66,8 @@ figure
 # %% [markdown]
 # ## What is it worth?
 #
-# A difference of exponents pays nobody. How many times the compute one family needs for the loss of the other does. At the
-# loss that two of the three have reached, and at ten times the compute of the largest model of all:
+# A difference of exponents pays nobody. Compute does: how many times as much does one family need to reach the other's loss?
+# At a loss that two of the three have reached, and at ten times the compute of the largest model of all:
 
 # %%
 print("\n".join(line for line in str(sb.compare(fit, at={"loss": 1.65})).splitlines() if line.startswith("At ")))

@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Will today's winner lose?
 #
-# One family is ahead at the compute that both have spent. The decision is about a model a hundred times larger. How likely is
+# One family is ahead at the compute that both have spent. The decision is about some forty times more compute. How likely is
 # it that the order turns round before, and what would a wrong choice cost?
 
 # %%
@@ -29,6 +29,7 @@ import scalebayes as sb
 
 draws = int(os.environ.get("SCALEBAYES_NOTEBOOK_DRAWS", "1000"))
 table = sb.pile_families()
+# Two of the three families: the third stops at a twentieth of their compute.
 table = table[table["family"] != "Cerebras-GPT-muP"]
 runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family", run="model")
 fit = sb.fit(sb.laws.power_floor, runs, draws=draws)
@@ -77,13 +78,14 @@ dict(cautious.by_law)
 # %% [markdown]
 # ## A difference that would not matter
 #
-# Two losses within the scatter between seeds are equal for any purpose. With a margin, only a rival that is better by more
+# Two losses within the scatter between seeds are equal for any purpose. Nobody trained two seeds of one size here; how far
+# runs scatter about their curve stands in for it. With a margin, only a rival that is better by more
 # counts.
 
 # %%
-seed = float(fit.posterior["sigma"].median()) * float(runs.y.min())
-with_margin = sb.crossover(fit, axis="C", to=1e24, margin=2 * seed)
-print(f"margin {2 * seed:.4f}: decision risk {with_margin.decision_risk:.2f}; without it {answer.decision_risk:.2f}")
+scatter = float(fit.posterior["sigma"].median()) * float(runs.y.min())
+with_margin = sb.crossover(fit, axis="C", to=1e24, margin=2 * scatter)
+print(f"margin {2 * scatter:.4f}: decision risk {with_margin.decision_risk:.2f}; without it {answer.decision_risk:.2f}")
 
 # %% [markdown]
 # ## Which model to train next?

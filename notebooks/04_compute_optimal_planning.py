@@ -36,8 +36,8 @@ runs = sb.read_runs(
 print(runs)
 
 # %% [markdown]
-# Cerebras-GPT was trained at 20 tokens per parameter, Pythia on the same tokens at every size. Neither family by itself says
-# how loss divides between N and D; together they say something, because exponents are pooled.
+# Both families of Cerebras-GPT were trained at 20 tokens per parameter, Pythia on the same tokens at every size. No family by
+# itself says how the loss divides into a part of N and a part of D; together they say something, because exponents are pooled.
 
 # %%
 fit = sb.fit(sb.laws.chinchilla, runs, draws=draws)
@@ -98,10 +98,10 @@ pd.DataFrame(rows)
 # %% [markdown]
 # ## Which budget for a loss?
 #
-# The other way round: what does a loss of 1.6 nats take, every budget divided as well as it can be?
+# The other way round: what does a loss of 1.5 nats take, every budget divided as well as it can be?
 
 # %%
-print(sb.reach(fit, 1.6, "C", group="Cerebras-GPT"))
+print(sb.reach(fit, 1.5, "C", group="Cerebras-GPT"))
 
 # %% [markdown]
 # ## What to take away

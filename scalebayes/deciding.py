@@ -72,7 +72,9 @@ def compare(
         str | None,
         typer.Option("--at", metavar="loss=2.2", help="Compare speed there: a response, or a scale, C=1e22."),
     ] = None,
-    axis: Annotated[str | None, typer.Option(help="Of the speed; C, or the only input, by default.")] = None,
+    axis: Annotated[
+        str | None, typer.Option(help="Scale in which --at compares speed; C, or the only input, by default.")
+    ] = None,
     path: Along = None,
     share: Annotated[float | None, typer.Option(help="Of several fits: largest runs to hold back.")] = None,
     prob: Prob = 0.89,
@@ -109,6 +111,7 @@ def compare(
     described = {
         "prob": prob, "converged": not answer.diagnostics.problems, "pairs": answer.table.to_dict("records"),
         "shared": answer.equal, "pooled": answer.pooled, "speed": answer.speed.to_dict("records"),
+        "axis": answer.axis, "path": answer.path,
     }  # fmt: skip
     _say(answer, described, lambda: plot_comparison(answer), output, json)
 

@@ -370,7 +370,7 @@ def test_pictures_and_commands(tmp_path, capsys, monkeypatch):
     for words, keys in (
         (("crossover", file, "--axis", "C", "--from", "1e21", "--to", "1e24"), {"winner_at_decision_scale", "ordered", "decision_risk", "reversal_risk", "prior_decision_risk", "p_cross_before_target", "crossing_quantiles", "expected_regret", "p_best", "extrapolation"}),
         (("crossover", file, "a", "b", "--to", "1e24", "--path", "ratio=20"), {"path"}),
-        (("compare", file, "--rope", "alpha=0.01"), {"pairs"}),
+        (("compare", file, "--rope", "alpha=0.01", "--at", "loss=2.4"), {"pairs", "speed", "axis"}),
         (("allocate", file, "--compute", "1e24", "--group", "a", "--within", "0.005"), {"n_opt", "d_opt", "loss", "near_optimal"}),
         (("next-run", file, "--candidates", tmp_path / "plan.csv", "--goal", "decision", "--axis", "C", "--to", "1e24"), {"candidates"}),
     ):  # fmt: skip
@@ -466,7 +466,9 @@ def test_curves_fitted_apart_are_compared_as_if_they_knew_nothing_of_each_other(
     twice = sb.crossover({"one": apart["a"], "other": apart["a"]}, axis="C", to=1e24)
     assert twice.decision_risk == pytest.approx(0.5, abs=0.03)
     assert not twice.ordered
-    mixed = sb.crossover({"a": sb.average({"x": apart["a"], "y": apart["a"]}), "b": apart["b"]}, axis="C", to=1e24)
+    both = {g: sb.average({"x": fit, "y": fit}) for g, fit in apart.items()}
+    mixed = sb.crossover(both, axis="C", to=1e24)
+    assert set(mixed.by_law) == {"x", "y"}
     assert mixed.decision_risk == pytest.approx(together.decision_risk, abs=0.05)
 
 
@@ -478,6 +480,12 @@ def test_fits_that_are_no_single_curves_are_refused():
         sb.crossover({"one": one}, axis="C", to=1e24)
     with pytest.raises(ValueError, match="there is no fit called 'z'; there are 'one', 'other'"):
         sb.crossover({"one": one, "other": one}, ["one", "z"], axis="C", to=1e24)
+    with pytest.raises(ValueError, match="2 different fits or more are compared, got one"):
+        sb.crossover({"one": one, "other": one}, "one", axis="C", to=1e24)
+    with pytest.raises(TypeError, match="a Fit or Average is needed for 'other', got str"):
+        sb.crossover({"one": one, "other": "fit.nc"}, axis="C", to=1e24)
+    with pytest.raises(TypeError, match="or several of them by name are compared, got list"):
+        sb.crossover([one, one], axis="C", to=1e24)
     other = _power_alone([30.0], [0.05], "error")
     with pytest.raises(ValueError, match=r"different responses \(one: loss, other: error\)"):
         sb.crossover({"one": one, "other": other}, axis="C", to=1e24)
@@ -498,12 +506,27 @@ def test_speeds_of_powers_are_what_their_closed_form_says():
         return _floors(*(np.outer(value, [1, 1]) for value in (E, A, alpha)))
 
     never = sb.compare(above(1.0, 3.0), at={"loss": 2.5}).speed.iloc[0]
-    assert (never["median"], never["p_faster"], never["p_neither"]) == (np.inf, 1.0, 0.0)
+    assert (never["median"], never["p_faster"], never["p_a_never"], never["p_b_never"]) == (np.inf, 1.0, 0.0, 1.0)
+    assert "b more likely than not never gets there (probability 1.00)" in str(
+        sb.compare(above(1.0, 3.0), at={"loss": 2.5})
+    )
     neither = sb.compare(above(3.0, 3.0), at={"loss": 2.5})
-    assert neither.speed["p_neither"].iloc[0] == 1.0
+    assert (neither.speed["p_a_never"].iloc[0], neither.speed["p_b_never"].iloc[0]) == (1.0, 1.0)
+    assert "At loss = 2.5, neither a nor b gets there." in str(neither)
+    # Where equal curves are, and units in which the scale is far below one.
+    same = _powers(np.full((2, 2), 30.0), np.full((2, 2), 0.05))
+    assert [sb.compare(same, at=at).speed["p_faster"].iloc[0] for at in ({"C": 1e22}, {"loss": 2.5})] == [0.5, 0.5]
+    table = _power_runs().table.assign(flops=lambda t: t["flops"] / 1e30)
+    small = sb.Model(sb.laws.power, sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family"))
+    small = _by_hand(small, A=np.outer([30.0, 36.0], [1, 1]) * 1e30**-0.05, alpha=np.full((2, 2), 0.05))
+    assert sb.compare(small, at={"C": 1e-9}).speed["median"].iloc[0] == pytest.approx(1.2**20, rel=1e-9)
     assert "At C = 1e22, b needs" in str(sb.compare(fit, at={"C": 1e22}))
-    with pytest.raises(ValueError, match="at is one loss or one C, got D"):
+    with pytest.raises(ValueError, match=r"at is one loss or one C, for example \{'loss': 4.129\}, got D"):
         sb.compare(fit, at={"D": 1.0})
+    with pytest.raises(TypeError, match="at is a mapping"):
+        sb.compare(fit, at=1e22)
+    with pytest.raises(ValueError, match="axis and path say along what speed is compared; say where"):
+        sb.compare(fit, axis="C")
 
 
 def test_the_budget_for_a_loss_is_that_of_the_optimal_plan():

@@ -16,7 +16,7 @@ from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.model import Model
 from scalebayes.priors import Anchored, Pooled
-from scalebayes.questions.latent import ENDS, evaluated, inverted, parameters_of
+from scalebayes.questions.latent import ends_about, evaluated, inverted, largest_scale, parameters_of
 from scalebayes.questions.paths import path_along
 from scalebayes.questions.points import check_comparable, check_levels, number
 
@@ -36,8 +36,9 @@ class Comparison:
     pooled : tuple of str
         Those whose differences the hierarchy draws together.
     speed : pandas.DataFrame
-        A row per pair: a, b, at ("loss = 2.2"), median, lower, upper of how many times the scale b needs for what a needs one;
-        p_faster (that a needs less), p_neither (that neither gets there, which the rest leaves out). Empty if not asked for.
+        A row per pair: a, b, at ("loss = 2.2"), median, lower, upper of how many times a's scale b needs to reach the same
+        (infinite where only a gets there, 0 where only b does), p_faster (that a needs less), p_a_never and p_b_never. Draws in
+        which neither gets there are only in the last two. Empty if not asked for.
     axis, path : str
         Of the speed.
     prob : float
@@ -69,14 +70,7 @@ class Comparison:
                 f"{row['parameter']}: {row['a']}'s {said} ({100 * self.prob:g}% {number(low)} to {number(high)}), {sign} with "
                 f"probability {row['p_direction']:.2f}{same}."
             )
-        for row in self.speed.to_dict("records"):
-            along = f" along {self.path}" if self.path != self.axis else ""
-            lines.append(
-                f"At {row['at']}{along}, {row['b']} needs {row['median']:.3g} times the {self.axis} of {row['a']} "
-                f"({100 * self.prob:g}% {row['lower']:.3g} to {row['upper']:.3g}); {row['a']} is the faster with probability "
-                f"{row['p_faster']:.2f}"
-                + (f"; neither gets there with probability {row['p_neither']:.2f}." if row["p_neither"] else ".")
-            )
+        lines += [self._speed(row) for row in self.speed.to_dict("records")]
         if self.equal:
             lines.append(f"All groups share {', '.join(self.equal)}.")
         if self.pooled:
@@ -87,6 +81,20 @@ class Comparison:
         return "\n".join([*lines, f"({self.diagnostics})"])
 
     __repr__ = __str__
+
+    def _speed(self, row: dict) -> str:
+        a, b, place = row["a"], row["b"], f"At {row['at']}" + (f" along {self.path}" if self.path != self.axis else "")
+        if not row["median"] >= 0:
+            return f"{place}, neither {a} nor {b} gets there."
+        if row["median"] in (0.0, np.inf):
+            late, p = (b, row["p_b_never"]) if row["median"] else (a, row["p_a_never"])
+            return f"{place}, {late} more likely than not never gets there (probability {p:.2f})."
+        never = [f"{name} with probability {row[k]:.2f}" for name, k in ((a, "p_a_never"), (b, "p_b_never")) if row[k]]
+        return (
+            f"{place}, {b} needs {row['median']:.3g} times the {self.axis} of {a} ({100 * self.prob:g}% {row['lower']:.3g} to "
+            f"{row['upper']:.3g}); {a} is the faster with probability {row['p_faster']:.2f}"
+            + (f" if either gets there; never does {', '.join(never)}." if never else ".")
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,10 +158,10 @@ def compare(
     rope : mapping of str to float, optional
         For parameters of a fit: differences (or log ratios) smaller than this count as none.
     at : mapping of str to float, optional
-        Where the groups' speed is compared, at a response (``{"loss": 2.2}``) or at a scale (``{"C": 1e22}``): how many times the
-        scale one needs for what another reaches with one.
+        Where the groups' speed is compared, at a response (``{"loss": 2.2}``) or at a scale of the first of each pair (``{"C":
+        1e22}``): how many times as much the second needs to reach the same response.
     axis : str, optional
-        Of that scale, by default C for a law of N and D, else its only input.
+        What the speed is in, by default C for a law of N and D, else its first input.
     path : mapping, "optimal" or Callable, optional
         As in `crossover`.
     share : float, optional
@@ -168,17 +176,22 @@ def compare(
 
     Raises
     ------
+    TypeError
+        If ``at`` is no mapping.
     ValueError
-        If there is nothing to compare, a region is of no parameter, or the fits are of different runs.
+        If there is nothing to compare, a region is of no parameter, the fits are of different runs; or ``at`` is neither of
+        response nor axis, not positive, or asked of a fit with drift or surface; or the path does not determine the inputs.
     """
     check_prob(prob)
+    if at is None and not (axis is None and path is None):
+        raise ValueError('axis and path say along what speed is compared; say where, for example at={"loss": 2.2}.')
     if isinstance(what, Average):
         what = what.fits
     if isinstance(what, Fit):
-        return _of_groups(what, groups, dict(rope or {}), dict(at or {}), axis, path, prob)
+        return _of_groups(what, groups, dict(rope or {}), at, axis, path, prob)
     if not isinstance(what, Mapping):
         what = named_fits(what)
-    if groups is not None or rope or at:
+    if groups is not None or rope or at is not None:
         raise ValueError(
             "groups, rope and at are for the groups of one fit; several fits are compared by what they foretell."
         )
@@ -186,7 +199,7 @@ def compare(
 
 
 def _of_groups(
-    fit: Fit, groups: Sequence[str] | None, rope: dict[str, float], at: dict[str, float], axis: str | None,
+    fit: Fit, groups: Sequence[str] | None, rope: dict[str, float], at: Mapping[str, float] | None, axis: str | None,
     path: Mapping[str, float] | Callable | str | None, prob: float,
 ) -> Comparison:  # fmt: skip
     model, posterior = fit.model, fit.posterior
@@ -223,17 +236,24 @@ def _of_groups(
 
 
 def _speeds(
-    fit: Fit, levels: Sequence[str], at: dict[str, float], axis: str | None,
+    fit: Fit, levels: Sequence[str], at: Mapping[str, float] | None, axis: str | None,
     path: Mapping[str, float] | Callable | str | None, prob: float,
 ) -> tuple[pd.DataFrame, str, str]:  # fmt: skip
-    """How many times the scale each second group needs for what the first needs one; the axis, and along what."""
-    columns = ["a", "b", "at", "median", "lower", "upper", "p_faster", "p_neither"]
-    if not at:
+    """How many times a's scale b needs, for each pair; the axis, and along what."""
+    columns = ["a", "b", "at", "median", "lower", "upper", "p_faster", "p_a_never", "p_b_never"]
+    if at is None:
         return pd.DataFrame(columns=columns), "", ""
     model, inputs = fit.model, tuple(fit.model.runs.inputs)
-    axis = axis or ("C" if {"N", "D"} == set(inputs) else inputs[0])
-    if len(at) != 1 or not set(at) <= {model.runs.response, axis}:
-        raise ValueError(f"at is one {model.runs.response} or one {axis}, got {', '.join(map(str, at))}.")
+    response, example = (
+        model.runs.response,
+        f"for example {{{model.runs.response!r}: {number(float(np.median(model.runs.y)))}}}",
+    )
+    if not isinstance(at, Mapping):
+        raise TypeError(f"at is a mapping, {example}, got {at!r}.")
+    scales = [name for name in at if name in inputs or (name == "C" and {"N", "D"} == set(inputs))]
+    axis = axis or (scales[0] if scales else "C" if {"N", "D"} == set(inputs) else inputs[0])
+    if len(at) != 1 or not set(at) <= {response, axis}:
+        raise ValueError(f"at is one {response} or one {axis}, {example}, got {', '.join(map(str, at)) or 'nothing'}.")
     ((where, value),) = at.items()
     if not (isinstance(value, Real) and np.isfinite(value) and value > 0):
         raise ValueError(f"{where} must be a positive finite number, got {value!r}.")
@@ -248,21 +268,20 @@ def _speeds(
         return lambda scale: evaluated(model.law, along, scale[:, None], theta[level])[:, 0]
 
     samples, rows = len(next(iter(theta[levels[0]].values()))), []
+    given, ends = np.full(samples, float(value)), ends_about(largest_scale(model.runs, axis, None))
     for a, b in combinations(levels, 2):
-        if where == axis:
-            one = np.full(samples, float(value))
-            wanted = of(a)(one)
-        else:
-            wanted = np.full(samples, float(value))
-            one = inverted(of(a), wanted, ENDS)
-        other = inverted(of(b), wanted, ENDS)
-        neither = np.isinf(one) & np.isinf(other)
-        ratio = other[~neither] / one[~neither]
-        lower, median, upper = (
-            np.quantile(ratio, [(1 - prob) / 2, 0.5, (1 + prob) / 2], method="nearest") if len(ratio) else [np.nan] * 3
-        )
-        faster = float((ratio > 1).mean() + 0.5 * (ratio == 1).mean()) if len(ratio) else np.nan
-        rows.append(dict(zip(columns, [a, b, f"{where} = {number(value)}", median, lower, upper, faster, float(neither.mean())], strict=True)))  # fmt: skip
+        wanted = of(a)(given) if where == axis else given
+        # Both by the same search: equal curves are then equally fast to the last digit.
+        one, other = (inverted(of(level), wanted, ends) for level in (a, b))
+        told = ~(np.isinf(one) & np.isinf(other)) & ~((one == 0) & (other == 0))
+        with np.errstate(divide="ignore"):
+            ratio = other[told] / one[told]
+        quantiles = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
+        lower, median, upper = np.quantile(ratio, quantiles, method="nearest") if len(ratio) else [np.nan] * 3
+        faster = (ratio > 1).mean() + 0.5 * (ratio == 1).mean() if len(ratio) else np.nan
+        never = np.isinf(one).mean(), np.isinf(other).mean()
+        values = [a, b, f"{where} = {number(value)}", median, lower, upper, faster, *never]
+        rows.append(dict(zip(columns, values, strict=True)))
     return pd.DataFrame(rows), axis, along.said
 
 

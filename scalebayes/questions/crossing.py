@@ -14,6 +14,7 @@ import xarray as xr
 
 from scalebayes.averaging import Average, pooled_diagnostics
 from scalebayes.fitting import Fit, check_prob, check_seed
+from scalebayes.fleets import Fleet
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.questions.latent import (
     Together,
@@ -81,7 +82,7 @@ class Crossover:
     extrapolation : float
         The target over the largest scale at which all groups were seen.
     by_law : mapping of str to float
-        Decision risk under each fit of an average; empty for one fit.
+        Decision risk under each fit of an average; empty where there is no average.
     prob : float
         Of the intervals.
     response : str
@@ -170,7 +171,7 @@ class Crossover:
 
 
 def crossover(
-    fit: Fit | Average | Mapping[str, Fit | Average],
+    fit: Fit | Average | Mapping[str, Fit | Average] | Fleet,
     groups: Sequence[str] | None = None,
     *,
     axis: str,
@@ -191,9 +192,10 @@ def crossover(
 
     Parameters
     ----------
-    fit : Fit or Average, or mapping of str to them
-        Of two groups or more; or by name fits of one curve each, which are then taken to know nothing of each other. Groups
-        that declare another tokenizer or evaluation are not comparable.
+    fit : Fit or Average, or mapping of str to them, or Fleet
+        Of two groups or more; or by name fits of one curve each, which are then taken to know nothing of each other (nor does
+        the law that holds for one of them tell which holds for another). Groups that declare another tokenizer or evaluation
+        are not comparable.
     groups : sequence of str, optional
         Some of its groups or names; all by default.
     axis : str
@@ -218,8 +220,10 @@ def crossover(
 
     Raises
     ------
+    TypeError
+        If something is no fit.
     ValueError
-        If there are fewer than two groups, the axis or path does not determine all inputs, the target lies not beyond the
+        If there are fewer than two groups, one is not there, of several fits one has groups or another response, the axis or path does not determine all inputs, the target lies not beyond the
         decision scale, the margin is negative, or the groups are not comparable.
     """
     check_prob(prob)
@@ -280,22 +284,28 @@ def crossover(
         reversal_risk=float(own["reversal_risk"]), p_cross_before_target=float(own["p_cross"]),
         crossing_quantiles=_quantiles(where, prob), expected_regret=float(regret.mean()),
         value_of_information=float(last.mean(0).min() - last.min(1).mean()),
-        gain=_equivalent(alone(w) if alone else None, f[:, w], f[:, r, end], scales, to, prob), axis=axis, path=paths[0][0].said, at=float(start), to=float(to),
+        gain=_equivalent(alone(w) if alone else None, f[:, w], f[:, r, end], scales, to, prob), axis=axis, path="; ".join(dict.fromkeys(of[0].said for of in paths)), at=float(start), to=float(to),
         margin=float(margin), extrapolation=float(to / seen),
-        by_law=_by_law(fit, sources[0], paths[0], scales[[0, end]], w, margin, seed) if isinstance(fit, Average) else {},
+        by_law=_by_law(sources, paths, scales[[0, end]], w, margin, seed),
         prob=prob, response=runs.response, diagnostics=pooled_diagnostics([s.fit.diagnostics for s in sources]),
     )  # fmt: skip
 
 
 def _by_law(
-    average: Average, source: Together, paths: Sequence[Path], scales: np.ndarray, w: int, margin: float, seed: int
+    sources: Sequence[Together], paths: Sequence[Sequence[Path]], scales: np.ndarray, w: int, margin: float, seed: int
 ) -> dict[str, float]:
-    """Decision risk under each law that has weight."""
-    names = [name for name, weight in average.weights.items() if weight > 0]
-    drawn = [
-        latent(each, source.levels, along, scales, seed) for (each, _), along in zip(source.parts, paths, strict=True)
+    """Decision risk under each law that has weight, if all groups are averaged over the same laws."""
+    names = [
+        [] if isinstance(s.fit, Fit) else [name for name, weight in s.fit.weights.items() if weight > 0]
+        for s in sources
     ]
-    return {name: _risk(f[:, :, -1], w, margin) for name, f in zip(names, drawn, strict=True)}
+    if not names[0] or any(other != names[0] for other in names):
+        return {}
+    found = {}
+    for i, name in enumerate(names[0]):
+        each = [latent(s.parts[i][0], s.levels, of[i], scales, seed) for s, of in zip(sources, paths, strict=True)]
+        found[name] = _risk(side_by_side(each, seed)[0][:, :, -1], w, margin)
+    return found
 
 
 def _p_best(f: np.ndarray) -> np.ndarray:

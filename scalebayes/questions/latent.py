@@ -12,6 +12,7 @@ import pandas as pd
 from scalebayes import laws
 from scalebayes.averaging import Average, members, mixed
 from scalebayes.fitting import Fit
+from scalebayes.fleets import Fleet
 from scalebayes.model.predictive import before_runs, elementwise, expected, of_group
 from scalebayes.precision import double_precision
 from scalebayes.questions.forecasting import forecast
@@ -19,14 +20,19 @@ from scalebayes.questions.paths import FLOPS_PER_TOKEN, Path, path_along
 from scalebayes.questions.points import check_comparable, check_levels
 from scalebayes.runs import Runs
 
-# Of a log scale that is looked for: one parameter, token or FLOP, and beyond any computer.
-ENDS = (0.0, float(np.log(1e100)))
-_HALVINGS = 80
+_WIDEST, _HALVINGS = float(np.log(1e60)), 80
 
 
 @dataclass(frozen=True, eq=False)
 class Together:
-    """Groups whose parameters have one joint posterior."""
+    """Groups whose parameters have one joint posterior.
+
+    Parameters
+    ----------
+    fit : Fit or Average
+    levels : tuple of str or None
+        The groups; None is all of a fit without groups.
+    """
 
     fit: Fit | Average
     levels: tuple[str | None, ...]
@@ -52,34 +58,42 @@ class Together:
 
 
 def compared(
-    fit: Fit | Average | Mapping[str, Fit | Average], groups: Sequence[str] | None
+    fit: Fit | Average | Mapping[str, Fit | Average] | Fleet, groups: Sequence[str] | None
 ) -> tuple[list[Together], tuple[str, ...]]:
     """The groups that are compared, those of one fit together, and their names.
 
     Raises
     ------
+    TypeError
+        If something is no fit.
     ValueError
         If there are fewer than two, one is not there, or they are measured differently.
     """
-    if not isinstance(fit, Mapping):
+    if isinstance(fit, Fit | Average):
         runs = members(fit)[0][0].model.runs
         levels = check_levels(runs, groups)
         check_comparable({level: (runs, level) for level in levels})
         return [Together(fit, levels)], levels
-    names = tuple(map(str, groups or fit))
+    if not isinstance(fit, Mapping | Fleet):
+        raise TypeError(f"a Fit, an Average, or several of them by name are compared, got {type(fit).__name__}.")
+    by_name = {str(name): name for name in fit}
+    names = (groups,) if isinstance(groups, str) else tuple(map(str, groups or by_name))
     for name in names:
-        if name not in fit:
-            raise ValueError(f"there is no fit called {name!r}; there are {', '.join(map(repr, fit))}.")
+        if name not in by_name:
+            raise ValueError(f"there is no fit called {name!r}; there are {', '.join(map(repr, by_name))}.")
     if len(set(names)) < max(2, len(names)):
         raise ValueError(f"2 different fits or more are compared, got {', '.join(names) or 'none'}.")
     apart = []
     for name in names:
-        runs = members(fit[name])[0][0].model.runs
+        own = fit[by_name[name]]
+        if not isinstance(own, Fit | Average):
+            raise TypeError(f"a Fit or Average is needed for {name!r}, got {type(own).__name__}.")
+        runs = members(own)[0][0].model.runs
         if runs.group:
             raise ValueError(
                 f"of several fits each is one curve; {name!r} has the groups {', '.join(runs.levels)}. Ask about that fit alone."
             )
-        apart.append(Together(fit[name], (None,)))
+        apart.append(Together(own, (None,)))
     responses = {name: of.runs.response for name, of in zip(names, apart, strict=True)}
     if len(set(responses.values())) > 1:
         said = ", ".join(f"{name}: {response}" for name, response in responses.items())
@@ -89,9 +103,21 @@ def compared(
 
 
 def side_by_side(drawn: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Draws of several posteriors that know nothing of each other as one, groups along axis 1; and which draws of each.
+    """Draws of several posteriors that know nothing of each other, as draws of one.
 
     Their order is mixed: two fits that were started from one seed share random numbers.
+
+    Parameters
+    ----------
+    drawn : sequence of array, shape (sample, group, ...)
+    seed : int
+
+    Returns
+    -------
+    drawn : array, shape (sample, group, ...)
+        Of all groups, as many samples as the shortest has.
+    kept : list of array
+        Which samples of each these are.
     """
     fewest = min(map(len, drawn))
     rng = np.random.default_rng(seed)
@@ -126,10 +152,13 @@ def evaluated(law: Callable, path: Path, scale: np.ndarray, theta: Mapping[str, 
         return np.asarray(elementwise(law)(x, wide))
 
 
-def inverted(response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    """Scale at which a falling response comes down to a target, of every draw; infinite where it does not by the far end.
+def ends_about(scale: float) -> tuple[float, float]:
+    """Between which log scales one is looked for: sixty decades on either side."""
+    return float(np.log(scale)) - _WIDEST, float(np.log(scale)) + _WIDEST
 
-    Bisection in the logarithm of the scale. A response that is not a number there is not reached.
+
+def inverted(response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Scale at which a falling response comes down to a target, of every draw, by bisection in its logarithm.
 
     Parameters
     ----------
@@ -138,14 +167,19 @@ def inverted(response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, e
     target : array, shape (sample,)
     ends : (float, float)
         Of the log scale.
+
+    Returns
+    -------
+    array, shape (sample,)
+        0 where the near end is already there, infinite where the far end is not, or is no number.
     """
     low, high = (np.full(len(target), end) for end in ends)
-    never = ~(response(np.exp(high)) <= target)
+    at_once, never = response(np.exp(low)) <= target, ~(response(np.exp(high)) <= target)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         above = response(np.exp(middle)) > target
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return np.where(never, np.inf, np.exp((low + high) / 2))
+    return np.where(never, np.inf, np.where(at_once, 0.0, np.exp((low + high) / 2)))
 
 
 def parameters_of(fit: Fit, level: str | None, draws: str = "posterior") -> dict[str, np.ndarray]:

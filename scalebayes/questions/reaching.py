@@ -13,7 +13,7 @@ import xarray as xr
 from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.predictive import of_group, of_new_group
-from scalebayes.questions.latent import ENDS, evaluated, inverted
+from scalebayes.questions.latent import ends_about, evaluated, inverted, largest_scale
 from scalebayes.questions.paths import path_along
 from scalebayes.questions.points import check_group, extrapolation, factor, number, quantiles, where
 from scalebayes.runs import UNITS
@@ -107,7 +107,7 @@ def reach(
         An input of the law; or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
     at : mapping of str to float, optional
         The other inputs. For ``axis="C"`` one of N, D or ``"D/N"`` (tokens per parameter), ``at={"D/N": 20}``; without it the
-        budget is divided optimally (see `allocate`), by each draw as it would.
+        budget is divided optimally (see `allocate`), by each draw at its own optimum.
     group : str, optional
         A known group; by default every group.
     new_group : bool
@@ -152,7 +152,7 @@ def reach(
         wanted = np.full(chains * draws, float(target))
         scale = inverted(
             lambda scale, theta=theta: evaluated(fit.model.law, path, scale[:, None], theta)[:, 0],
-            wanted, ENDS,
+            wanted, ends_about(largest_scale(runs, axis, None)),
         )  # fmt: skip
         lower, median, upper = quantiles(scale, prob)
         beyond, which = np.inf, axis
