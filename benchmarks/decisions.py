@@ -17,7 +17,7 @@ import scalebayes as sb
 
 SPLITS, OF_SURFACE, HELD = 50, 4, 0.1
 SIMULATED, KNOWN, BEYOND = 1000, 24, 10.0
-CASES, OUTCOMES = 20, 60
+CASES, OUTCOMES, UNDECIDED = 20, 60, 0.003
 
 
 def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
@@ -144,8 +144,9 @@ def _against(found: sb.Crossover, f: np.ndarray, rng: np.random.Generator) -> di
 
 def by_brute_force() -> pd.DataFrame:
     """Does `next_run` choose what refitting to simulated outcomes chooses? Two groups on a power of compute, four candidates."""
-    rows = []
-    for case in range(CASES):
+    rows, case = [], -1
+    while len(rows) < CASES:
+        case += 1
         rng = np.random.default_rng(case)
         C, noise = np.geomspace(1e18, 1e20, 6), 0.01
         A, alpha = 3.0 * np.exp(rng.normal(0, 0.02, 2)), rng.normal(0.05, 0.004, 2)
@@ -159,8 +160,10 @@ def by_brute_force() -> pd.DataFrame:
             return sb.Model(sb.laws.power, sb.read_runs(table, response="loss", group="family"))
 
         fit = sb.sample(model(table), draws=1000)
-        said = sb.next_run(fit, candidates, goal="decision", axis="C", to=1e23).table
         now = sb.crossover(fit, axis="C", to=1e23).value_of_information
+        if now < UNDECIDED:  # nothing to learn
+            continue
+        said = sb.next_run(fit, candidates, goal="decision", axis="C", to=1e23).table
         simulated = []
         for _, row in candidates.iterrows():
             drawn = (
