@@ -273,6 +273,18 @@ def test_the_next_run_is_of_the_group_in_doubt():
     assert "a at C = 1e21 would reduce it most" in str(width)
 
 
+def test_it_is_said_when_no_candidate_would_teach_anything():
+    rng = np.random.default_rng(0)
+    A = np.stack([30 * np.exp(0.02 * rng.normal(size=500)), np.full(500, 30.0)])
+    plan = pd.DataFrame({"C": [1e21, 1e20], "family": ["b", "b"]})
+    found = sb.next_run(_powers(A, np.full((2, 500), 0.05)), plan, goal="decision", axis="C", to=1e24)
+    assert found.table["reduction"].tolist() == [0.0, 0.0]
+    assert (
+        "None of these 2 candidates is expected to reduce it: a single such run would hardly change the choice."
+        in str(found)
+    )
+
+
 def test_a_fit_that_drifts_is_decided_with_its_drift():
     C = np.geomspace(1e18, 1e21, 14)
     rng = np.random.default_rng(0)

@@ -27,6 +27,7 @@ from scalebayes.questions.points import (
 )
 
 _FEWEST = 50  # draws that a simulated outcome has to leave with weight
+_NOTICED = 1e-3  # of what there is
 _UNITS = {"decision": "of expected regret", "width": "of the band's width in logs", "optimum": "of the sd of log N*"}
 
 
@@ -61,6 +62,10 @@ class NextRun:
         best = self.table.iloc[0]
         cheap = self.table.iloc[int(self.table["per_flop"].to_numpy().argmax())]
         lines.append(f"Now: {number(self.now)} {_UNITS[self.goal]}.")
+        if best["reduction"] < _NOTICED * self.now:
+            none = f"None of these {len(self.table)} candidates is" if len(self.table) > 1 else "This candidate is not"
+            then = ": a single such run would hardly change the choice" if self.goal == "decision" else ""
+            return "\n".join([*lines, f"{none} expected to reduce it{then}.", f"({self.diagnostics})"])
         lines.append(
             f"{self._run(best)} would reduce it most, by {number(best['reduction'])} +- {number(best['se'])} to "
             f"{number(best['after'])}, for {number(best['cost'])} FLOPs."
@@ -190,6 +195,8 @@ def next_run(
     table = points.assign(before=now, **pd.DataFrame(rows_))
     # Of the decision the expected loss falls; of the others the doubt itself.
     table["reduction"] = now - table["after"]
+    # What is nothing but for rounding.
+    table.loc[table["reduction"].abs() < 1e-12 * abs(now), "reduction"] = 0.0
     if goal == "decision":
         regret = now - float(f.min(1).mean())
         table["before"], table["after"], now = regret, regret - table["reduction"], regret
