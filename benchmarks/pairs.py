@@ -17,10 +17,10 @@ SAME = 0.15  # in log scale: values so near are of one scale
 ROUTED = "k == 1 and routing_frequency == 0.5"
 
 
-def curves() -> pd.DataFrame:
-    """Every curve: source, task and cluster (pairs within one share runs), group, x and y."""
+def curves(pythia: bool = False) -> pd.DataFrame:
+    """Every curve: source, task and cluster (pairs within one share runs), group, x and y; Pythia's if asked for."""
     return pd.concat(
-        [_vision(), _translation(), _porian(), _xlstm(), _clip(), _upstream(), _repeated(), _routing(), _corpora(), _families()],
+        [_vision(), _translation(), _porian(), _xlstm(), _clip(), _upstream(), _repeated(), _routing(), _corpora(), _families(pythia)],
         ignore_index=True,
     )  # fmt: skip
 
@@ -117,9 +117,11 @@ def _corpora() -> pd.DataFrame:
     return pd.concat(found)
 
 
-def _families() -> pd.DataFrame:
+def _families(pythia: bool) -> pd.DataFrame:
     # Pythia's figure is a mean of several, losses and perplexities: no metric on which to choose.
-    t = pd.read_csv(table_at("reversals", "colpret_curves.csv")).query("metric != 'mean_over_reported_losses'")
+    t = pd.read_csv(table_at("reversals", "colpret_curves.csv"))
+    if not pythia:
+        t = t.query("metric != 'mean_over_reported_losses'").copy()
     task = t["family"] + " " + t["dataset"]
     # Some are perplexities, which the laws refuse: in units of a task's first value.
     t["loss"] = t["loss"] / t.sort_values("n_tokens").groupby(task)["loss"].transform("first")

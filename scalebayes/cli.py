@@ -160,8 +160,8 @@ def forecast(
     """Forecast the response at new values of the inputs."""
     from scalebayes.averaging import average
     from scalebayes.questions.forecasting import forecast as ask
-    from scalebayes.runs import read_table
     from scalebayes.storage import load
+    from scalebayes.tables import read_table
 
     if bool(at) == (at_file is not None):
         raise ValueError("say where to forecast: either --at N=70e9,D=1.4e12 or --at-file plan.csv.")

@@ -162,8 +162,8 @@ def next_run(
 ) -> None:
     """Rank runs by what they would teach."""
     from scalebayes.questions.next_runs import next_run as ask
-    from scalebayes.runs import read_table
     from scalebayes.show.decisions import plot_next_run
+    from scalebayes.tables import read_table
 
     if output is not None:
         check_picture(output, force)

@@ -11,33 +11,15 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scalebayes.tables import SYNONYMS, UNITS, candidates_for, chosen_rows, columns_of, read_table, recognised
+
 if TYPE_CHECKING:
     import pandas as pd
-
-UNITS = MappingProxyType({"N": "parameters", "D": "tokens", "C": "FLOPs"})
-
-SYNONYMS = MappingProxyType(
-    {
-        "N": (
-            "n", "n_params", "params", "parameters", "n_parameters", "num_params", "model_size", "params_n",
-            "n_params_no_embed", "n_params_non_embedding", "non_embedding_params", "n_params_total",
-        ),
-        "D": (
-            "d", "n_tokens", "tokens", "num_tokens", "training_tokens", "train_tokens", "tokens_d", "n_samples",
-            "samples_seen", "seen_examples", "n_examples", "dataset_size",
-        ),
-        "C": ("c", "flops", "flop", "compute", "training_flops", "training_flop", "train_flops", "flops_6nd"),
-        "response": (
-            "loss", "l", "test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "final_loss", "bpb",
-        ),
-    }
-)  # fmt: skip
 
 RESERVED = frozenset({"chain", "draw", "run", "point"})
 
@@ -211,7 +193,7 @@ def read_runs(
     table, name = read_table(source)
     excluded = 0
     if where is not None:
-        kept = _query(table, where, name)
+        kept = chosen_rows(table, where, name)
         table, excluded = kept, len(table) - len(kept)
     if inputs is not None and not isinstance(inputs, Mapping):
         raise TypeError(
@@ -225,10 +207,10 @@ def read_runs(
     for role, column in named:
         if column is not None and column not in table.columns:
             raise ValueError(
-                f"{role} is to be column {column!r}, which {name} does not have; its columns are {_columns(table)}."
+                f"{role} is to be column {column!r}, which {name} does not have; its columns are {columns_of(table)}."
             )
     if response is None:
-        response = _recognised(table, "response", name)
+        response = recognised(table, "response", name)
     mapped = frozenset(inputs)
     used: dict[str, str] = {}
     for role, column in [*named, ("response", response)]:
@@ -239,7 +221,7 @@ def read_runs(
         if list(table.columns).count(column) > 1:
             raise ValueError(f"{name} has {list(table.columns).count(column)} columns called {column!r}; rename them.")
     for key in SYNONYMS:
-        candidates = _candidates(table, key)
+        candidates = candidates_for(table, key)
         if key not in ("response", *inputs) and len(candidates) == 1 and candidates[0] not in inputs.values():
             inputs[key] = candidates[0]
     runs = Runs(
@@ -302,7 +284,7 @@ def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
         raise ValueError(
             f"inputs names {', '.join(map(repr, strange))}, which {law} does not take; it takes {', '.join(needed)}."
         )
-    inputs = {key: runs.inputs[key] if key in runs.inputs else _recognised(runs.table, key, law) for key in needed}
+    inputs = {key: runs.inputs[key] if key in runs.inputs else recognised(runs.table, key, law) for key in needed}
     selected = replace(runs, inputs=MappingProxyType(inputs))
     for key, column in inputs.items():
         _check_numbers(selected, column, f"input {key}")
@@ -313,74 +295,6 @@ def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
                 f"the effect of {key} cannot be learned. Use a law without {key}, or add runs."
             )
     return selected
-
-
-def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, str]:
-    """A copy of a table, or the table in a CSV or parquet file, and its name for messages."""
-    import pandas as pd
-
-    if isinstance(source, pd.DataFrame):
-        return source.copy(), "table"
-    if not isinstance(source, str | os.PathLike):
-        raise TypeError(f"runs are read from a DataFrame or a file, got {type(source).__name__}.")
-    path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {str(path)!r}.")
-    try:
-        table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
-    except ImportError:
-        raise ValueError(
-            f"{path.name} is a parquet file, which needs pyarrow: pip install 'scalebayes[parquet]'."
-        ) from None
-    except (ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path.name} cannot be read as a table: {reason}.") from None
-    return table, path.name
-
-
-def _query(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
-    # pandas raises nearly any exception here, depending on which part of the expression it trips over.
-    try:
-        chosen = table.eval(where)
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"where {where!r} cannot be applied to {name}: {reason}; its columns are {_columns(table)}."
-        ) from None
-    if getattr(chosen, "dtype", None) != np.dtype(bool):
-        raise ValueError(f"where {where!r} is no condition: it gives values, not true or false for each row.")
-    return table.loc[np.asarray(chosen)].copy()
-
-
-def _columns(table: pd.DataFrame) -> str:
-    return ", ".join(map(repr, table.columns))
-
-
-def _candidates(table: pd.DataFrame, key: str) -> list[str]:
-    known = SYNONYMS.get(key, ())
-    exact = [column for column in table.columns if column == key]
-    return exact or [c for c in table.columns if str(c).strip().lower().replace(" ", "_").replace("-", "_") in known]
-
-
-def _recognised(table: pd.DataFrame, key: str, needing: str) -> str:
-    candidates = _candidates(table, key)
-    if len(candidates) == 1:
-        return candidates[0]
-    column = candidates[0] if candidates else "COLUMN"
-    if key == "response":
-        what, how = "a response (loss or error)", f"response={column!r} (command line: --response {column})"
-    else:
-        what = f"input {key}" + (f" ({UNITS[key]})" if key in UNITS else "")
-        how = f"inputs={{{key!r}: {column!r}}} (command line: --input {key}={column})"
-    if candidates:
-        raise ValueError(
-            f"{needing} needs {what}, and {len(candidates)} columns fit: {', '.join(map(repr, candidates))}. "
-            f"Say which: {how}."
-        )
-    raise ValueError(
-        f"{needing} needs {what}, and no column is known to hold it; the columns are {_columns(table)}. "
-        f"Say which: {how}."
-    )
 
 
 def _numbers(column: pd.Series) -> np.ndarray:

@@ -16,7 +16,7 @@ from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.model import Model
 from scalebayes.priors import Anchored, Pooled
-from scalebayes.questions.latent import ends_about, evaluated, inverted, largest_scale, parameters_of
+from scalebayes.questions.latent import along_draws, ends_about, inverted, largest_scale, parameters_of
 from scalebayes.questions.paths import path_along
 from scalebayes.questions.points import check_comparable, check_levels, number
 
@@ -244,10 +244,8 @@ def _speeds(
     if at is None:
         return pd.DataFrame(columns=columns), "", ""
     model, inputs = fit.model, tuple(fit.model.runs.inputs)
-    response, example = (
-        model.runs.response,
-        f"for example {{{model.runs.response!r}: {number(float(np.median(model.runs.y)))}}}",
-    )
+    response = model.runs.response
+    example = f"for example {{{response!r}: {number(float(np.median(model.runs.y)))}}}"
     if not isinstance(at, Mapping):
         raise TypeError(f"at is a mapping, {example}, got {at!r}.")
     scales = [name for name in at if name in inputs or (name == "C" and {"N", "D"} == set(inputs))]
@@ -262,17 +260,13 @@ def _speeds(
             "a speed inverts the law, and this fit departs from it; crossover gives the compute-equivalent gain with it."
         )
     along = path_along(model.law, inputs, axis, path)
-    theta = {level: parameters_of(fit, level) for level in levels}
-
-    def of(level: str) -> Callable:
-        return lambda scale: evaluated(model.law, along, scale[:, None], theta[level])[:, 0]
-
-    samples, rows = len(next(iter(theta[levels[0]].values()))), []
+    of = {level: along_draws(model.law, along, parameters_of(fit, level)) for level in levels}
+    samples, rows = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"], []
     given, ends = np.full(samples, float(value)), ends_about(largest_scale(model.runs, axis, None))
     for a, b in combinations(levels, 2):
-        wanted = of(a)(given) if where == axis else given
+        wanted = of[a](given) if where == axis else given
         # Both by the same search: equal curves are then equally fast to the last digit.
-        one, other = (inverted(of(level), wanted, ends) for level in (a, b))
+        one, other = (inverted(of[level], wanted, ends) for level in (a, b))
         told = ~(np.isinf(one) & np.isinf(other)) & ~((one == 0) & (other == 0))
         with np.errstate(divide="ignore"):
             ratio = other[told] / one[told]

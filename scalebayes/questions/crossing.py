@@ -18,8 +18,9 @@ from scalebayes.fleets import Fleet
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.questions.latent import (
     Together,
+    along_draws,
     compared,
-    evaluated,
+    ends_about,
     inverted,
     largest_scale,
     latent,
@@ -33,7 +34,6 @@ from scalebayes.questions.points import factor, number
 _POINTS = 61
 _FARTHER = 1e3  # beyond the target, in compute, a rival's loss is looked for
 _HALVINGS = 50
-_WIDEST = np.log(1e30)  # beyond the target on either side, where a law is inverted
 ORDERED = 0.9
 
 
@@ -73,7 +73,7 @@ class Crossover:
         What knowing the truth would save: expected regret of the group whose expected loss is lowest.
     gain : mapping of str to float
         The rival's compute-equivalent gain at the target: median, lower, upper of how many times the compute the winner would
-        need for the rival's loss; p_undefined, that it does not reach it within so many times (``within``: 1e30 by the law alone;
+        need for the rival's loss; p_undefined, that it does not reach it within so many times (``within``: 1e60 by the law alone;
         1000 for an average or with drift or surface, where nothing below the decision scale is looked at either).
     axis, path : str
         What grows, and along what.
@@ -223,8 +223,9 @@ def crossover(
     TypeError
         If something is no fit.
     ValueError
-        If there are fewer than two groups, one is not there, of several fits one has groups or another response, the axis or path does not determine all inputs, the target lies not beyond the
-        decision scale, the margin is negative, or the groups are not comparable.
+        If there are fewer than two groups, one is not there, of several fits one has groups or another response, the axis or
+        path does not determine all inputs, the target lies not beyond the decision scale, the margin is negative, or the
+        groups are not comparable.
     """
     check_prob(prob)
     check_seed(seed)
@@ -247,11 +248,13 @@ def crossover(
     scales = np.concatenate([np.geomspace(start, to, _POINTS - len(beyond)), beyond])
     end = _POINTS - len(beyond) - 1
 
-    def drawn(of: Callable) -> tuple[np.ndarray, list[np.ndarray]]:
-        return side_by_side([s.mixed(lambda each, along, s=s: of(each, s.levels, along), p) for s, p in zip(sources, paths, strict=True)], seed)  # fmt: skip
-
-    f, kept = drawn(lambda each, own, along: latent(each, own, along, scales, seed))
-    before, _ = drawn(lambda each, own, along: latent_prior(each, own, along, to, seed))
+    drawn, before = (
+        [source.drawn(lambda each, along, s=source, of=of, x=x: of(each, s.levels, along, x, seed), own)
+         for source, own in zip(sources, paths, strict=True)]
+        for of, x in ((latent, scales), (latent_prior, to))
+    )  # fmt: skip
+    f, kept = side_by_side([s.mixed(each) for s, each in zip(sources, drawn, strict=True)], seed)
+    before, _ = side_by_side([s.mixed(each) for s, each in zip(sources, before, strict=True)], seed)
     first, last = f[:, :, 0], f[:, :, end]
     w = int(first.mean(0).argmin())
     p_best = _p_best(last)
@@ -261,7 +264,7 @@ def crossover(
     alone = _exactly(sources, paths, kept) if plain else None
     pairs, crossings = [], {}
     for a, b in combinations(range(len(levels)), 2):
-        found = _crossed(f[:, a, : end + 1] - f[:, b, : end + 1], scales[: end + 1], alone and (alone(a), alone(b)))
+        found = _crossed(f[:, a, : end + 1] - f[:, b, : end + 1], scales[: end + 1], alone and (alone[a], alone[b]))
         crossings[a, b] = found
         pairs.append({"a": levels[a], "b": levels[b], **_order(first[:, a] - first[:, b], last[:, a] - last[:, b]), **_summed(*found, prob)})  # fmt: skip
     pairs_table = pd.DataFrame(pairs)
@@ -284,15 +287,15 @@ def crossover(
         reversal_risk=float(own["reversal_risk"]), p_cross_before_target=float(own["p_cross"]),
         crossing_quantiles=_quantiles(where, prob), expected_regret=float(regret.mean()),
         value_of_information=float(last.mean(0).min() - last.min(1).mean()),
-        gain=_equivalent(alone(w) if alone else None, f[:, w], f[:, r, end], scales, to, prob), axis=axis, path="; ".join(dict.fromkeys(of[0].said for of in paths)), at=float(start), to=float(to),
+        gain=_equivalent(alone[w] if alone else None, f[:, w], f[:, r, end], scales, to, prob), axis=axis, path="; ".join(dict.fromkeys(of[0].said for of in paths)), at=float(start), to=float(to),
         margin=float(margin), extrapolation=float(to / seen),
-        by_law=_by_law(sources, paths, scales[[0, end]], w, margin, seed),
+        by_law=_by_law(sources, [[each[:, :, end] for each in own] for own in drawn], w, margin, seed),
         prob=prob, response=runs.response, diagnostics=pooled_diagnostics([s.fit.diagnostics for s in sources]),
     )  # fmt: skip
 
 
 def _by_law(
-    sources: Sequence[Together], paths: Sequence[Sequence[Path]], scales: np.ndarray, w: int, margin: float, seed: int
+    sources: Sequence[Together], last: Sequence[Sequence[np.ndarray]], w: int, margin: float, seed: int
 ) -> dict[str, float]:
     """Decision risk under each law that has weight, if all groups are averaged over the same laws."""
     names = [
@@ -301,11 +304,8 @@ def _by_law(
     ]
     if not names[0] or any(other != names[0] for other in names):
         return {}
-    found = {}
-    for i, name in enumerate(names[0]):
-        each = [latent(s.parts[i][0], s.levels, of[i], scales, seed) for s, of in zip(sources, paths, strict=True)]
-        found[name] = _risk(side_by_side(each, seed)[0][:, :, -1], w, margin)
-    return found
+    of_laws = zip(names[0], zip(*last, strict=True), strict=True)
+    return {name: _risk(side_by_side(each, seed)[0], w, margin) for name, each in of_laws}
 
 
 def _p_best(f: np.ndarray) -> np.ndarray:
@@ -322,8 +322,9 @@ def _risk(f: np.ndarray, w: int, margin: float) -> float:
 def _order(first: np.ndarray, last: np.ndarray) -> dict[str, float]:
     """Of a - b: who is ahead at the decision scale and at the target."""
     a_first, a_last = first < 0, last < 0
+    p_first, p_last = ((of < 0).mean() + 0.5 * (of == 0).mean() for of in (first, last))
     return {
-        "p_a_ahead": a_first.mean(), "p_a_ahead_at_target": a_last.mean(), "reversal_risk": (a_first != a_last).mean(),
+        "p_a_ahead": p_first, "p_a_ahead_at_target": p_last, "reversal_risk": (a_first != a_last).mean(),
         "ahead_ahead": (a_first & a_last).mean(), "ahead_behind": (a_first & ~a_last).mean(),
         "behind_ahead": (~a_first & a_last).mean(), "behind_behind": (~a_first & ~a_last).mean(),
     }  # fmt: skip
@@ -357,19 +358,17 @@ def _crossed(
     return where, count
 
 
-def _exactly(sources: Sequence[Together], paths: Sequence[Sequence[Path]], kept: Sequence[np.ndarray]) -> Callable:
+def _exactly(
+    sources: Sequence[Together], paths: Sequence[Sequence[Path]], kept: Sequence[np.ndarray]
+) -> list[Callable]:
     """Of each group the mean response of every draw, each at a scale of its own."""
     every = []
     for source, (path,), rows in zip(sources, paths, kept, strict=True):
         ((fit, _),) = source.parts
         for level in source.levels:
-            every.append((fit.model.law, path, {name: v[rows] for name, v in parameters_of(fit, level).items()}))
-
-    def of_level(k: int) -> Callable:
-        law, path, theta = every[k]
-        return lambda scale: evaluated(law, path, scale[:, None], theta)[:, 0]
-
-    return of_level
+            theta = {name: value[rows] for name, value in parameters_of(fit, level).items()}
+            every.append(along_draws(fit.model.law, path, theta))
+    return every
 
 
 def _summed(where: np.ndarray, count: np.ndarray, prob: float) -> dict[str, float]:
@@ -401,7 +400,7 @@ def _equivalent(
     """How many times the scale the winner needs for the rival's loss at the target; infinite where it never gets there."""
     rows = np.arange(len(winner))
     if exact is not None:
-        gain = inverted(exact, wanted, (np.log(to) - _WIDEST, np.log(to) + _WIDEST)) / to
+        gain = inverted(exact, wanted, ends_about(to)) / to
         never = np.isinf(gain)
     else:
         reached, logs = winner <= wanted[:, None], np.log(scales)
@@ -412,6 +411,6 @@ def _equivalent(
         scale = np.where(at == 0, logs[0], logs[before] + (logs[at] - logs[before]) * np.clip(share, 0, 1))
         gain = np.where(never, np.inf, np.exp(scale - np.log(to)))
     lower, median, upper = np.quantile(gain, [(1 - prob) / 2, 0.5, (1 + prob) / 2], method="nearest")
-    within = _FARTHER if exact is None else np.exp(_WIDEST)
+    within = _FARTHER if exact is None else np.exp(ends_about(1.0)[1])
     found = {"median": median, "lower": lower, "upper": upper, "p_undefined": never.mean(), "within": within}
     return {name: float(value) for name, value in found.items()}

@@ -51,9 +51,12 @@ class Together:
         """How the inputs of each fit grow."""
         return [path_along(each.model.law, tuple(each.model.runs.inputs), axis, path) for each, _ in self.parts]
 
-    def mixed(self, draw: Callable[[Fit, Path], np.ndarray], paths: Sequence[Path]) -> np.ndarray:
-        """What is drawn from each fit, in the proportion of the weights."""
-        drawn = [draw(each, path) for (each, _), path in zip(self.parts, paths, strict=True)]
+    def drawn(self, of: Callable[[Fit, Path], np.ndarray], paths: Sequence[Path]) -> list[np.ndarray]:
+        """What is drawn from each fit."""
+        return [of(each, path) for (each, _), path in zip(self.parts, paths, strict=True)]
+
+    def mixed(self, drawn: Sequence[np.ndarray]) -> np.ndarray:
+        """That, in the proportion of the weights."""
         return mixed(drawn, [weight for _, weight in self.parts])
 
 
@@ -150,6 +153,11 @@ def evaluated(law: Callable, path: Path, scale: np.ndarray, theta: Mapping[str, 
     x = [np.broadcast_to(np.asarray(values, float), shape) for values in path.inputs(scale, wide)]
     with double_precision():
         return np.asarray(elementwise(law)(x, wide))
+
+
+def along_draws(law: Callable, path: Path, theta: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """The law along a path as a function of a scale for every draw, shape (sample,)."""
+    return lambda scale: evaluated(law, path, scale[:, None], theta)[:, 0]
 
 
 def ends_about(scale: float) -> tuple[float, float]:

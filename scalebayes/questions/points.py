@@ -11,7 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.fitting import Fit
-from scalebayes.runs import UNITS, Runs
+from scalebayes.runs import Runs
+from scalebayes.tables import UNITS
 
 type Points = Mapping[str, Any] | pd.DataFrame | xr.Dataset
 

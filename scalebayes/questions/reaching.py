@@ -13,10 +13,10 @@ import xarray as xr
 from scalebayes.fitting import Fit, check_prob
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.predictive import of_group, of_new_group
-from scalebayes.questions.latent import ends_about, evaluated, inverted, largest_scale
+from scalebayes.questions.latent import along_draws, ends_about, inverted, largest_scale
 from scalebayes.questions.paths import path_along
 from scalebayes.questions.points import check_group, extrapolation, factor, number, quantiles, where
-from scalebayes.runs import UNITS
+from scalebayes.tables import UNITS
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,13 +150,11 @@ def reach(
         )
         theta = {name: parameters[name] for name in fit.model.parameters}
         wanted = np.full(chains * draws, float(target))
-        scale = inverted(
-            lambda scale, theta=theta: evaluated(fit.model.law, path, scale[:, None], theta)[:, 0],
-            wanted, ends_about(largest_scale(runs, axis, None)),
-        )  # fmt: skip
+        of_draw = along_draws(fit.model.law, path, theta)
+        scale = inverted(of_draw, wanted, ends_about(largest_scale(runs, axis, None)))
         lower, median, upper = quantiles(scale, prob)
-        beyond, which = np.inf, axis
-        if np.isfinite(median):
+        beyond, which = (np.inf, axis) if np.isinf(median) else (1.0, "")
+        if 0 < median < np.inf:
             there = path.inputs(np.asarray(median), theta)
             at_median = {n: np.asarray([np.median(value)]) for n, value in zip(runs.inputs, there, strict=True)}
             beyond, which = (values[0] for values in extrapolation(runs, at_median, known))

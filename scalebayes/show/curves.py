@@ -10,7 +10,7 @@ import pandas as pd
 from scalebayes.fitting import Fit, check_prob
 from scalebayes.questions.forecasting import forecast
 from scalebayes.questions.points import number
-from scalebayes.runs import UNITS
+from scalebayes.tables import UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

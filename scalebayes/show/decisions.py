@@ -13,7 +13,7 @@ from scalebayes.questions.crossing import Crossover
 from scalebayes.questions.latent import parameters_of
 from scalebayes.questions.next_runs import NextRun
 from scalebayes.questions.points import number
-from scalebayes.runs import UNITS
+from scalebayes.tables import UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

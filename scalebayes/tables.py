@@ -1,0 +1,104 @@
+"""Tables as the caller has them: read, their rows chosen, their columns recognised."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNITS = MappingProxyType({"N": "parameters", "D": "tokens", "C": "FLOPs"})
+
+SYNONYMS = MappingProxyType(
+    {
+        "N": (
+            "n", "n_params", "params", "parameters", "n_parameters", "num_params", "model_size", "params_n",
+            "n_params_no_embed", "n_params_non_embedding", "non_embedding_params", "n_params_total",
+        ),
+        "D": (
+            "d", "n_tokens", "tokens", "num_tokens", "training_tokens", "train_tokens", "tokens_d", "n_samples",
+            "samples_seen", "seen_examples", "n_examples", "dataset_size",
+        ),
+        "C": ("c", "flops", "flop", "compute", "training_flops", "training_flop", "train_flops", "flops_6nd"),
+        "response": (
+            "loss", "l", "test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "final_loss", "bpb",
+        ),
+    }
+)  # fmt: skip
+
+
+def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, str]:
+    """A copy of a table, or the table in a CSV or parquet file, and its name for messages."""
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        return source.copy(), "table"
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"runs are read from a DataFrame or a file, got {type(source).__name__}.")
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {str(path)!r}.")
+    try:
+        table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+    except ImportError:
+        raise ValueError(
+            f"{path.name} is a parquet file, which needs pyarrow: pip install 'scalebayes[parquet]'."
+        ) from None
+    except (ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path.name} cannot be read as a table: {reason}.") from None
+    return table, path.name
+
+
+def chosen_rows(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
+    """The rows for which a condition holds."""
+    # pandas raises nearly any exception here, depending on which part of the expression it trips over.
+    try:
+        chosen = table.eval(where)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"where {where!r} cannot be applied to {name}: {reason}; its columns are {columns_of(table)}."
+        ) from None
+    if getattr(chosen, "dtype", None) != np.dtype(bool):
+        raise ValueError(f"where {where!r} is no condition: it gives values, not true or false for each row.")
+    return table.loc[np.asarray(chosen)].copy()
+
+
+def columns_of(table: pd.DataFrame) -> str:
+    """Its columns, for messages."""
+    return ", ".join(map(repr, table.columns))
+
+
+def candidates_for(table: pd.DataFrame, key: str) -> list[str]:
+    """Columns that may hold an input or the response: the one called so, or those known to mean it."""
+    known = SYNONYMS.get(key, ())
+    exact = [column for column in table.columns if column == key]
+    return exact or [c for c in table.columns if str(c).strip().lower().replace(" ", "_").replace("-", "_") in known]
+
+
+def recognised(table: pd.DataFrame, key: str, needing: str) -> str:
+    """The only column that may hold it."""
+    candidates = candidates_for(table, key)
+    if len(candidates) == 1:
+        return candidates[0]
+    column = candidates[0] if candidates else "COLUMN"
+    if key == "response":
+        what, how = "a response (loss or error)", f"response={column!r} (command line: --response {column})"
+    else:
+        what = f"input {key}" + (f" ({UNITS[key]})" if key in UNITS else "")
+        how = f"inputs={{{key!r}: {column!r}}} (command line: --input {key}={column})"
+    if candidates:
+        raise ValueError(
+            f"{needing} needs {what}, and {len(candidates)} columns fit: {', '.join(map(repr, candidates))}. "
+            f"Say which: {how}."
+        )
+    raise ValueError(
+        f"{needing} needs {what}, and no column is known to hold it; the columns are {columns_of(table)}. "
+        f"Say which: {how}."
+    )
