@@ -24,25 +24,24 @@ class _Carry(NamedTuple):
     inverse_mass: jax.Array
 
 
-def chain(transport: Transport, target_accept: float) -> tuple[Callable, Callable]:
+def chain(transport: Transport) -> tuple[Callable, Callable]:
     """What starts a chain, and what makes its steps.
 
     Parameters
     ----------
     transport : Transport
-    target_accept : float
 
     Returns
     -------
     start : Callable
         (z, geometry, data) to a carry, a tuple of arrays.
     advance : Callable
-        (carry, key, first, schedule, geometry, data) to the carry after as many steps as the schedule has, numbered from
-        ``first``, and their positions and statistics.
+        (carry, key, first, schedule, target_accept, geometry, data) to the carry after as many steps as the schedule has,
+        numbered from ``first``, and their positions and statistics.
     """
     kernel = blackjax.mcmc.nuts.build_kernel()
     gather, learn, conclude = mass_matrix_adaptation(is_diagonal_matrix=True)
-    begin, adapt, settle = dual_averaging_adaptation(target_accept)
+    begin, adapt, settle = dual_averaging_adaptation(0.0)  # of what is accepted beyond the target
 
     def begun(z, geometry: Geometry, data: Data) -> _Carry:
         state = blackjax.mcmc.hmc.init(z, lambda z: transport.logp(z, geometry, data))
@@ -51,11 +50,11 @@ def chain(transport: Transport, target_accept: float) -> tuple[Callable, Callabl
         # Python scalars are weakly typed; unless that is undone the second chunk would compile again.
         return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.asarray(leaf).dtype), carry)
 
-    def step(carry: _Carry, x, geometry: Geometry, data: Data):
+    def step(carry: _Carry, x, target_accept, geometry: Geometry, data: Data):
         key, stage = x
         logp = lambda z: transport.logp(z, geometry, data)  # noqa: E731
         state, info = kernel(key, carry.state, logp, carry.step_size, carry.inverse_mass)
-        steps = adapt(carry.steps, info.acceptance_rate)
+        steps = adapt(carry.steps, info.acceptance_rate - target_accept)
         gathered = _choose(stage == FAST, carry.mass, learn(carry.mass, state.position))
         mass = _choose(stage == SLOW_END, conclude(gathered), gathered)
         steps = _choose(stage == SLOW_END, begin(settle(steps)), steps)
@@ -75,13 +74,13 @@ def chain(transport: Transport, target_accept: float) -> tuple[Callable, Callabl
     def start(z, geometry, data):
         return tuple(jax.tree.leaves(begun(z, Geometry(*geometry), data)))
 
-    def advance(carry, key, first, schedule, geometry, data):
+    def advance(carry, key, first, schedule, target_accept, geometry, data):
         position = jax.ShapeDtypeStruct((transport.density.size,), jnp.float64)
         shape = jax.tree.structure(jax.eval_shape(lambda z: begun(z, Geometry(*geometry), data), position))
         key = jax.random.wrap_key_data(key)
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(len(schedule)))
         carry, trace = jax.lax.scan(
-            lambda carry, x: step(carry, x, Geometry(*geometry), data),
+            lambda carry, x: step(carry, x, target_accept, Geometry(*geometry), data),
             jax.tree.unflatten(shape, carry),
             (keys, schedule),
         )

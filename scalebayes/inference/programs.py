@@ -49,24 +49,22 @@ class Programs:
 
 
 @lru_cache(maxsize=32)
-def programs(source: Specification, target_accept: float) -> Programs:
+def programs(source: Specification) -> Programs:
     """The programs of a density. Cached, so that a second table of the same shape traces and compiles nothing."""
 
     def program(name: str) -> Callable:
-        # The others are kept once for every rate of acceptance.
-        told = f"{name} {target_accept}" if name in ("start", "advance") else name
-        return _once(lambda: _functions(source.transport(), target_accept)[name], source.name, told)
+        return _once(lambda: _functions(source.transport())[name], source.name, name)
 
     return Programs(**{field.name: program(field.name) for field in fields(Programs)})
 
 
-def _functions(transport: Transport, target_accept: float) -> dict[str, Callable]:
+def _functions(transport: Transport) -> dict[str, Callable]:
     from scalebayes.inference.geometry import Geometry
     from scalebayes.inference.modes import climb, profiles
     from scalebayes.inference.nuts import chain
     from scalebayes.inference.whitening import about_mode, from_draws
 
-    start, advance = chain(transport, target_accept)
+    start, advance = chain(transport)
     density = transport.density
 
     def laid_out(position, data):
@@ -100,7 +98,7 @@ def _functions(transport: Transport, target_accept: float) -> dict[str, Callable
         "from_draws": each(seen),
         "scatter": each(scatter),
         "start": each(each(start, (0, None, None))),
-        "advance": each(each(advance, (0, 0, None, None, None, None)), (0, 0, None, None, 0, 0)),
+        "advance": each(each(advance, (0, 0, None, None, None, None, None)), (0, 0, None, None, 0, 0, 0)),
         "expand": each(each(each(expand, (0, None, None)), (0, None, None))),
     }
 

@@ -94,6 +94,7 @@ class _Run(NamedTuple):
     keys: np.ndarray
     geometry: tuple[np.ndarray, ...]
     carry: tuple[np.ndarray, ...]
+    target_accept: np.ndarray
 
 
 Trace = tuple[np.ndarray, dict[str, np.ndarray]]
@@ -130,12 +131,13 @@ def sample(
         One for each table.
     """
     with double_precision(), linear_algebra_on_one_thread():
-        compiled = programs(source, settings.target_accept)
+        compiled = programs(source)
         data, centres = _stacked(tables), compiled.locate(_stacked(initial))
         keys = np.stack([_keys(seed, settings.chains + 1) for seed in seeds])
         geometry, modes, z = _places(compiled, data, centres, seeds, settings.chains)
         z = z + compiled.scatter(keys[:, 0], z)
-        run = _Run(data, keys[:, 1:], geometry, compiled.start(z, geometry, data))
+        target = np.full(len(tables), float(settings.target_accept))
+        run = _Run(data, keys[:, 1:], geometry, compiled.start(z, geometry, data), target)
         length = PILOT if settings.warmup is None else settings.warmup
         stages = np.full(length, FAST) if settings.warmup is None else warmup(_whole(length))
         run, (z, stats) = _advance(compiled, run, 0, stages, _told(advanced, length + settings.draws))
@@ -311,7 +313,7 @@ def _advance(compiled, run: _Run, made: int, stages: np.ndarray, told: Callable[
     apart = len(run.keys) == 1 and jax.default_backend() == "cpu"
     width = 1 if apart else run.keys.shape[1]
     carry, keys = run.carry, run.keys
-    fixed, stopped = jax.device_put((run.geometry, run.data)), Event()
+    fixed, stopped = jax.device_put((run.target_accept, run.geometry, run.data)), Event()
 
     def go(chain: int) -> tuple[tuple, Trace]:
         mine, key = jax.tree.map(lambda x: x[:, chain : chain + width], (carry, keys))
