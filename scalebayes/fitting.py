@@ -235,9 +235,9 @@ def sample(
         400 or less) go on up to eight times as long and are thinned to ``draws``.
     warmup : int, optional
         Adapting steps before them; as many as the posterior needs if not given: 150, or 600 where whitening has to be improved,
-        and more where draws diverged and became the pilot of a better one.
+        and more where draws that diverged, or told too little of each other, became the pilot of a better one.
     target_accept : float
-        Mean acceptance rate that the step size is adapted to.
+        Mean acceptance rate that the step size is adapted to; at least 0.99 after such a pilot.
     ess : int, optional
         Draw until the bulk ESS of every variable exceeds this, instead of a number of ``draws``.
     max_draws : int, optional

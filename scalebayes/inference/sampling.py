@@ -35,6 +35,10 @@ PILOT = 150
 WARMUP = 300
 # Leapfrog steps per draw above which a whitening counts as poor: NUTS doubles, so 15 is a tree of four doublings.
 MOST_STEPS = 18
+# Effective draws per draw below which it counts as poor too.
+LEAST_WORTH = 0.1
+# Acceptance to aim at once draws have shown that a posterior is hard.
+CAREFUL = 0.99
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,13 +159,6 @@ def sample(
             else:
                 alone, trace = easy
                 begun, warmed = (_only(alone, i), jax.tree.map(lambda x: x[i : i + 1], trace)), made  # noqa: B023
-            alone, (drawn, stats) = begun
-            bad = stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
-            if bad and settings.warmup is None and not modes[i] and begin >= 2 * CHUNK:
-                # No better pilot than draws that, a few apart, are of the posterior.
-                thinned = drawn[:, :, :: begin // (2 * CHUNK)]
-                alone, warmed = _rewhiten(compiled, alone, thinned, 1, warmed + _whole(begin), settings, advanced)
-                begun = _draw(compiled, alone, warmed, begin, _told(advanced, warmed + begin))
             found.append(_finish(compiled, *begun, settings, modes[i], warmed, advanced))
         return found
 
@@ -240,14 +237,27 @@ def _finish(compiled, run: _Run, trace: Trace, settings: Settings, modes, warmed
     asked = settings.ess or SMALLEST_ESS
     limit = _limit(settings)
     hopeless = settings.draws * settings.chains <= SMALLEST_ESS and settings.ess is None
-    drawn = trace[0].shape[2]
+    drawn = begin = trace[0].shape[2]
+    improvable = settings.warmup is None and begin >= 2 * CHUNK
     while True:
         thin = 1 if settings.ess else drawn // settings.draws
         z, stats = trace
         kept = z[0, :, thin - 1 : drawn : thin]
         variables, log_likelihood = _expand(compiled, kept, run)
         r_hat, ess = worst_of(variables)
-        if hopeless or (r_hat < LARGEST_R_HAT and ess > asked) or drawn >= limit:
+        enough = hopeless or (r_hat < LARGEST_R_HAT and ess > asked)
+        diverging = _thinned({name: value[0, :, :drawn] for name, value in stats.items()}, thin)["diverging"]
+        slow = not (enough or ess > LEAST_WORTH * diverging.size * thin)
+        if improvable and (slow or diverging.mean() > LARGEST_DIVERGING_SHARE):
+            # No better pilot than draws that, a few apart, are of the posterior.
+            pilot, improvable = z[:, :, :: drawn // (2 * CHUNK)], False
+            run = run._replace(target_accept=np.maximum(run.target_accept, CAREFUL))
+            pilots = 0 if modes else 1
+            run, warmed = _rewhiten(compiled, run, pilot, pilots, warmed + _whole(drawn), settings, advanced)
+            run, trace = _draw(compiled, run, warmed, begin, _told(advanced, warmed + begin))
+            drawn = begin
+            continue
+        if enough or drawn >= limit:
             break
         if settings.ess and r_hat < LARGEST_R_HAT:
             more = drawn * min(max(1.1 * asked / ess, 1.1), 4.0) - drawn
