@@ -300,7 +300,7 @@ def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, 
     """The fit of a model from what the sampler drew."""
     tree = _tree(model, found)
     tree["prior"] = xr.DataTree(prior)
-    made = {"seed": seed, "warmup": found.warmup, "target_accept": settings.target_accept, "thin": found.thin}
+    made = {"seed": seed, "warmup": found.warmup, "target_accept": found.target_accept, "thin": found.thin}
     modes = [
         {"share": mode.share, "height": mode.height, **{n: mode.values[n].tolist() for n in model.parameters}}
         for mode in found.modes

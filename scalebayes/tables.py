@@ -57,10 +57,9 @@ def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, 
 
 def chosen_rows(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
     """The rows for which a condition holds."""
-    # pandas raises nearly any exception here, depending on which part of the expression it trips over.
     try:
         chosen = table.eval(where)
-    except Exception as error:
+    except Exception as error:  # nearly any, depending on which part of the expression pandas trips over
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"where {where!r} cannot be applied to {name}: {reason}; its columns are {columns_of(table)}."

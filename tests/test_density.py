@@ -241,8 +241,9 @@ def test_tables_of_almost_equal_size_share_a_compilation(pile_runs):
     before = len(traced)
     fit(103, 1)
     fit(98, 2, ess=700)
+    fit(98, 3, target_accept=0.8)
     # Once each to make the data; the law's own code runs in traces only.
-    assert len(traced) == before + 2
+    assert len(traced) == before + 3
     assert round_size(97) == round_size(103) == 104
 
 

@@ -235,6 +235,25 @@ def test_two_modes_are_found_reported_and_both_sampled():
     assert (np.abs(of_chains - high) < 0.15).sum() == 2
 
 
+def test_slow_draws_become_the_pilot_of_a_better_whitening():
+    runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
+    fit = sb.fit(sb.laws.power_floor, runs, draws=200)
+    # The pilot, the draws that told too little of each other, two chunks to place and a warm-up with its mass matrix.
+    assert fit.idata.attrs["warmup"] > 600
+    assert fit.idata.attrs["target_accept"] == 0.99
+    assert not fit.diagnostics.problems
+    as_told = sb.fit(sb.laws.power_floor, runs, draws=200, warmup=300)
+    assert (as_told.idata.attrs["warmup"], as_told.idata.attrs["target_accept"]) == (300, 0.95)
+
+
+def test_as_many_draws_are_kept_as_asked_for_however_long_it_took():
+    runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
+    fit = sb.fit(sb.laws.power_floor, runs, draws=170)
+    assert fit.idata.attrs["thin"] > 1
+    assert dict(fit.posterior.sizes) == {"chain": 4, "draw": 170}
+    assert fit.idata["sample_stats"]["diverging"].shape == (4, 170)
+
+
 def test_an_ess_is_reached_or_said_not_to_be(pile_runs):
     fit = sb.fit(sb.laws.power, pile_runs, pooling="shared", ess=1500)
     assert fit.diagnostics.min_ess_bulk > 1500

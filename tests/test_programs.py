@@ -18,7 +18,7 @@ def mine(C, *, E, A, alpha):
 
 own = {"E": sb.FloorShare(1.2, 1.3), "A": sb.LogNormal(0.5, 0.5), "alpha": sb.LogNormal(0.2, 0.5)}
 law, priors = (mine, own) if sys.argv[1:] else (sb.laws.power_floor, {})
-fit = sb.fit(law, sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss"), priors=priors)
+fit = sb.fit(law, sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss"), priors=priors, draws=150)
 heavy = [name for name in ("pymc", "pytensor", "blackjax", "optimistix") if name in sys.modules]
 print(json.dumps({"heavy": heavy, "E": fit.posterior["E"].to_numpy().tobytes().hex()}))
 """

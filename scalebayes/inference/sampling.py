@@ -77,6 +77,8 @@ class Draws:
         If there are several.
     warmup : int
         Adapting steps made.
+    target_accept : float
+        Mean acceptance rate that the last of them aimed at.
     thin : int
         Steps per draw kept.
     """
@@ -88,6 +90,7 @@ class Draws:
     min_ess_bulk: float
     modes: tuple[Mode, ...]
     warmup: int
+    target_accept: float
     thin: int
 
 
@@ -233,7 +236,10 @@ def _rewhiten(compiled, run: _Run, z: np.ndarray, pilots: int, made: int, settin
 
 
 def _finish(compiled, run: _Run, trace: Trace, settings: Settings, modes, warmed: int, advanced: Told) -> Draws:
-    """Go on with one table until it has mixed, or has what was asked for, or the limit is reached."""
+    """Go on with one table until it has mixed, or has what was asked for, or the limit is reached.
+
+    The first draws that diverge or tell little of each other are thrown away, and those after them better whitened.
+    """
     asked = settings.ess or SMALLEST_ESS
     limit = _limit(settings)
     hopeless = settings.draws * settings.chains <= SMALLEST_ESS and settings.ess is None
@@ -241,14 +247,15 @@ def _finish(compiled, run: _Run, trace: Trace, settings: Settings, modes, warmed
     improvable = settings.warmup is None and begin >= 2 * CHUNK
     while True:
         thin = 1 if settings.ess else drawn // settings.draws
-        z, stats = trace
-        kept = z[0, :, thin - 1 : drawn : thin]
-        variables, log_likelihood = _expand(compiled, kept, run)
+        used = drawn if settings.ess else thin * settings.draws
+        z = trace[0]
+        stats = _thinned({name: value[0, :, :used] for name, value in trace[1].items()}, thin)
+        variables, log_likelihood = _expand(compiled, z[0, :, thin - 1 : used : thin], run)
         r_hat, ess = worst_of(variables)
         enough = hopeless or (r_hat < LARGEST_R_HAT and ess > asked)
-        diverging = _thinned({name: value[0, :, :drawn] for name, value in stats.items()}, thin)["diverging"]
-        slow = not (enough or ess > LEAST_WORTH * diverging.size * thin)
-        if improvable and (slow or diverging.mean() > LARGEST_DIVERGING_SHARE):
+        # As few slow draws as the first pilot had would be no better one.
+        slow = begin > PILOT and not (enough or ess > LEAST_WORTH * settings.chains * used)
+        if improvable and (slow or stats["diverging"].mean() > LARGEST_DIVERGING_SHARE):
             # No better pilot than draws that, a few apart, are of the posterior.
             pilot, improvable = z[:, :, :: drawn // (2 * CHUNK)], False
             run = run._replace(target_accept=np.maximum(run.target_accept, CAREFUL))
@@ -267,7 +274,6 @@ def _finish(compiled, run: _Run, trace: Trace, settings: Settings, modes, warmed
         run, further = _draw(compiled, run, warmed + _whole(drawn), more, _told(advanced, warmed + drawn + more))
         trace = jax.tree.map(lambda a, b: np.concatenate([a, b], axis=2), trace, further)
         drawn += more
-    stats = _thinned({name: value[0, :, :drawn] for name, value in stats.items()}, thin)
     return Draws(
         variables=variables,
         log_likelihood=log_likelihood,
@@ -276,6 +282,7 @@ def _finish(compiled, run: _Run, trace: Trace, settings: Settings, modes, warmed
         min_ess_bulk=ess,
         modes=modes,
         warmup=warmed,
+        target_accept=float(run.target_accept[0]),
         thin=thin,
     )
 
