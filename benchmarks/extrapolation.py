@@ -26,8 +26,10 @@ import scalebayes as sb
 CHOSEN_ON = ("birds", "cifar100")
 DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
+SURFACES = [(sb.laws.chinchilla, "surface"), (sb.laws.chinchilla, "still surface")]
 CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
 POOLED = (0.1, 0.03)
+ENOUGH = 6  # known runs; curves of four or five are few and err most, so the others are shown by themselves as well
 TOPS = (0.1, 0.3)
 DESIGNS = 200
 DRAWS = 400
@@ -69,11 +71,13 @@ def timed(**arguments) -> tuple[sb.Backtest, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sb.ConvergenceWarning)
         result = sb.backtest(**arguments)
+    for setting, curve, reason in result.skipped:
+        print(f"skipped: {setting}, {curve}: {reason}", flush=True)
     return result, time.perf_counter() - start
 
 
 def lines_of(result: sb.Backtest, seconds: float, name: str, domains: dict[str, str], called: str = "") -> list[str]:
-    """Rows of every method, by domain: the average, the posteriors it is of, and what people do without one."""
+    """Rows of every method, by domain (curves of none are left out): the average, the posteriors it is of, and what people do without one."""
     named = {called or "average": result.curves} | dict(list(result.members.groupby("method", sort=False)))
     own = [table.assign(pool=table["curve"].map(domains), method=method) for method, table in named.items()]
     whole = replace(result, curves=own[0], members=pd.concat([own[0].iloc[:0], *own[1:]]))
@@ -89,8 +93,6 @@ def lines_of(result: sb.Backtest, seconds: float, name: str, domains: dict[str, 
         left = f"| {name} | {pool} | {part['rmsle'].notna().sum()} | {method.replace('_', ' ')} | {means['rmsle']:.4f}"
         lines.append(f"{left} |  | {' | '.join(shown)} |  |  |  |")
     print("\n".join(lines), flush=True)
-    for setting, curve, reason in result.skipped:
-        print(f"skipped: {setting}, {curve}: {reason}", flush=True)
     return lines
 
 
@@ -109,15 +111,17 @@ def curves(settings: Sequence[float | str], data_sets: list[str]) -> list[str]:
         where = {"train": setting} if isinstance(setting, str) else {"cutoffs": [setting]}
         domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"].to_dict()
         name = "official" if setting == "is_train" else f"{setting:.0%}"
-        lines += lines_of(
-            *timed(law=AVERAGED, runs=runs, cluster="cluster", skip=True, draws=DRAWS, **where), name, domains
-        )
+        whole = {"runs": runs, "cluster": "cluster", "skip": True, "draws": DRAWS, **where}
+        found = [(*timed(law=AVERAGED, **whole), "")]
         if setting in POOLED:
-            pooled = timed(
-                law=sb.laws.power_floor, discrepancy="drift", runs=runs, pool="dataset", cluster="cluster", skip=True,
-                draws=DRAWS, baselines=False, **where,
-            )  # fmt: skip
-            lines += lines_of(*pooled, name, domains, "power_floor+drift, pooled")
+            drifts = {"law": sb.laws.power_floor, "discrepancy": "drift", "baselines": False}
+            found.append((*timed(**drifts, pool="dataset", **whole), "power_floor+drift, pooled"))
+        for result, seconds, called in found:
+            lines += lines_of(result, seconds, name, domains, called)
+            enough = result.curves.query("known >= @ENOUGH")["curve"]
+            if len(enough) < len(result.curves):
+                some = {curve: f"{domains[curve]}, {ENOUGH} or more known" for curve in enough}
+                lines += lines_of(result, seconds, name, some, called)
     return lines
 
 
@@ -146,11 +150,9 @@ def final_runs(names: Sequence[str] = tuple(FINAL_RUNS)) -> list[str]:
                 table_at(name, file), inputs={"N": "n_params", "D": "n_tokens"}, response="loss", where=where,
                 group=group or None,
             )  # fmt: skip
-            departs = timed(
-                law=sb.laws.chinchilla, discrepancy="surface", runs=runs, top=[top], tested=10_000, draws=DRAWS
-            )
+            departs = timed(law=SURFACES, runs=runs, top=[top], tested=10_000, draws=DRAWS)
             alone = timed(law=sb.laws.chinchilla, runs=runs, top=[top], tested=10_000, draws=DRAWS, baselines=False)
-            for (result, seconds), called in ((departs, "chinchilla+surface"), (alone, "chinchilla")):
+            for (result, seconds), called in ((departs, ""), (alone, "chinchilla")):
                 lines += lines_of(result, seconds, held, dict.fromkeys(result.curves["curve"], name), called)
                 of_tables.append(result.table.assign(method=[called or m for m in result.table["method"]]))
         means = pd.concat(of_tables).groupby("method", sort=False)[list(NUMBERS)].mean()

@@ -50,7 +50,7 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
     log_x = np.log(runs.x(named[0]))
     kept = np.zeros(len(runs), bool)
     for _, rows in curves(runs):
-        kept[rows[_spread(log_x[rows], points)]] = True
+        kept[rows[spread(log_x[rows], points)]] = True
     if kept.all():
         return runs
     said = f"thinned to {points} along each curve"
@@ -58,11 +58,12 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
     return replace(runs, table=runs.table[kept], where=where, excluded=runs.excluded + int((~kept).sum()))
 
 
-def _spread(log_x: np.ndarray, points: int) -> np.ndarray:
+def spread(log_x: np.ndarray, points: int) -> np.ndarray:
     """Places of at most so many values that lie nearest to an even grid, from the largest downwards."""
+    order = np.argsort(-log_x, kind="stable")
     if len(log_x) <= points:
-        return np.arange(len(log_x))
-    first, *left = np.argsort(-log_x, kind="stable")
+        return order
+    first, *left = order
     chosen = [first]
     while left and len(chosen) < points:
         # Spread anew after each, so that a gap in the curve costs no places.

@@ -113,6 +113,11 @@ def test_real_curves_are_fitted_together_and_scored(tested, birds):
     point = tested.points.iloc[0]
     assert point["scale"] > birds.query("curve_id == @point.curve and is_train == 1")["n_samples"].max()
     own = tested.points[tested.points["curve"] == point["curve"]]
+    # Checkpoints lie evenly in samples; as many of those forecast lie below the middle in logs as above it.
+    scale = own["scale"].to_numpy()
+    assert len(own) == 40
+    assert (np.diff(scale) > 0).all()
+    assert abs((scale < np.sqrt(scale[0] * scale[-1])).sum() - 20) <= 2
     expected = np.sqrt(np.mean(np.log(own["median"] / own["response"]) ** 2))
     assert curves.set_index("curve").loc[point["curve"], "rmsle"] == pytest.approx(expected)
     methods = set(tested.baselines["method"])
@@ -146,6 +151,7 @@ def _with(**columns):
             _with(is_train=2), {"train": "is_train"},
             r"train='is_train' must be 1 \(known\) or 0 \(to forecast\); 24 of 24 runs have another value, first 2 \(run 0\)\.",
         ),
+        (_with(), {"cutoffs": [0.1], "tested": 0}, r"tested is a whole number from 1 on, got 0\."),
         (_with(), {"cutoffs": [0.1, 2]}, r"cutoffs are shares between 0 and 1, got \[0\.1, 2\]\."),
         (
             _with(), {"cutoffs": [0.001]},

@@ -14,7 +14,7 @@ from scalebayes import laws
 from scalebayes.averaging import mixed, name_of
 from scalebayes.checks import scores
 from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line
-from scalebayes.checks.splits import compute, evenly, masks, of_curves, split, subset
+from scalebayes.checks.splits import compute, masks, of_curves, split, subset
 from scalebayes.fitting import check_seed
 from scalebayes.fleets import fit_many
 from scalebayes.model import Model
@@ -23,7 +23,7 @@ from scalebayes.model.noise import Noise
 from scalebayes.priors import Pooling, Prior
 from scalebayes.questions.forecasting import forecast
 from scalebayes.runs import Runs, select_inputs
-from scalebayes.thinning import thin
+from scalebayes.thinning import spread, thin
 
 _PER_CURVE, _PER_POOLED_CURVE = 24, 12
 _RESAMPLED = 1000
@@ -195,7 +195,7 @@ def backtest(
     points : int, optional
         Most runs of a curve that are fitted, see `thin`; by default 24, or 12 with ``pool``. For laws of one input.
     tested : int
-        Most runs of a curve that are forecast, spread evenly over those held back.
+        Most runs of a curve that are forecast, spread evenly over the logarithm of their scale (compute) as in `thin`.
     baselines : bool
         Whether to compare with rules of thumb and least squares.
     draws : int
@@ -216,6 +216,8 @@ def backtest(
         four known runs, none to forecast, or one to forecast below its largest known one.
     """
     check_seed(seed)
+    if not isinstance(tested, int | np.integer) or tested < 1:
+        raise ValueError(f"tested is a whole number from 1 on, got {tested!r}.")
     averaged = _averaged(law, discrepancy)
     several = [each for each, _ in averaged]
     _check_priors(priors or {}, several)
@@ -249,7 +251,7 @@ def backtest(
     scored, judged, by_member, others, fitted = [], [], [], [], []
     scale = compute(runs)
     for (setting, level), (known, ahead) in parts.items():
-        rows, fit_name = evenly(runs, ahead, tested), fit_of[setting, level]
+        rows, fit_name = ahead[spread(np.log(scale[ahead]), tested)][::-1], fit_of[setting, level]
         names = {"setting": setting, "pool": pools[level], "curve": level}
         x = {name: runs.x(name)[rows] for name in runs.inputs}
         fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))

@@ -113,9 +113,3 @@ def split(runs: Runs, known_by: dict[str, np.ndarray], drifts: bool, skip: bool)
     if not parts:
         raise ValueError(f"no curve can be tested: {skipped[0][0]}, {skipped[0][1]}: {skipped[0][2]}.")
     return parts, skipped
-
-
-def evenly(runs: Runs, rows: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the rows, spread over their scales."""
-    ordered = rows[np.argsort(compute(runs)[rows], kind="stable")]
-    return ordered[np.unique(np.linspace(0, len(ordered) - 1, most).round().astype(int))]
