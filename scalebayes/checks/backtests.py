@@ -16,7 +16,7 @@ from scalebayes.checks import scores
 from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line
 from scalebayes.checks.splits import compute, masks, of_curves, split, subset
 from scalebayes.fitting import check_seed
-from scalebayes.fleets import fit_many
+from scalebayes.fleets import Fleet, fit_many
 from scalebayes.model import Model
 from scalebayes.model.discrepancy import Discrepancy, Drift, curves
 from scalebayes.model.noise import Noise
@@ -145,6 +145,7 @@ class Backtest:
         return {"law": self.law, "settings": found}
 
 
+_WENT = ("converged", "max_r_hat", "divergences", "problem")
 _SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scores.PROBS), "width_89")
 
 
@@ -233,21 +234,16 @@ def backtest(
     parts, skipped = split(runs, known_by, drifts, skip)
     fit_of = {key: _key(key[0], pools[key[1]] if pool else key[1]) for key in parts}
     models: dict[str, Model] = {}
-    of_fit: dict[str, dict[str, str]] = {name: {} for name in fit_of.values()}
-    for name in of_fit:
+    members: dict[str, dict[str, str]] = {}
+    for name in dict.fromkeys(fit_of.values()):
         rows = np.concatenate([known for key, (known, _) in parts.items() if fit_of[key] == name])
         table = subset(runs, np.sort(rows), grouped=bool(pool))
         if len(declared.inputs) == 1:
             table = thin(table, points or (_PER_POOLED_CURVE if pool else _PER_CURVE))
-        for each, departing in averaged:
-            model = Model(each, table, priors=_of(each, priors or {}), noise=noise, discrepancy=departing)
-            full = f"{name_of(model)}, {name}"
-            if full in models:
-                raise ValueError(f"two of the laws to be averaged are {name_of(model)}; one of them is enough.")
-            of_fit[name][name_of(model)] = full
-            models[full] = model
+        own = _models(averaged, table, priors or {}, noise)
+        members[name] = {method: f"{method}, {name}" for method in own}
+        models |= {members[name][method]: model for method, model in own.items()}
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
-    states = {str(row["name"]): row for row in fleet.table.reset_index().to_dict("records")}
     scored, judged, by_member, others, fitted = [], [], [], [], []
     scale = compute(runs)
     for (setting, level), (known, ahead) in parts.items():
@@ -255,26 +251,20 @@ def backtest(
         names = {"setting": setting, "pool": pools[level], "curve": level}
         x = {name: runs.x(name)[rows] for name in runs.inputs}
         fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
-        drawn, own = [], []
-        for member, full in of_fit[fit_name].items():
-            state = _state(states[full])
-            if np.isfinite(state["max_r_hat"]):
-                result = fleet[full]
-                found = forecast(result, x, group=level if pool else None, prob=_PROB, seed=seed).draws["new_run"]
-                drawn.append(np.log(found.to_numpy().reshape(-1, len(rows))))
-                state["diverging"] = result.diagnostics.divergences / result.diagnostics.draws
-                state |= _scored(drawn[-1], runs.y[rows])[1]
-            own.append({**names, "method": member, **state})
-        method = own[0]["method"] if len(own) == 1 else "average"
-        row = {**names, "method": method, "fit": fit_name, "known": len(known), "tested": len(rows), **_worst(own)}
-        if len(drawn) == len(own):
-            mixture = drawn[0] if len(drawn) == 1 else mixed(drawn, [1 / len(drawn)] * len(drawn))
+        drawn, went = _forecasts(fleet, members[fit_name], x, level if pool else None, seed)
+        method = went[0]["method"] if len(went) == 1 else "average"
+        row = {**names, "method": method, "fit": fit_name, "known": len(known), "tested": len(rows), **_worst(went)}
+        there = [each for each in drawn if each is not None]
+        if len(there) == len(drawn):
+            mixture = there[0] if len(there) == 1 else mixed(there, [1 / len(there)] * len(there))
             by_run, means = _scored(mixture, runs.y[rows])
             places = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
             scored.append(pd.DataFrame({**names, **x, **places}).join(by_run))
             row |= means
         judged.append(row)
-        by_member += own if len(own) > 1 else []
+        if len(went) > 1:
+            of_each = [{} if each is None else _scored(each, runs.y[rows])[1] for each in drawn]
+            by_member += [{**names, **state, **means} for state, means in zip(went, of_each, strict=True)]
         if baselines:
             here = subset(runs, known, grouped=False)
             methods = _baselines(several[0], here, _of(several[0], priors or {}), x, runs.y[rows], seed)
@@ -327,9 +317,33 @@ def _check_priors(priors: Mapping, several: Sequence[Callable]) -> None:
             )
 
 
-def _state(state: Mapping) -> dict[str, Any]:
-    names = ("converged", "max_r_hat", "divergences", "problem")
-    return {name: state[name] for name in names} | {"diverging": np.nan}
+def _models(averaged: Sequence[tuple[Callable, Any]], table: Runs, priors: Mapping, noise: Any) -> dict[str, Model]:
+    """What is fitted to one table, by method."""
+    found: dict[str, Model] = {}
+    for law, discrepancy in averaged:
+        model = Model(law, table, priors=_of(law, priors), noise=noise, discrepancy=discrepancy)
+        if name_of(model) in found:
+            raise ValueError(f"two of the laws to be averaged are {name_of(model)}; one of them is enough.")
+        found[name_of(model)] = model
+    return found
+
+
+def _forecasts(
+    fleet: Fleet, members: Mapping[str, str], x: Mapping[str, np.ndarray], group: str | None, seed: int
+) -> tuple[list[np.ndarray | None], list[dict[str, Any]]]:
+    """Logs of new runs drawn by each method, None where its fit failed, and how its sampling went."""
+    drawn: list[np.ndarray | None] = []
+    went = []
+    for method, name in members.items():
+        state = {"method": method, **fleet.table.loc[name, list(_WENT)], "diverging": np.nan}
+        drawn.append(None)
+        if np.isfinite(state["max_r_hat"]):
+            fit = fleet[name]
+            new = forecast(fit, x, group=group, prob=_PROB, seed=seed).draws["new_run"].to_numpy()
+            drawn[-1] = np.log(new.reshape(-1, new.shape[-1]))
+            state["diverging"] = fit.diagnostics.divergences / fit.diagnostics.draws
+        went.append(state)
+    return drawn, went
 
 
 def _worst(states: Sequence[Mapping]) -> dict[str, Any]:
