@@ -26,7 +26,7 @@ import scalebayes as sb
 CHOSEN_ON = ("birds", "cifar100")
 DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
-SURFACES = [(sb.laws.chinchilla, "surface"), (sb.laws.chinchilla, "still surface")]
+SURFACE, STILL = (sb.laws.chinchilla, "surface"), (sb.laws.chinchilla, "still surface")
 CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
 POOLED = (0.1, 0.03)
 ENOUGH = 6  # known runs; curves of four or five are few and err most, so the others are shown by themselves as well
@@ -139,7 +139,7 @@ def other_curves() -> list[str]:
     return lines
 
 
-def final_runs(names: Sequence[str] = tuple(FINAL_RUNS)) -> list[str]:
+def final_runs(names: Sequence[str] = tuple(FINAL_RUNS), surfaces: Sequence = (SURFACE,)) -> list[str]:
     """Rows of the table of final runs: means over groups within a table, and the mean of the tables."""
     lines = []
     for top in TOPS:
@@ -150,9 +150,10 @@ def final_runs(names: Sequence[str] = tuple(FINAL_RUNS)) -> list[str]:
                 table_at(name, file), inputs={"N": "n_params", "D": "n_tokens"}, response="loss", where=where,
                 group=group or None,
             )  # fmt: skip
-            departs = timed(law=SURFACES, runs=runs, top=[top], tested=10_000, draws=DRAWS)
+            departs = timed(law=surfaces, runs=runs, top=[top], tested=10_000, draws=DRAWS)
             alone = timed(law=sb.laws.chinchilla, runs=runs, top=[top], tested=10_000, draws=DRAWS, baselines=False)
-            for (result, seconds), called in ((departs, ""), (alone, "chinchilla")):
+            first = "" if len(surfaces) > 1 else "chinchilla+surface"
+            for (result, seconds), called in ((departs, first), (alone, "chinchilla")):
                 lines += lines_of(result, seconds, held, dict.fromkeys(result.curves["curve"], name), called)
                 of_tables.append(result.table.assign(method=[called or m for m in result.table["method"]]))
         means = pd.concat(of_tables).groupby("method", sort=False)[list(NUMBERS)].mean()
@@ -241,11 +242,14 @@ def main() -> None:
     parser.add_argument("--setting", action="append", help="curves at is_train, 0.3, 0.1 or 0.03; nothing written")
     parser.add_argument("--data-set", action="append", choices=DATA_SETS, help="curves of this one; nothing written")
     parser.add_argument("--table", action="append", choices=FINAL_RUNS, help="final runs of this one; nothing written")
+    parser.add_argument(
+        "--still", action="store_true", help="with --table: also surfaces without drift, and both mixed"
+    )
     asked = parser.parse_args()
     if asked.setting or asked.data_set:
         curves([s if s == "is_train" else float(s) for s in asked.setting or CUTOFFS], asked.data_set or [])
     if asked.table:
-        final_runs(asked.table)
+        final_runs(asked.table, (SURFACE, STILL) if asked.still else (SURFACE,))
     if asked.setting or asked.data_set or asked.table:
         return
     at = commit("extrapolation.md")

@@ -92,7 +92,7 @@ def fit(
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
     warmup: Annotated[int | None, typer.Option(help="Adapting steps; as many as needed by default.")] = None,
-    target_accept: Annotated[float, typer.Option(help="Mean acceptance rate of the steps.")] = 0.95,
+    target_accept: Annotated[float | None, typer.Option(help="Mean acceptance rate of the steps.")] = None,
     ess: Annotated[int | None, typer.Option(help="Draw until every bulk ESS exceeds this.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,
     force: Force = False,

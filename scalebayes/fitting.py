@@ -173,7 +173,7 @@ def fit(
     draws: int = 1000,
     chains: int = 4,
     warmup: int | None = None,
-    target_accept: float = 0.95,
+    target_accept: float | None = None,
     ess: int | None = None,
     max_draws: int | None = None,
     seed: int = 0,
@@ -219,13 +219,17 @@ def sample(
     draws: int = 1000,
     chains: int = 4,
     warmup: int | None = None,
-    target_accept: float = 0.95,
+    target_accept: float | None = None,
     ess: int | None = None,
     max_draws: int | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fit:
-    """Draw from a model's posterior by NUTS.
+    """Draw from a model's posterior by Hamiltonian Monte Carlo.
+
+    In coordinates in which a posterior is nearly standard normal trajectories of about one length are enough, half as
+    long as those of NUTS (Hoffman and Gelman 2014, arXiv:1111.4246). Where a pilot or the draws show that it is not, NUTS
+    takes over; ``idata.attrs["sampler"]`` says which of them drew.
 
     Parameters
     ----------
@@ -234,10 +238,11 @@ def sample(
         Draws kept of each chain, and number of chains. Chains that have not mixed by then (r-hat 1.01 or more, bulk ESS
         400 or less) go on up to eight times as long and are thinned to ``draws``.
     warmup : int, optional
-        Adapting steps before them; as many as the posterior needs if not given: 150, or 600 where whitening has to be improved,
-        and more where draws that diverged, or told too little of each other, became the pilot of a better one.
-    target_accept : float
-        Mean acceptance rate that the step size is adapted to; at least 0.99 after such a pilot.
+        Adapting steps before them, by NUTS; as many as the posterior needs if not given: 150, or 600 where whitening has to be
+        improved, and more where draws that diverged, or told too little of each other, became the pilot of a better one.
+    target_accept : float, optional
+        Mean acceptance rate that the step size is adapted to. If not given 0.8, or 0.95 for NUTS. At least 0.99 after NUTS's
+        own draws became a pilot.
     ess : int, optional
         Draw until the bulk ESS of every variable exceeds this, instead of a number of ``draws``.
     max_draws : int, optional
@@ -300,7 +305,13 @@ def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, 
     """The fit of a model from what the sampler drew."""
     tree = _tree(model, found)
     tree["prior"] = xr.DataTree(prior)
-    made = {"seed": seed, "warmup": found.warmup, "target_accept": found.target_accept, "thin": found.thin}
+    made = {
+        "seed": seed,
+        "sampler": found.sampler,
+        "warmup": found.warmup,
+        "target_accept": found.target_accept,
+        "thin": found.thin,
+    }
     modes = [
         {"share": mode.share, "height": mode.height, **{n: mode.values[n].tolist() for n in model.parameters}}
         for mode in found.modes

@@ -79,7 +79,7 @@ def fit_many(
     draws: int = 1000,
     chains: int = 4,
     warmup: int | None = None,
-    target_accept: float = 0.95,
+    target_accept: float | None = None,
     ess: int | None = None,
     max_draws: int | None = None,
     seed: int = 0,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from scalebayes.inference.geometry import Transport
     from scalebayes.preparing import Specification
 
+# What is compiled is mapped into memory: about a thousand maps for the programs of one law and shape, of the 65,530 that
+# Linux allows a process unless told otherwise. Beyond these the oldest go, to be read from JAX's cache should they return.
+_MOST_LAWS, _MOST_SHAPES = 6, 6
 _TRACED_BY = ("jax", "jaxlib", "blackjax", "optimistix", "pymc", "pytensor")
 
 
@@ -44,11 +47,12 @@ class Programs:
     from_draws: Callable
     scatter: Callable
     start: Callable
+    glide: Callable
     advance: Callable
     expand: Callable
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=_MOST_LAWS)
 def programs(source: Specification) -> Programs:
     """The programs of a density. Cached, so that a second table of the same shape traces and compiles nothing."""
 
@@ -59,12 +63,13 @@ def programs(source: Specification) -> Programs:
 
 
 def _functions(transport: Transport) -> dict[str, Callable]:
+    from scalebayes.inference.chains import chain
     from scalebayes.inference.geometry import Geometry
     from scalebayes.inference.modes import climb, profiles
-    from scalebayes.inference.nuts import chain
     from scalebayes.inference.whitening import about_mode, from_draws
 
-    start, advance = chain(transport)
+    start, advance = chain(transport, gliding=False)
+    _, glide = chain(transport, gliding=True)
     density = transport.density
 
     def laid_out(position, data):
@@ -88,6 +93,10 @@ def _functions(transport: Transport) -> dict[str, Callable]:
         return jax.random.normal(jax.random.wrap_key_data(key), like.shape)
 
     each = jax.vmap
+
+    def of_chains(advance):
+        return each(each(advance, (0, 0, None, None, None, None, None)), (0, 0, None, None, 0, 0, 0))
+
     return {
         "locate": each(density.position),
         "climb": each(lambda starts, data: tuple(climb(transport, starts, data))),
@@ -98,7 +107,8 @@ def _functions(transport: Transport) -> dict[str, Callable]:
         "from_draws": each(seen),
         "scatter": each(scatter),
         "start": each(each(start, (0, None, None))),
-        "advance": each(each(advance, (0, 0, None, None, None, None, None)), (0, 0, None, None, 0, 0, 0)),
+        "glide": of_chains(glide),
+        "advance": of_chains(advance),
         "expand": each(each(each(expand, (0, None, None)), (0, None, None))),
     }
 
@@ -111,15 +121,17 @@ def _once(make: Callable[[], Callable], source: str, name: str) -> Callable:
     def call(*arguments):
         leaves, tree = jax.tree.flatten(arguments)
         shapes = (tree, *((x.shape, x.dtype) for x in leaves))
-        if shapes in known:
-            return _out(known[shapes](*arguments))
+        if compiled := known.get(shapes):
+            return _out(compiled(*arguments))
         with lock:
-            if shapes not in known:
+            if not (compiled := known.get(shapes)):
                 compiled = _kept(make, _digest(f"{source}\n{name}\n{shapes}"), arguments) if source else jax.jit(make())
                 result = compiled(*arguments)
+                if len(known) == _MOST_SHAPES:
+                    del known[next(iter(known))]
                 known[shapes] = compiled
                 return _out(result)
-        return _out(known[shapes](*arguments))
+        return _out(compiled(*arguments))
 
     return call
 

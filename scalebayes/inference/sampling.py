@@ -1,5 +1,7 @@
-"""NUTS in whitened coordinates, for one table or for several of equal shape at once.
+"""Hamiltonian Monte Carlo in whitened coordinates, for one table or for several of equal shape at once.
 
+Chains glide: their trajectories have one length, which is right where the coordinates are nearly standard normal. Where
+a pilot or the draws show that they are not, the coordinates are made better and NUTS finds the length.
 A batch of tables goes as far together as the easy ones need; a table that needs more goes on alone, so that none waits
 for another. The chains of one table run beside each other, each as far as its own trees take it.
 """
@@ -21,7 +23,7 @@ from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_
 from scalebayes.inference.modes import Climb, best, elsewhere, separate, shares, starting_points
 from scalebayes.inference.processors import linear_algebra_on_one_thread
 from scalebayes.inference.programs import Programs, programs
-from scalebayes.inference.schedule import DRAW, FAST, warmup
+from scalebayes.inference.schedule import DRAW, FAST, LENGTH, warmup
 from scalebayes.inference.settings import Settings
 from scalebayes.precision import double_precision
 
@@ -33,12 +35,12 @@ STARTS = 8
 MOST_LONGER = 8
 PILOT = 150
 WARMUP = 300
-# Leapfrog steps per draw above which a whitening counts as poor: NUTS doubles, so 15 is a tree of four doublings.
+# Leapfrog steps of a trajectory above which a whitening counts as poor.
 MOST_STEPS = 18
 # Effective draws per draw below which it counts as poor too.
 LEAST_WORTH = 0.1
-# Acceptance to aim at once draws have shown that a posterior is hard.
-CAREFUL = 0.99
+# Acceptance to aim at unless told: of gliding chains, of NUTS, and once draws have shown that a posterior is hard.
+EASY, STEADY, CAREFUL = 0.8, 0.95, 0.99
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,8 @@ class Draws:
         Over all variables.
     modes : tuple of Mode
         If there are several.
+    sampler : str
+        "hmc" or "nuts".
     warmup : int
         Adapting steps made.
     target_accept : float
@@ -89,6 +93,7 @@ class Draws:
     max_r_hat: float
     min_ess_bulk: float
     modes: tuple[Mode, ...]
+    sampler: str
     warmup: int
     target_accept: float
     thin: int
@@ -143,27 +148,37 @@ def sample(
         keys = np.stack([_keys(seed, settings.chains + 1) for seed in seeds])
         geometry, modes, z = _places(compiled, data, centres, seeds, settings.chains)
         z = z + compiled.scatter(keys[:, 0], z)
-        target = np.full(len(tables), float(settings.target_accept))
+        # Who asks for a warm-up of some length gets plain NUTS.
+        gliding = settings.warmup is None
+        target = np.full(len(tables), settings.target_accept or (EASY if gliding else STEADY))
         run = _Run(data, keys[:, 1:], geometry, compiled.start(z, geometry, data), target)
         length = PILOT if settings.warmup is None else settings.warmup
-        stages = np.full(length, FAST) if settings.warmup is None else warmup(_whole(length))
-        run, (z, stats) = _advance(compiled, run, 0, stages, _told(advanced, length + settings.draws))
+        stages = np.full(length, FAST) if gliding else warmup(_whole(length))
+        run, pilot = _advance(_mover(compiled, gliding), run, 0, stages, _told(advanced, length + settings.draws))
         begin = settings.draws if settings.ess is None else _enough(settings)
-        steps = stats["n_steps"][:, :, -CHUNK:].mean((1, 2))
-        poor = (steps > MOST_STEPS) & (settings.warmup is None)
+        poor = ~_calm(run, *pilot) & gliding
         made = _whole(length)
-        easy = None if poor.all() else _draw(compiled, run, made, begin, _told(advanced, made + begin))
+        easy = None if poor.all() else _draw(compiled, gliding, run, made, begin, advanced)
         found = []
         for i in range(len(tables)):
+            warmed, glides = made, gliding
             if poor[i] or easy is None:
-                pilots = 0 if modes[i] else 2
-                alone, warmed = _rewhiten(compiled, _only(run, i), z[i : i + 1], pilots, made, settings, advanced)
-                begun = _draw(compiled, alone, warmed, begin, _told(advanced, warmed + begin))
+                alone = _only(run, i)._replace(target_accept=np.full(1, settings.target_accept or STEADY))
+                z, pilots = pilot[0][i : i + 1], 0 if modes[i] else 2
+                alone, warmed, glides = _rewhiten(compiled, alone, z, pilots, made, settings, advanced)
+                begun = _draw(compiled, glides, alone, warmed, begin, advanced)
             else:
-                alone, trace = easy
-                begun, warmed = (_only(alone, i), jax.tree.map(lambda x: x[i : i + 1], trace)), made  # noqa: B023
-            found.append(_finish(compiled, *begun, settings, modes[i], warmed, advanced))
+                begun = _only(easy[0], i), jax.tree.map(lambda x: x[i : i + 1], easy[1])  # noqa: B023
+            found.append(_finish(compiled, glides, *begun, settings, modes[i], warmed, advanced))
         return found
+
+
+def _calm(run: _Run, z: np.ndarray, stats: dict[str, np.ndarray]) -> np.ndarray:
+    """Tables along whose coordinates steps are long, and chains stray no farther than a trajectory goes."""
+    steps = LENGTH / stats["step_size"][:, :, -1].mean(1)
+    unit = np.sqrt(np.asarray(run.carry[-1]).mean(1))  # a coordinate's, by the mass matrix
+    strayed = np.sqrt(z[:, :, -2 * CHUNK :].var(2).mean(1)) / unit
+    return (steps <= MOST_STEPS) & (strayed.max(-1) <= LENGTH)
 
 
 def _keys(seed: int, n: int) -> np.ndarray:
@@ -216,10 +231,10 @@ def _described(compiled, found: Climb, i: int, places: list, share: np.ndarray, 
 
 
 def _rewhiten(compiled, run: _Run, z: np.ndarray, pilots: int, made: int, settings: Settings, advanced: Told):
-    """Whitening again from what pilots drew, and a warm-up that also adapts the mass matrix.
+    """Whitening again from what pilots drew, and a warm-up of NUTS that also adapts the mass matrix.
 
     The first has drawn z. Where there is none the whitening stays: chains in several modes drew what describes none of
-    them.
+    them. Returned with the steps made, and whether chains may glide now.
     """
     total = made + max(pilots - 1, 0) * PILOT + WARMUP
     told = _told(advanced, total + settings.draws)
@@ -229,22 +244,25 @@ def _rewhiten(compiled, run: _Run, z: np.ndarray, pilots: int, made: int, settin
         scatter = compiled.scatter(run.keys[:, 0], np.zeros(z[:, :, 0].shape))
         run = run._replace(geometry=geometry, carry=compiled.start(scatter, geometry, run.data))
         if left:  # who starts from a better place sees further
-            run, (z, _) = _advance(compiled, run, made, np.full(PILOT, FAST), told)
+            run, (z, _) = _advance(compiled.advance, run, made, np.full(PILOT, FAST), told)
             made += PILOT
-    run, _ = _advance(compiled, run, made, warmup(WARMUP), told)
-    return run, total
+    run, last = _advance(compiled.advance, run, made, warmup(WARMUP), told)
+    return run, total, bool(_calm(run, *last)[0])
 
 
-def _finish(compiled, run: _Run, trace: Trace, settings: Settings, modes, warmed: int, advanced: Told) -> Draws:
+def _finish(
+    compiled, glides: bool, run: _Run, trace: Trace, settings: Settings, modes, warmed: int, advanced: Told
+) -> Draws:
     """Go on with one table until it has mixed, or has what was asked for, or the limit is reached.
 
-    The first draws that diverge or tell little of each other are thrown away, and those after them better whitened.
+    Draws that diverge or tell little of each other are thrown away, and those after them better whitened: twice for
+    chains that glided, and once for NUTS.
     """
     asked = settings.ess or SMALLEST_ESS
     limit = _limit(settings)
     hopeless = settings.draws * settings.chains <= SMALLEST_ESS and settings.ess is None
     drawn = begin = trace[0].shape[2]
-    improvable = settings.warmup is None and begin >= 2 * CHUNK
+    left = (1 + glides) * (settings.warmup is None and begin >= 2 * CHUNK)
     while True:
         thin = 1 if settings.ess else drawn // settings.draws
         used = drawn if settings.ess else thin * settings.draws
@@ -255,13 +273,16 @@ def _finish(compiled, run: _Run, trace: Trace, settings: Settings, modes, warmed
         enough = hopeless or (r_hat < LARGEST_R_HAT and ess > asked)
         # As few slow draws as the first pilot had would be no better one.
         slow = begin > PILOT and not (enough or ess > LEAST_WORTH * settings.chains * used)
-        if improvable and (slow or stats["diverging"].mean() > LARGEST_DIVERGING_SHARE):
+        diverges = stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
+        if left and (slow or diverges):
             # No better pilot than draws that, a few apart, are of the posterior.
-            pilot, improvable = z[:, :, :: drawn // (2 * CHUNK)], False
-            run = run._replace(target_accept=np.maximum(run.target_accept, CAREFUL))
-            pilots = 0 if modes else 1
-            run, warmed = _rewhiten(compiled, run, pilot, pilots, warmed + _whole(drawn), settings, advanced)
-            run, trace = _draw(compiled, run, warmed, begin, _told(advanced, warmed + begin))
+            pilot, pilots = z[:, :, :: drawn // (2 * CHUNK)], 0 if modes else 1
+            least = (settings.target_accept or STEADY) if glides else CAREFUL
+            run = run._replace(target_accept=np.maximum(run.target_accept, least))
+            run, warmed, calm = _rewhiten(compiled, run, pilot, pilots, warmed + _whole(drawn), settings, advanced)
+            left = left - 1 if glides else 0
+            glides = glides and calm and left > 0
+            run, trace = _draw(compiled, glides, run, warmed, begin, advanced)
             drawn = begin
             continue
         if enough or drawn >= limit:
@@ -271,7 +292,7 @@ def _finish(compiled, run: _Run, trace: Trace, settings: Settings, modes, warmed
         else:
             more = drawn
         more = min(_whole(more), limit - drawn)
-        run, further = _draw(compiled, run, warmed + _whole(drawn), more, _told(advanced, warmed + drawn + more))
+        run, further = _draw(compiled, glides, run, warmed + _whole(drawn), more, advanced)
         trace = jax.tree.map(lambda a, b: np.concatenate([a, b], axis=2), trace, further)
         drawn += more
     return Draws(
@@ -281,6 +302,7 @@ def _finish(compiled, run: _Run, trace: Trace, settings: Settings, modes, warmed
         max_r_hat=r_hat,
         min_ess_bulk=ess,
         modes=modes,
+        sampler="hmc" if glides else "nuts",
         warmup=warmed,
         target_accept=float(run.target_accept[0]),
         thin=thin,
@@ -318,12 +340,19 @@ def _expand(compiled, z: np.ndarray, run: _Run) -> tuple[dict[str, np.ndarray], 
     return variables, log_likelihood
 
 
-def _draw(compiled, run: _Run, made: int, draws: int, told: Callable[[int], None]) -> tuple[_Run, Trace]:
-    run, trace = _advance(compiled, run, made, np.full(_whole(draws), DRAW), told)
+def _mover(compiled, glides: bool) -> Callable:
+    return compiled.glide if glides else compiled.advance
+
+
+def _draw(compiled, glides: bool, run: _Run, made: int, draws: int, advanced: Told) -> tuple[_Run, Trace]:
+    stages = np.full(_whole(draws), DRAW)
+    run, trace = _advance(_mover(compiled, glides), run, made, stages, _told(advanced, made + draws))
     return run, jax.tree.map(lambda x: x[:, :, :draws], trace)
 
 
-def _advance(compiled, run: _Run, made: int, stages: np.ndarray, told: Callable[[int], None]) -> tuple[_Run, Trace]:
+def _advance(
+    move: Callable, run: _Run, made: int, stages: np.ndarray, told: Callable[[int], None]
+) -> tuple[_Run, Trace]:
     """Make the steps that a schedule lists, in chunks of equal length, so that one compilation serves any number."""
     stages = np.concatenate([stages, np.full(_whole(len(stages)) - len(stages), stages[-1])]).astype(np.int64)
     # A processor is faster with chains apart, which need not wait for each other's trees; an accelerator with a batch.
@@ -340,7 +369,7 @@ def _advance(compiled, run: _Run, made: int, stages: np.ndarray, told: Callable[
                 if stopped.is_set():
                     raise RuntimeError("another chain, or the caller, has stopped")
                 schedule = stages[first : first + CHUNK]
-                mine, trace = compiled.advance(mine, key, np.int64(made + first), schedule, *fixed)
+                mine, trace = move(mine, key, np.int64(made + first), schedule, *fixed)
                 traces.append(trace)
                 if chain == 0:
                     told(made + first + CHUNK)

@@ -16,7 +16,8 @@ class Settings:
     draws, chains : int
     warmup : int or None
         Steps that adapt before the draws; as many as the posterior needs if None.
-    target_accept : float
+    target_accept : float or None
+        As the sampler sees fit if None.
     ess : int or None
         Smallest bulk ESS to reach, by more draws where these are too few; if None, only what a result needs, and what
         is drawn beyond ``draws`` is thinned to it.
@@ -27,7 +28,7 @@ class Settings:
     draws: int = 1000
     chains: int = 4
     warmup: int | None = None
-    target_accept: float = 0.95
+    target_accept: float | None = None
     ess: int | None = None
     max_draws: int | None = None
 
@@ -39,7 +40,7 @@ class Settings:
                 continue
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < smallest:
                 raise ValueError(f"{name} is a whole number from {smallest} on, got {value!r}.")
-        if not 0 < self.target_accept < 1:
+        if self.target_accept is not None and not 0 < self.target_accept < 1:
             raise ValueError(f"target_accept lies between 0 and 1, got {self.target_accept!r}.")
         if self.max_draws is not None and self.ess is None:
             raise ValueError("max_draws bounds the chase of an effective sample size; say ess too, or draws alone.")

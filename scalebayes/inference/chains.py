@@ -1,4 +1,8 @@
-"""One chain of NUTS in whitened coordinates. Warm-up and draws are the same step and differ by their data."""
+"""One chain in whitened coordinates, of trajectories of one length or of NUTS's.
+
+Where a posterior is nearly standard normal it is known how far to go, and NUTS spends half of its steps to find out.
+Warm-up and draws are the same step and differ by their data.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,9 @@ from blackjax.adaptation.step_size import dual_averaging_adaptation
 
 from scalebayes.inference.data import Data
 from scalebayes.inference.geometry import Geometry, Transport
-from scalebayes.inference.schedule import DRAW, FAST, SLOW_END
+from scalebayes.inference.schedule import DRAW, FAST, LENGTH, SLOW_END
+
+_MOST_STEPS = 100
 
 
 class _Carry(NamedTuple):
@@ -24,12 +30,14 @@ class _Carry(NamedTuple):
     inverse_mass: jax.Array
 
 
-def chain(transport: Transport) -> tuple[Callable, Callable]:
+def chain(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
     """What starts a chain, and what makes its steps.
 
     Parameters
     ----------
     transport : Transport
+    gliding : bool
+        Whether trajectories have one length, but for chance, or turn where NUTS does.
 
     Returns
     -------
@@ -39,7 +47,7 @@ def chain(transport: Transport) -> tuple[Callable, Callable]:
         (carry, key, first, schedule, target_accept, geometry, data) to the carry after as many steps as the schedule has,
         numbered from ``first``, and their positions and statistics.
     """
-    kernel = blackjax.mcmc.nuts.build_kernel()
+    kernel = _of_one_length() if gliding else blackjax.mcmc.nuts.build_kernel()
     gather, learn, conclude = mass_matrix_adaptation(is_diagonal_matrix=True)
     begin, adapt, settle = dual_averaging_adaptation(0.0)  # of what is accepted beyond the target
 
@@ -65,10 +73,11 @@ def chain(transport: Transport) -> tuple[Callable, Callable]:
             "diverging": info.is_divergent,
             "acceptance_rate": info.acceptance_rate,
             "energy": info.energy,
-            "tree_depth": info.num_trajectory_expansions,
             "n_steps": info.num_integration_steps,
             "step_size": settled.step_size,
         }
+        if not gliding:
+            stats["tree_depth"] = info.num_trajectory_expansions
         return _choose(stage == DRAW, settled, adapted), (state.position, stats)
 
     def start(z, geometry, data):
@@ -87,6 +96,19 @@ def chain(transport: Transport) -> tuple[Callable, Callable]:
         return tuple(jax.tree.leaves(carry)), trace
 
     return start, advance
+
+
+def _of_one_length() -> Callable:
+    """A step of Hamiltonian Monte Carlo; the length varies, lest it be a period of some coordinate."""
+    kernel = blackjax.mcmc.hmc.build_kernel()
+
+    def step(key, state, logp, step_size, inverse_mass):
+        of_length, of_step = jax.random.split(key)
+        length = LENGTH * jax.random.uniform(of_length, minval=0.5, maxval=1.5)
+        steps = jnp.clip(jnp.ceil(length / step_size), 1, _MOST_STEPS).astype(int)
+        return kernel(of_step, state, logp, step_size, inverse_mass, steps)
+
+    return step
 
 
 def _choose(condition, yes, no):
