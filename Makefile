@@ -5,30 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# In several processes, two at a time: all that these tests compile is more than one process may map.
+# In several processes: all that these tests compile is more than one process may map.
 APART = tests/test_backtests.py tests/test_density.py tests/test_surface.py
 DECIDING = tests/test_averaging.py tests/test_decisions.py tests/test_drift.py
-PARTS = test-main test-apart test-deciding test-notebooks
 
-.PHONY: demo test $(PARTS) test-slow test-slow-ci bench bench-smoke bench-extrapolation bench-decisions lint lock clean
+.PHONY: demo test test-slow test-slow-ci bench bench-smoke bench-extrapolation bench-decisions lint lock clean
 
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
 
 test: $(READY)
-	@echo "The tests run in four parts, two at a time; each is shown when it has ended."
-	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(PARTS)
-
-test-main: $(READY)
 	$(BIN)/python -m pytest $(APART:%=--ignore=%) $(DECIDING:%=--ignore=%)
-
-test-apart: $(READY)
 	$(BIN)/python -m pytest $(APART)
-
-test-deciding: $(READY)
 	$(BIN)/python -m pytest $(DECIDING)
-
-test-notebooks: $(READY)
 	SCALEBAYES_NOTEBOOK_DRAWS=300 $(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks
 
 test-slow: $(READY)

@@ -48,8 +48,9 @@ class Diagnostics:
         return tuple(found)
 
     def __str__(self) -> str:
+        one = "" if self.divergences == 1 else "s"
         numbers = (
-            f"{self.divergences} divergences, max r-hat {self.max_r_hat:.3f}, min bulk ESS {self.min_ess_bulk:.0f} "
+            f"{self.divergences} divergence{one}, max r-hat {self.max_r_hat:.3f}, min bulk ESS {self.min_ess_bulk:.0f} "
             f"over {self.draws} draws"
         )
         return f"NOT CONVERGED: {'; '.join(self.problems)}. {numbers}" if self.problems else numbers
