@@ -77,7 +77,10 @@ def timed(**arguments) -> tuple[sb.Backtest, float]:
 
 
 def lines_of(result: sb.Backtest, seconds: float, name: str, domains: dict[str, str], called: str = "") -> list[str]:
-    """Rows of every method, by domain (curves of none are left out): the average, the posteriors it is of, and what people do without one."""
+    """Rows of every method, by domain: the average, the posteriors it is of, and what people do without one.
+
+    Curves that have no domain are left out.
+    """
     named = {called or "average": result.curves} | dict(list(result.members.groupby("method", sort=False)))
     own = [table.assign(pool=table["curve"].map(domains), method=method) for method, table in named.items()]
     whole = replace(result, curves=own[0], members=pd.concat([own[0].iloc[:0], *own[1:]]))

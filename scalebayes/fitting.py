@@ -227,9 +227,9 @@ def sample(
 ) -> Fit:
     """Draw from a model's posterior by Hamiltonian Monte Carlo.
 
-    In coordinates in which a posterior is nearly standard normal trajectories of about one length are enough, half as
-    long as those of NUTS (Hoffman and Gelman 2014, arXiv:1111.4246). Where a pilot or the draws show that it is not, NUTS
-    takes over; ``idata.attrs["sampler"]`` says which of them drew.
+    In coordinates in which a posterior is nearly standard normal, trajectories of about one length are enough. Where a
+    pilot or the draws show that it is not, the coordinates are made anew in a warm-up of NUTS (Hoffman and Gelman 2014,
+    arXiv:1111.4246), which also draws if they are no better; ``idata.attrs["sampler"]`` says which of them drew.
 
     Parameters
     ----------
@@ -241,8 +241,8 @@ def sample(
         Adapting steps before them, by NUTS; as many as the posterior needs if not given: 150, or 600 where whitening has to be
         improved, and more where draws that diverged, or told too little of each other, became the pilot of a better one.
     target_accept : float, optional
-        Mean acceptance rate that the step size is adapted to. If not given 0.8, or 0.95 for NUTS. At least 0.99 after NUTS's
-        own draws became a pilot.
+        Mean acceptance rate that the step size is adapted to. If not given 0.8, or 0.95 once NUTS has warmed up. At least
+        0.99 after NUTS's own draws became a pilot.
     ess : int, optional
         Draw until the bulk ESS of every variable exceeds this, instead of a number of ``draws``.
     max_draws : int, optional

@@ -202,7 +202,6 @@ def test_names_that_a_graph_refuses_are_no_trouble(tmp_path):
 
 
 def test_thinned_draws_hide_no_divergence():
-
     diverging = np.zeros((1, 6), bool)
     diverging[0, 1] = True
     stats = {"lp": np.arange(6.0)[None], "diverging": diverging, "n_steps": np.ones((1, 6), int)}

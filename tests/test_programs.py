@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import scalebayes as sb
+from scalebayes.inference import programs
 
 SCRIPT = """
 import json, sys
@@ -71,3 +73,20 @@ def test_a_specification_is_named_by_everything_that_shapes_it():
     assert all("0x" not in name for name in names)
     wider = sb.Model(sb.laws.power_floor, runs, priors={"alpha": sb.LogNormal(0.3, 2.0)})
     assert prepare(wider).source.name == names[0]
+
+
+def test_a_process_keeps_a_few_shapes_and_makes_the_others_again():
+    traced = []
+
+    def double(x):
+        traced.append(x.shape)
+        return 2 * x
+
+    program = programs._once(lambda: lambda x: double(x), "", "double")
+    for size in range(1, programs._MOST_SHAPES + 2):
+        assert program(np.ones(size)).tolist() == [2.0] * size
+    assert len(traced) == programs._MOST_SHAPES + 1
+    program(np.ones(programs._MOST_SHAPES + 1))
+    assert len(traced) == programs._MOST_SHAPES + 1
+    assert program(np.ones(1)).tolist() == [2.0]
+    assert len(traced) == programs._MOST_SHAPES + 2

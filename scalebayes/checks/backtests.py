@@ -214,7 +214,7 @@ def backtest(
     ------
     ValueError
         If there is not exactly one kind of cut-off, a column is missing or not what it must be, or a curve has fewer than
-        four known runs, none to forecast, or one to forecast below its largest known one.
+        four known runs, none to forecast, or one to forecast below its largest known one; or if ``tested`` is below 1.
     """
     check_seed(seed)
     if not isinstance(tested, int | np.integer) or tested < 1:
