@@ -123,9 +123,10 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
             for v, shape, end in zip(variables, shapes, ends, strict=True)
         },
         data=tuple(dict.fromkeys(of_prior + of_expand + of_pointwise)),
-        logp=lambda position, data: log_prior(position, data)[0] + likelihood(position, data).sum(),
-        expand=lambda position, data: dict(zip(names, natural_values(position, data), strict=True)),
-        pointwise=likelihood,
+        # Traced once, for all that is compiled.
+        logp=jax.jit(lambda position, data: log_prior(position, data)[0] + likelihood(position, data).sum()),
+        expand=jax.jit(lambda position, data: dict(zip(names, natural_values(position, data), strict=True))),
+        pointwise=jax.jit(likelihood),
     )
 
 

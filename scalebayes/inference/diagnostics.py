@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.special import ndtri
 
 LARGEST_R_HAT = 1.01
 SMALLEST_ESS = 400
 LARGEST_DIVERGING_SHARE = 0.005
+_AT_ONCE = 16  # numbers, lest many groups fill the memory
 
 
 class ConvergenceWarning(UserWarning):
@@ -65,21 +70,83 @@ def r_hat_and_ess(posterior: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
 
 def worst(posterior: xr.Dataset) -> tuple[float, float]:
     """The largest r-hat and the smallest bulk ESS of all variables."""
-    r_hat, ess = r_hat_and_ess(posterior)
-    largest = max(float(r_hat[name].max(skipna=False)) for name in r_hat)
-    return largest, min(float(ess[name].min(skipna=False)) for name in ess)
+    return worst_of({str(name): array.transpose("chain", "draw", ...).to_numpy() for name, array in posterior.items()})
 
 
 def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    """The largest r-hat and the smallest bulk ESS of arrays with leading dimensions (chain, draw)."""
-    return worst(
-        xr.Dataset(
-            {
-                name: (("chain", "draw", *(f"{name}_{i}" for i in range(value.ndim - 2))), value)
-                for name, value in variables.items()
-            }
-        )
-    )
+    """The largest r-hat and the smallest bulk ESS of arrays with leading dimensions (chain, draw); NaN if any is.
+
+    As ArviZ computes them, for all numbers of a variable at once: a tenth of its time where there are many.
+    """
+    parts = [np.moveaxis(v.reshape(*v.shape[:2], -1), -1, 0) for v in variables.values()]
+    pieces = [part[i : i + _AT_ONCE] for part in parts for i in range(0, len(part), _AT_ONCE)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(_rank_normalised, pieces))
+    r_hat, ess = map(np.concatenate, zip(*found, strict=True))
+    return float(r_hat.max()), float(ess.min())
+
+
+def _rank_normalised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split r-hat, of values and folded ones, and bulk ESS (Vehtari et al. 2021, arXiv:1903.08008).
+
+    Parameters
+    ----------
+    x : array, shape (number, chain, draw)
+
+    Returns
+    -------
+    r_hat, ess : array, shape (number,)
+    """
+    half = x.shape[2] // 2
+    x = np.concatenate([x[:, :, :half], x[:, :, -half:]], axis=1)
+    z = _normal_scores(x)
+    folded = _normal_scores(np.abs(x - np.median(x, axis=(1, 2), keepdims=True)))
+    unknown = ~np.isfinite(x).all((1, 2)) | (half < 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r_hat, ess = np.maximum(_r_hat(z), _r_hat(folded)), _ess(z)
+    few = x.shape[1] < 4  # one chain, in halves
+    return np.where(unknown | few, np.nan, r_hat), np.where(unknown, np.nan, ess)
+
+
+def _normal_scores(x: np.ndarray) -> np.ndarray:
+    """Quantiles of the normal distribution at the ranks among all draws of a number; ties share their mean rank."""
+    flat = x.reshape(len(x), -1)
+    n, order = flat.shape[1], np.argsort(flat, axis=1)
+    ordered = np.take_along_axis(flat, order, axis=1)
+    first = np.concatenate([np.ones((len(x), 1), bool), ordered[:, 1:] != ordered[:, :-1]], axis=1)
+    last = np.concatenate([first[:, 1:], np.ones((len(x), 1), bool)], axis=1)
+    begin = np.maximum.accumulate(np.where(first, np.arange(n), 0), axis=1)
+    end = np.minimum.accumulate(np.where(last, np.arange(n), n)[:, ::-1], axis=1)[:, ::-1]
+    # Of ranks from 1, in halves.
+    quantiles = ndtri((np.arange(2, 2 * n + 1) / 2 - 3 / 8) / (n + 1 / 4))
+    scores = np.empty_like(flat)
+    np.put_along_axis(scores, order, quantiles[begin + end], axis=1)
+    return scores.reshape(x.shape)
+
+
+def _r_hat(z: np.ndarray) -> np.ndarray:
+    n = z.shape[2]
+    return np.sqrt((n * z.mean(2).var(1, ddof=1) / z.var(2, ddof=1).mean(1) + n - 1) / n)
+
+
+def _ess(z: np.ndarray) -> np.ndarray:
+    """Effective sample size by Geyer's initial monotone sequence of the pairs of autocorrelations."""
+    chains, n = z.shape[1:]
+    means = z.mean(2)
+    power = (np.abs(rfft(z - means[:, :, None], next_fast_len(2 * n, True), axis=2)) ** 2).mean(1)
+    covariance = irfft(power, next_fast_len(2 * n, True), axis=1)[:, :n] / n
+    within = covariance[:, 0] * n / (n - 1)
+    total = covariance[:, 0] + means.var(1, ddof=1)
+    rho = 1 - (within[:, None] - covariance) / total[:, None]
+    rho[:, 0] = 1.0
+    even = rho[:, : max(n - 2, 1) : 2]
+    pairs = even + rho[:, 1::2][:, : even.shape[1]]
+    ends = np.where((pairs <= 0).any(1), np.argmax(pairs <= 0, axis=1), pairs.shape[1] - 1)
+    before = np.arange(pairs.shape[1]) < ends[:, None]
+    kept = np.where(before, np.minimum.accumulate(pairs, axis=1), 0.0).sum(1)
+    time = 2 * kept - 1 + np.maximum(even[np.arange(len(z)), ends], 0.0)
+    size = chains * n
+    return np.where(total > 0, size / np.maximum(time, 1 / np.log10(size)), size)
 
 
 def diagnose(idata: xr.DataTree) -> Diagnostics:

@@ -209,8 +209,12 @@ class Transport:
         """The inverse of `owned_from`."""
         return jnp.where(self.pooled[:, None], own, (own - mu[:, None]) / tau[:, None])
 
-    def position(self, z: jax.Array, geometry: Geometry, data: Data) -> tuple[jax.Array, jax.Array]:
-        """The position at z, and the log Jacobian up to a constant."""
+    @cached_property
+    def position(self) -> Callable[[jax.Array, Geometry, Data], tuple[jax.Array, jax.Array]]:
+        """(z, geometry, data) to the position at z, and the log Jacobian up to a constant."""
+        return jax.jit(self._position)  # traced once, for all programs
+
+    def _position(self, z, geometry, data):
         n, m = len(self.free), len(self.centres)
         z = z.at[: self.dense].set(geometry.shift + geometry.outer @ z[: self.dense])
         phi = geometry.mode + geometry.factor @ z[:n]
@@ -268,8 +272,12 @@ class Transport:
 
         return centre_of, uncentre, jnp.log(jnp.diag(inverse)).sum()
 
-    def logp(self, z: jax.Array, geometry: Geometry, data: Data) -> jax.Array:
-        """Log density of z."""
+    @cached_property
+    def logp(self) -> Callable[[jax.Array, Geometry, Data], jax.Array]:
+        """(z, geometry, data) to the log density of z."""
+        return jax.jit(self._logp)
+
+    def _logp(self, z, geometry, data):
         position, log_jacobian = self.position(z, geometry, data)
         return self.density.logp(position, data) + log_jacobian
 

@@ -47,6 +47,7 @@ class Programs:
     from_draws: Callable
     scatter: Callable
     start: Callable
+    set_out: Callable
     glide: Callable
     advance: Callable
     expand: Callable
@@ -63,13 +64,13 @@ def programs(source: Specification) -> Programs:
 
 
 def _functions(transport: Transport) -> dict[str, Callable]:
-    from scalebayes.inference.chains import chain
+    from scalebayes.inference.chains import chains
     from scalebayes.inference.geometry import Geometry
     from scalebayes.inference.modes import climb, profiles
     from scalebayes.inference.whitening import about_mode, from_draws
 
-    start, advance = chain(transport, gliding=False)
-    _, glide = chain(transport, gliding=True)
+    start, advance = chains(transport, gliding=False)
+    set_out, glide = chains(transport, gliding=True)
     density = transport.density
 
     def laid_out(position, data):
@@ -94,8 +95,8 @@ def _functions(transport: Transport) -> dict[str, Callable]:
 
     each = jax.vmap
 
-    def of_chains(advance):
-        return each(each(advance, (0, 0, None, None, None, None, None)), (0, 0, None, None, 0, 0, 0))
+    def of_tables(advance):
+        return each(advance, (0, 0, None, None, 0, 0, 0))
 
     return {
         "locate": each(density.position),
@@ -106,9 +107,10 @@ def _functions(transport: Transport) -> dict[str, Callable]:
         "values": density.expand,
         "from_draws": each(seen),
         "scatter": each(scatter),
-        "start": each(each(start, (0, None, None))),
-        "glide": of_chains(glide),
-        "advance": of_chains(advance),
+        "start": each(start),
+        "set_out": each(set_out),
+        "glide": of_tables(glide),
+        "advance": of_tables(advance),
         "expand": each(each(each(expand, (0, None, None)), (0, None, None))),
     }
 

@@ -23,7 +23,7 @@ from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_
 from scalebayes.inference.modes import Climb, best, elsewhere, separate, shares, starting_points
 from scalebayes.inference.processors import linear_algebra_on_one_thread
 from scalebayes.inference.programs import Programs, programs
-from scalebayes.inference.schedule import DRAW, FAST, LENGTH, warmup
+from scalebayes.inference.schedule import DRAW, FAST, LENGTH, MANY, warmup
 from scalebayes.inference.settings import Settings
 from scalebayes.precision import double_precision
 
@@ -35,7 +35,7 @@ STARTS = 8
 MOST_LONGER = 8
 PILOT = 150
 WARMUP = 300
-# Leapfrog steps of a trajectory above which a whitening counts as poor.
+# Gradients of a trajectory above which a whitening counts as poor.
 MOST_STEPS = 18
 # Effective draws per draw below which it counts as poor too.
 LEAST_WORTH = 0.1
@@ -151,10 +151,11 @@ def sample(
         # Who asks for a warm-up of some length gets plain NUTS.
         gliding = settings.warmup is None
         target = np.full(len(tables), settings.target_accept or (EASY if gliding else STEADY))
-        run = _Run(data, keys[:, 1:], geometry, compiled.start(z, geometry, data), target)
+        start = compiled.set_out if gliding else compiled.start
+        run = _Run(data, keys[:, 1:], geometry, start(z, geometry, data), target)
         length = PILOT if settings.warmup is None else settings.warmup
         stages = np.full(length, FAST) if gliding else warmup(_whole(length))
-        run, pilot = _advance(_mover(compiled, gliding), run, 0, stages, _told(advanced, length + settings.draws))
+        run, pilot = _advance(compiled, gliding, run, 0, stages, _told(advanced, length + settings.draws))
         begin = settings.draws if settings.ess is None else _enough(settings)
         poor = ~_calm(run, *pilot) & gliding
         made = _whole(length)
@@ -175,7 +176,7 @@ def sample(
 
 def _calm(run: _Run, z: np.ndarray, stats: dict[str, np.ndarray]) -> np.ndarray:
     """Tables along whose coordinates steps are long, and chains stray no farther than a trajectory goes."""
-    steps = LENGTH / stats["step_size"][:, :, -1].mean(1)
+    steps = (1 + (z.shape[-1] >= MANY)) * LENGTH / stats["step_size"][:, :, -1].mean(1)
     unit = np.sqrt(np.asarray(run.carry[-1]).mean(1))  # a coordinate's, by the mass matrix
     strayed = np.sqrt(z[:, :, -2 * CHUNK :].var(2).mean(1)) / unit
     return (steps <= MOST_STEPS) & (strayed.max(-1) <= LENGTH)
@@ -244,9 +245,9 @@ def _rewhiten(compiled, run: _Run, z: np.ndarray, pilots: int, made: int, settin
         scatter = compiled.scatter(run.keys[:, 0], np.zeros(z[:, :, 0].shape))
         run = run._replace(geometry=geometry, carry=compiled.start(scatter, geometry, run.data))
         if left:  # who starts from a better place sees further
-            run, (z, _) = _advance(compiled.advance, run, made, np.full(PILOT, FAST), told)
+            run, (z, _) = _advance(compiled, False, run, made, np.full(PILOT, FAST), told)
             made += PILOT
-    run, last = _advance(compiled.advance, run, made, warmup(WARMUP), told)
+    run, last = _advance(compiled, False, run, made, warmup(WARMUP), told)
     return run, total, bool(_calm(run, *last)[0])
 
 
@@ -333,43 +334,43 @@ def _expand(compiled, z: np.ndarray, run: _Run) -> tuple[dict[str, np.ndarray], 
     """Every variable and the log likelihood at every draw, in chunks of one size."""
     draws, size = z.shape[1], _whole(z.shape[1])
     padded = np.pad(z, ((0, 0), (0, size - draws), (0, 0)), mode="edge")
-    chunks = [compiled.expand(padded[None, :, i : i + CHUNK], run.geometry, run.data) for i in range(0, size, CHUNK)]
+
+    def expanded(first: int):
+        with double_precision():
+            return compiled.expand(padded[None, :, first : first + CHUNK], run.geometry, run.data)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        chunks = list(pool.map(expanded, range(0, size, CHUNK)))
     variables, log_likelihood = jax.tree.map(
         lambda *parts: np.concatenate([p[0] for p in parts], axis=1)[:, :draws], *chunks
     )
     return variables, log_likelihood
 
 
-def _mover(compiled, glides: bool) -> Callable:
-    return compiled.glide if glides else compiled.advance
-
-
 def _draw(compiled, glides: bool, run: _Run, made: int, draws: int, advanced: Told) -> tuple[_Run, Trace]:
     stages = np.full(_whole(draws), DRAW)
-    run, trace = _advance(_mover(compiled, glides), run, made, stages, _told(advanced, made + draws))
+    run, trace = _advance(compiled, glides, run, made, stages, _told(advanced, made + draws))
     return run, jax.tree.map(lambda x: x[:, :, :draws], trace)
 
 
 def _advance(
-    move: Callable, run: _Run, made: int, stages: np.ndarray, told: Callable[[int], None]
+    compiled, glides: bool, run: _Run, made: int, stages: np.ndarray, told: Callable[[int], None]
 ) -> tuple[_Run, Trace]:
     """Make the steps that a schedule lists, in chunks of equal length, so that one compilation serves any number."""
     stages = np.concatenate([stages, np.full(_whole(len(stages)) - len(stages), stages[-1])]).astype(np.int64)
-    # A processor is faster with chains apart, which need not wait for each other's trees; an accelerator with a batch.
-    apart = len(run.keys) == 1 and jax.default_backend() == "cpu"
-    width = 1 if apart else run.keys.shape[1]
-    carry, keys = run.carry, run.keys
+    move, carry, keys = compiled.glide if glides else compiled.advance, run.carry, run.keys
+    width = _abreast(glides, len(keys), keys.shape[1])
     fixed, stopped = jax.device_put((run.target_accept, run.geometry, run.data)), Event()
 
     def go(chain: int) -> tuple[tuple, Trace]:
-        mine, key = jax.tree.map(lambda x: x[:, chain : chain + width], (carry, keys))
+        mine, own = jax.tree.map(lambda x: x[:, chain : chain + width], (carry, keys))
         traces = []
         with double_precision():
             for first in range(0, len(stages), CHUNK):
                 if stopped.is_set():
                     raise RuntimeError("another chain, or the caller, has stopped")
                 schedule = stages[first : first + CHUNK]
-                mine, trace = move(mine, key, np.int64(made + first), schedule, *fixed)
+                mine, trace = move(mine, own, np.int64(made + first), schedule, *fixed)
                 traces.append(trace)
                 if chain == 0:
                     told(made + first + CHUNK)
@@ -382,6 +383,17 @@ def _advance(
             stopped.set()  # an interrupt must not wait for chains that have minutes to go
     carry, trace = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *ends)
     return run._replace(carry=carry), trace
+
+
+def _abreast(glides: bool, tables: int, chains: int) -> int:
+    """How many chains of a table make their steps in one program: an even share of them for each processor.
+
+    NUTS's are apart on processors, where they need not wait for each other's trees; an accelerator gets all.
+    """
+    if tables > 1 or jax.default_backend() != "cpu":
+        return chains
+    share = -(-chains // (os.cpu_count() or 1)) if glides else 1
+    return next(width for width in range(share, chains + 1) if chains % width == 0)
 
 
 def _whole(steps: float) -> int:

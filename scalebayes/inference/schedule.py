@@ -7,6 +7,8 @@ import numpy as np
 # Of trajectories that do not look where to turn. Half to one and a half of it forget a normal coordinate whose standard
 # deviation lies between .4 and 3.
 LENGTH = 3.0
+# Coordinates from which on a trajectory is made of steps of two gradients each.
+MANY = 256
 
 # Adapt the step size; also gather the mass matrix; also use it; leave all as it is.
 FAST, SLOW, SLOW_END, DRAW = range(4)
