@@ -13,7 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -189,14 +189,14 @@ def write(sections: Mapping[str, str]) -> None:
     readme.write_text("\n\n".join([f"{before}{MARK}", *parts, f"{END}{after.rstrip()}"]) + "\n")
 
 
-def run_case(name: str, smoke: bool, rounds: int) -> None:
+def run_case(name: str, among: Sequence[str], smoke: bool, rounds: int) -> None:
     """Prove, measure, print, and unless this is a trial write."""
     try:
         case = named(name)
     except FileNotFoundError as missing:
         print(f"skipped: {missing}")
         return
-    methods = [m for m in (SMOKE_METHODS if smoke else METHODS) if case.groups or m not in GROUPED_ONLY]
+    methods = [m for m in among if case.groups or m not in GROUPED_ONLY]
     if any(m.startswith("nutpie") for m in methods) and find_spec("nutpie") is None:
         print("skipped: nutpie is not installed (pip install nutpie), and it may be the best alternative")
         methods = [m for m in methods if not m.startswith("nutpie")]
@@ -218,12 +218,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="smallest setting, nothing written")
     parser.add_argument("--case", choices=CASES, action="append", help="only this case; may be repeated")
+    parser.add_argument("--method", choices=METHODS, action="append", help="only this method; may be repeated")
     parser.add_argument("--rounds", type=int, default=1, help="how often all methods of a case are run")
     arguments = parser.parse_args()
     names = arguments.case or (SMOKE_CASES if arguments.smoke else tuple(CASES))
+    methods = arguments.method or (SMOKE_METHODS if arguments.smoke else METHODS)
     # Side by side only where times do not matter.
     with ThreadPoolExecutor(2 if arguments.smoke else 1) as pool:
-        list(pool.map(lambda name: run_case(name, arguments.smoke, arguments.rounds), names))
+        list(pool.map(lambda name: run_case(name, methods, arguments.smoke, arguments.rounds), names))
 
 
 if __name__ == "__main__":
