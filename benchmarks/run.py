@@ -205,11 +205,13 @@ def run_case(name: str, among: Sequence[str], smoke: bool, rounds: int) -> None:
         proof = in_fresh_process(["same_posterior.py", name], cache)
     found = measured_rounds(case, methods, draws, repeats, rounds)
     text = section(case, found, draws, repeats)
+    if absent := [LABELS[m] for m in METHODS if m not in methods and (case.groups or m not in GROUPED_ONLY)]:
+        text += f"\n\nNot measured this time: {'; '.join(absent)}."
     print(f"{proof}\n\n{text}\n", flush=True)
     failed = [row["method"] for rows in found for row in rows if "error" in row]
     if smoke and failed:
         raise RuntimeError(f"{name}: {', '.join(failed)} failed; see the table")
-    if not smoke:
+    if not smoke and len(methods) > 1:
         write({name: text})
 
 
@@ -218,7 +220,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="smallest setting, nothing written")
     parser.add_argument("--case", choices=CASES, action="append", help="only this case; may be repeated")
-    parser.add_argument("--method", choices=METHODS, action="append", help="only this method; may be repeated")
+    parser.add_argument(
+        "--method",
+        choices=METHODS,
+        action="append",
+        help="only this method; may be repeated; one alone is printed, not written",
+    )
     parser.add_argument("--rounds", type=int, default=1, help="how often all methods of a case are run")
     arguments = parser.parse_args()
     names = arguments.case or (SMOKE_CASES if arguments.smoke else tuple(CASES))

@@ -229,7 +229,8 @@ def sample(
 
     In coordinates in which a posterior is nearly standard normal, trajectories of about one length are enough. Where a
     pilot or the draws show that it is not, the coordinates are made anew in a warm-up of NUTS (Hoffman and Gelman 2014,
-    arXiv:1111.4246), which also draws if they are no better; ``idata.attrs["sampler"]`` says which of them drew.
+    arXiv:1111.4246), which also draws if they are no better; ``idata.attrs["sampler"]`` says which of them drew. With 256 coordinates or more
+    a gliding step takes two gradients instead of one; ``n_steps`` counts gradients.
 
     Parameters
     ----------

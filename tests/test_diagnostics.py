@@ -18,6 +18,10 @@ def _draws(kind, chains, draws):
         return np.cumsum(noise, axis=1) * 0.1
     if kind == "apart":
         return noise + np.arange(chains)[:, None]
+    if kind == "whole numbers":
+        return np.random.default_rng(7).poisson(3, (chains, draws))
+    if kind == "two values":
+        return (noise > 0).astype(int)
     if kind == "constant":
         return np.ones_like(noise)
     found = np.empty_like(noise)
@@ -27,8 +31,12 @@ def _draws(kind, chains, draws):
     return found
 
 
-@pytest.mark.parametrize("kind", ["independent", "ties", "wandering", "apart", "slow", "turning", "constant"])
-@pytest.mark.parametrize(("chains", "draws"), [(4, 1000), (4, 401), (2, 50), (4, 9), (4, 5), (4, 4), (1, 300)])
+@pytest.mark.parametrize(
+    "kind", ["independent", "ties", "wandering", "apart", "slow", "turning", "constant", "whole numbers", "two values"]
+)
+@pytest.mark.parametrize(
+    ("chains", "draws"), [(4, 1000), (4, 401), (2, 50), (4, 9), (4, 5), (4, 4), (1, 300)]
+)
 def test_the_worst_of_one_number_is_arvizs(kind, chains, draws):
     x = _draws(kind, chains, draws)
     r_hat, ess = worst_of({"x": x})
@@ -36,6 +44,11 @@ def test_the_worst_of_one_number_is_arvizs(kind, chains, draws):
         expected = array_stats.rhat(x, chain_axis=0, draw_axis=1)
     assert r_hat == pytest.approx(float(expected), abs=1e-12, nan_ok=True)
     assert ess == pytest.approx(float(array_stats.ess(x, chain_axis=0, draw_axis=1)), rel=1e-12)
+
+
+@pytest.mark.parametrize("draws", [1, 2, 3])
+def test_a_few_draws_say_nothing(draws):
+    assert np.isnan(worst_of({"x": _draws("independent", 4, draws)})).all()
 
 
 def test_the_worst_of_all_numbers_is_said_and_nothing_hides_one_that_is_not_a_number():

@@ -47,7 +47,7 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
     -------
     start : Callable
         (z, geometry, data) to a carry, a tuple of arrays; all of them, as z, with a leading chain dimension. Gliding
-        chains evaluate no density to start: their first step has no length, and any density is accepted.
+        chains evaluate no density to start: their first step has no length, and any finite density is accepted.
     advance : Callable
         (carry, keys, first, schedule, target_accept, geometry, data) to the carry after as many steps as the schedule
         has, numbered from ``first``, and their positions and statistics, dimensions (chain, step).
@@ -71,7 +71,10 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
         states, info = move(
             number, keys, states, lambda z: transport.logp(z, geometry, data), learned.step_size, learned.inverse_mass
         )
-        steps = adapt(learned.steps, info.acceptance_rate.mean() - target_accept)
+        # Not of chains that have found no density yet, which accept nothing whatever the step.
+        found = jnp.isfinite(states.logdensity)
+        accepted = jnp.where(found, info.acceptance_rate, 0.0).sum() / jnp.maximum(found.sum(), 1)
+        steps = adapt(learned.steps, accepted - target_accept)
         gathered = _choose(stage == FAST, learned.mass, reduce(learn, states.position, learned.mass))
         mass = _choose(stage == SLOW_END, conclude(gathered), gathered)
         steps = _choose(stage == SLOW_END, begin(settle(steps)), steps)
@@ -94,7 +97,7 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
         return spread(begun(z, Geometry(*geometry), data), len(z))
 
     def spread(carry, n: int) -> tuple:
-        # With a copy for each chain of what they share, so that they may part company.
+        # With a copy for each chain of what they share, so that they may part company; where they join, the first's counts.
         states, learned = carry
         shared = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *leaf.shape)), learned)
         return tuple(jax.tree.leaves((states, shared)))
@@ -126,7 +129,7 @@ def _of_one_length(number, keys, states, logp, step_size, inverse_mass):
     kernel = blackjax.mcmc.hmc.build_kernel(_two_stages if many else blackjax.mcmc.integrators.velocity_verlet)
     length = LENGTH * (0.5 + number * _GOLDEN_SECTION % 1.0)
     steps = jnp.clip(jnp.ceil(length / step_size), 1, _MOST_STEPS).astype(int)
-    steps = jnp.where(step_size > 0, steps, 1)
+    steps = jnp.where(step_size > 0, steps, 1)  # the first, which goes nowhere, once
     states, info = jax.vmap(lambda key, state: kernel(key, state, logp, step_size, inverse_mass, steps))(keys, states)
     return states, info._replace(num_integration_steps=info.num_integration_steps * (1 + many))
 
@@ -134,7 +137,7 @@ def _of_one_length(number, keys, states, logp, step_size, inverse_mass):
 def _two_stages(logp: Callable, kinetic_energy: Callable) -> Callable:
     """McLachlan's integrator, two gradients a step; blackjax's own would have both compiled.
 
-    Its error for a normal density is a tenth of leapfrog's for as many gradients, and with many coordinates that is what
+    Its error for a normal density is a third of leapfrog's for as many gradients, and with many coordinates that is what
     bounds a step; with few it is what bends in the density, and shorter steps are better (Blanes, Casas and Sanz-Serna
     2014, arXiv:1405.3153).
     """

@@ -98,12 +98,14 @@ def _rank_normalised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     r_hat, ess : array, shape (number,)
     """
     half = x.shape[2] // 2
-    x = np.concatenate([x[:, :, :half], x[:, :, -half:]], axis=1)
-    z = _normal_scores(x)
-    folded = _normal_scores(np.abs(x - np.median(x, axis=(1, 2), keepdims=True)))
-    unknown = ~np.isfinite(x).all((1, 2)) | (half < 2)
+    if half < 2:
+        return np.full(len(x), np.nan), np.full(len(x), np.nan)
+    x = np.concatenate([x[:, :, :half], x[:, :, -half:]], axis=1).astype(float)
+    unknown = ~np.isfinite(x).all((1, 2))
     with np.errstate(invalid="ignore", divide="ignore"):
-        r_hat, ess = np.maximum(_r_hat(z), _r_hat(folded)), _ess(z)
+        z = _normal_scores(x)
+        folded = _normal_scores(np.abs(x - np.median(x, axis=(1, 2), keepdims=True)))
+        r_hat, ess = np.fmax(_r_hat(z), _r_hat(folded)), _ess(z)
     few = x.shape[1] < 4  # one chain, in halves
     return np.where(unknown | few, np.nan, r_hat), np.where(unknown, np.nan, ess)
 

@@ -1,4 +1,4 @@
-"""Chains share a machine's processors by threads of their own, which linear algebra must not divide again."""
+"""Chains share a machine's processors by threads, which linear algebra must not divide again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _inside: list[threadpool_limits] = []
 def linear_algebra_on_one_thread() -> Iterator[None]:
     """Keep BLAS and LAPACK to the thread that calls them until the last block of the process ends.
 
-    Matrices of forty rows gain nothing from more, and where every chain is a thread they lose: a leapfrog step over a
+    Matrices of forty rows gain nothing from more, and where chains are on threads they lose: a leapfrog step over a
     surface took five times as long.
     """
     with _lock:

@@ -45,7 +45,6 @@ class Programs:
     profiles: Callable
     values: Callable
     from_draws: Callable
-    scatter: Callable
     start: Callable
     set_out: Callable
     glide: Callable
@@ -90,9 +89,6 @@ def _functions(transport: Transport) -> dict[str, Callable]:
         position, _ = transport.position(z, Geometry(*geometry), data)
         return density.expand(position, data), density.pointwise(position, data)
 
-    def scatter(key, like):
-        return jax.random.normal(jax.random.wrap_key_data(key), like.shape)
-
     each = jax.vmap
 
     def of_tables(advance):
@@ -106,7 +102,6 @@ def _functions(transport: Transport) -> dict[str, Callable]:
         "profiles": each(along),
         "values": density.expand,
         "from_draws": each(seen),
-        "scatter": each(scatter),
         "start": each(start),
         "set_out": each(set_out),
         "glide": of_tables(glide),

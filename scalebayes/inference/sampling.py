@@ -3,7 +3,8 @@
 Chains glide: their trajectories have one length, which is right where the coordinates are nearly standard normal. Where
 a pilot or the draws show that they are not, the coordinates are made better and NUTS finds the length.
 A batch of tables goes as far together as the easy ones need; a table that needs more goes on alone, so that none waits
-for another. The chains of one table run beside each other, each as far as its own trees take it.
+for another. The chains of one table run beside each other: gliding ones abreast, an even share of them on each processor,
+NUTS's each as far as its own trees take it.
 """
 
 from __future__ import annotations
@@ -145,19 +146,19 @@ def sample(
     with double_precision(), linear_algebra_on_one_thread():
         compiled = programs(source)
         data, centres = _stacked(tables), compiled.locate(_stacked(initial))
-        keys = np.stack([_keys(seed, settings.chains + 1) for seed in seeds])
+        keys = np.stack([_keys(seed, settings.chains) for seed in seeds])
         geometry, modes, z = _places(compiled, data, centres, seeds, settings.chains)
-        z = z + compiled.scatter(keys[:, 0], z)
+        z = z + _scatter(keys, 0, z.shape)
         # Who asks for a warm-up of some length gets plain NUTS.
         gliding = settings.warmup is None
         target = np.full(len(tables), settings.target_accept or (EASY if gliding else STEADY))
         start = compiled.set_out if gliding else compiled.start
-        run = _Run(data, keys[:, 1:], geometry, start(z, geometry, data), target)
+        run = _Run(data, keys, geometry, start(z, geometry, data), target)
         length = PILOT if settings.warmup is None else settings.warmup
         stages = np.full(length, FAST) if gliding else warmup(_whole(length))
         run, pilot = _advance(compiled, gliding, run, 0, stages, _told(advanced, length + settings.draws))
         begin = settings.draws if settings.ess is None else _enough(settings)
-        poor = ~_calm(run, *pilot) & gliding
+        poor = ~_calm(run, *pilot, 2 if z.shape[-1] >= MANY else 1) & gliding
         made = _whole(length)
         easy = None if poor.all() else _draw(compiled, gliding, run, made, begin, advanced)
         found = []
@@ -174,9 +175,9 @@ def sample(
         return found
 
 
-def _calm(run: _Run, z: np.ndarray, stats: dict[str, np.ndarray]) -> np.ndarray:
-    """Tables along whose coordinates steps are long, and chains stray no farther than a trajectory goes."""
-    steps = (1 + (z.shape[-1] >= MANY)) * LENGTH / stats["step_size"][:, :, -1].mean(1)
+def _calm(run: _Run, z: np.ndarray, stats: dict[str, np.ndarray], gradients: int = 1) -> np.ndarray:
+    """Tables along whose coordinates trajectories need few gradients, and chains stray no farther than one goes."""
+    steps = gradients * LENGTH / stats["step_size"][:, :, -1].mean(1)
     unit = np.sqrt(np.asarray(run.carry[-1]).mean(1))  # a coordinate's, by the mass matrix
     strayed = np.sqrt(z[:, :, -2 * CHUNK :].var(2).mean(1)) / unit
     return (steps <= MOST_STEPS) & (strayed.max(-1) <= LENGTH)
@@ -184,6 +185,11 @@ def _calm(run: _Run, z: np.ndarray, stats: dict[str, np.ndarray]) -> np.ndarray:
 
 def _keys(seed: int, n: int) -> np.ndarray:
     return np.asarray(jax.random.key_data(jax.random.split(jax.random.key(seed), n)))
+
+
+def _scatter(keys: np.ndarray, made: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Where chains start after some steps, apart from each other; for each table from the key of its first chain."""
+    return np.stack([np.random.default_rng([*key, made]).standard_normal(shape[1:]) for key in keys[:, 0]])
 
 
 def _stacked(tables: Sequence[Data]) -> dict[str, np.ndarray]:
@@ -242,13 +248,14 @@ def _rewhiten(compiled, run: _Run, z: np.ndarray, pilots: int, made: int, settin
     for left in reversed(range(pilots)):
         pilot = z[:, :, -2 * CHUNK :].reshape(1, -1, z.shape[-1])
         geometry = compiled.from_draws(pilot, run.geometry, run.data)
-        scatter = compiled.scatter(run.keys[:, 0], np.zeros(z[:, :, 0].shape))
-        run = run._replace(geometry=geometry, carry=compiled.start(scatter, geometry, run.data))
+        scattered = _scatter(run.keys, made, z[:, :, 0].shape)
+        run = run._replace(geometry=geometry, carry=compiled.start(scattered, geometry, run.data))
         if left:  # who starts from a better place sees further
             run, (z, _) = _advance(compiled, False, run, made, np.full(PILOT, FAST), told)
             made += PILOT
     run, last = _advance(compiled, False, run, made, warmup(WARMUP), told)
-    return run, total, bool(_calm(run, *last)[0])
+    # With many coordinates gliding chains make steps of another kind than those that NUTS has learned.
+    return run, total, z.shape[-1] < MANY and bool(_calm(run, *last)[0])
 
 
 def _finish(
@@ -386,9 +393,10 @@ def _advance(
 
 
 def _abreast(glides: bool, tables: int, chains: int) -> int:
-    """How many chains of a table make their steps in one program: an even share of them for each processor.
+    """How many chains of a table make their steps in one program.
 
-    NUTS's are apart on processors, where they need not wait for each other's trees; an accelerator gets all.
+    All of a batch of tables, and on an accelerator. Of one table on processors those of NUTS one by one, so that none waits
+    for another's tree; gliding ones as many as each processor must take, or more if groups of them were unequal else.
     """
     if tables > 1 or jax.default_backend() != "cpu":
         return chains

@@ -119,10 +119,9 @@ def _expand(transport: Transport, phis, centres, owns, data: Data) -> tuple[jax.
     pull = jnp.einsum("klg,lg->kg", information, thetas.mean(0)) + scores.mean(0)
     free, _ = transport.unwarp(phi, data)
     pooled, steps = np.flatnonzero(transport.pooled), _WIDTH * jnp.eye(len(centre))
-    rise = [transport.mus(free, centre + s, data) - transport.mus(free, centre - s, data) for s in steps]
-    slope = jnp.stack([r[i] for r, i in zip(rise, pooled, strict=True)] or [jnp.zeros(())])[: len(pooled)] / (
-        2 * _WIDTH
-    )
+    moved = jax.vmap(lambda step: transport.mus(free, centre + step, data))(jnp.concatenate([steps, -steps]))
+    ahead, behind = jnp.split(moved[:, pooled], 2)
+    slope = jnp.diag(ahead - behind) / (2 * _WIDTH)
     return information, pull, jnp.moveaxis(columns[:, k:].mean(0), 0, -1), phi, centre, slope
 
 
@@ -133,7 +132,7 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax
     that do not bend downwards get unit scale, that of the priors.
     """
     probes = _WIDTH * jnp.concatenate([jnp.zeros((1, len(start))), jnp.eye(len(start)), -jnp.eye(len(start))])
-    lengths = 0.5 ** jnp.arange(12)
+    lengths = jnp.append(0.0, 0.5 ** jnp.arange(12))
 
     def look(position):
         slopes = jax.lax.map(jax.grad(logp), position + probes)
@@ -145,7 +144,8 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax
     def advance(state):
         position, height, _, _, count = state
         slope, factor = look(position)
-        candidates = position + lengths[:, None] * (factor @ (factor.T @ slope))
+        direction = jnp.nan_to_num(factor @ (factor.T @ slope), posinf=0.0, neginf=0.0)
+        candidates = position + lengths[:, None] * direction
         heights = jnp.nan_to_num(jax.lax.map(logp, candidates), nan=-jnp.inf)
         gain = heights.max() - height
         better = gain > 0  # not where all of them failed
@@ -155,7 +155,7 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax
     def unfinished(state):
         return (state[3] > 1e-6) & (state[4] < 50)
 
-    n, begun = len(start), jnp.nan_to_num(logp(start), nan=-jnp.inf)
+    n, begun = len(start), jnp.asarray(-jnp.inf)  # not yet known: the first lengths have one of zero too
     position, height, factor, _, _ = jax.lax.while_loop(
         unfinished, advance, (start, begun, jnp.eye(n), jnp.asarray(jnp.inf), jnp.asarray(0))
     )
