@@ -34,9 +34,7 @@ def _draws(kind, chains, draws):
 @pytest.mark.parametrize(
     "kind", ["independent", "ties", "wandering", "apart", "slow", "turning", "constant", "whole numbers", "two values"]
 )
-@pytest.mark.parametrize(
-    ("chains", "draws"), [(4, 1000), (4, 401), (2, 50), (4, 9), (4, 5), (4, 4), (1, 300)]
-)
+@pytest.mark.parametrize(("chains", "draws"), [(4, 1000), (4, 401), (2, 50), (4, 9), (4, 5), (4, 4), (1, 300)])
 def test_the_worst_of_one_number_is_arvizs(kind, chains, draws):
     x = _draws(kind, chains, draws)
     r_hat, ess = worst_of({"x": x})
