@@ -140,7 +140,9 @@ def ratios(rounds: list[list[Row]]) -> str:
     ):
         found = [one for one in (ratio(rows, rate, among) for rows in rounds) if one]
         best = " or ".join(dict.fromkeys(LABELS[name] for _, name in found))
-        number = f"{median(number for number, _ in found):.1f}x ({best})" if found else "none has converged"
+        measured_any = any(row["method"] in among for rows in rounds for row in rows)
+        none = "none has converged" if measured_any else "not measured"
+        number = f"{median(number for number, _ in found):.1f}x ({best})" if found else none
         said.append(f"{what}: {number}")
     if not all(sound(row) for rows in rounds for row in rows if row["method"] == "scalebayes"):
         said.append("but scalebayes' own draws are not sound by the rule for the alternatives")
