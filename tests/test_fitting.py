@@ -259,12 +259,13 @@ def test_trajectories_of_one_length_and_those_of_nuts_draw_the_same():
         assert a.std() / b.std() == pytest.approx(1.0, abs=0.2)
 
 
+@pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # so few are seldom enough, however long it takes
 def test_as_many_draws_are_kept_as_asked_for_however_long_it_took():
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
-    fit = sb.fit(sb.laws.power_floor, runs, draws=170)
+    fit = sb.fit(sb.laws.power_floor, runs, draws=110)
     assert fit.idata.attrs["thin"] > 1
-    assert dict(fit.posterior.sizes) == {"chain": 4, "draw": 170}
-    assert fit.idata["sample_stats"]["diverging"].shape == (4, 170)
+    assert dict(fit.posterior.sizes) == {"chain": 4, "draw": 110}
+    assert fit.idata["sample_stats"]["diverging"].shape == (4, 110)
 
 
 def test_an_ess_is_reached_or_said_not_to_be(pile_runs):
