@@ -76,7 +76,7 @@ def worst(posterior: xr.Dataset) -> tuple[float, float]:
 def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
     """The largest r-hat and the smallest bulk ESS of arrays with leading dimensions (chain, draw); NaN if any is.
 
-    As ArviZ computes them, for all numbers of a variable at once: a tenth of its time where there are many.
+    As ArviZ computes them, for all numbers of a variable at once: a third of its time for six groups.
     """
     parts = [np.moveaxis(v.reshape(*v.shape[:2], -1), -1, 0) for v in variables.values()]
     pieces = [part[i : i + _AT_ONCE] for part in parts for i in range(0, len(part), _AT_ONCE)]

@@ -3,7 +3,7 @@
 Chains glide: their trajectories have one length, which is right where the coordinates are nearly standard normal. Where
 a pilot or the draws show that they are not, the coordinates are made better and NUTS finds the length.
 A batch of tables goes as far together as the easy ones need; a table that needs more goes on alone, so that none waits
-for another. The chains of one table run beside each other: gliding ones abreast, an even share of them on each processor,
+for another. The chains of one table run beside each other: gliding ones abreast, as many as each processor has to take,
 NUTS's each as far as its own trees take it.
 """
 
