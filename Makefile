@@ -5,26 +5,29 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# In several processes: all that these tests compile is more than one process may map.
-APART = tests/test_backtests.py tests/test_density.py tests/test_surface.py
-DECIDING = tests/test_averaging.py tests/test_decisions.py tests/test_drift.py
+# Tests that fit models of their own run in several processes: all that they compile is more than one may map.
+APART = tests/test_backtests.py tests/test_surface.py
+DECIDING = tests/test_averaging.py tests/test_decisions.py
 
-.PHONY: demo test test-slow test-slow-ci bench bench-smoke bench-extrapolation bench-decisions lint lock clean
+.PHONY: demo test test-fits test-slow test-slow-ci bench bench-smoke bench-extrapolation bench-decisions lint lock clean
 
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
 
 test: $(READY)
-	$(BIN)/python -m pytest $(APART:%=--ignore=%) $(DECIDING:%=--ignore=%)
-	$(BIN)/python -m pytest $(APART)
-	$(BIN)/python -m pytest $(DECIDING)
+	$(BIN)/python -m pytest
+
+test-fits: $(READY)
+	$(BIN)/python -m pytest -m fits tests $(APART:%=--ignore=%) $(DECIDING:%=--ignore=%)
+	$(BIN)/python -m pytest -m fits $(APART)
+	$(BIN)/python -m pytest -m fits $(DECIDING)
 	SCALEBAYES_NOTEBOOK_DRAWS=300 $(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks
 
-test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+test-slow: test-fits
+	$(BIN)/python -m pytest -m slow tests
 
-# The part of the slow tests that CI runs.
-test-slow-ci: $(READY)
+# The part of test-slow that CI runs.
+test-slow-ci: test-fits
 	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster or equal_compute" tests
 
 bench: $(READY)

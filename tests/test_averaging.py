@@ -64,6 +64,7 @@ def test_stacking_finds_the_weights_that_a_grid_finds():
     np.testing.assert_allclose(stacked(np.stack([np.zeros(9), -np.arange(1.0, 10)], 1)), [1, 0])
 
 
+@pytest.mark.fits
 def test_an_average_forecasts_the_mixture_of_its_fits(fits):
     at = {"D": [1e10, 1e11]}
     average = sb.average(fits)
@@ -82,6 +83,7 @@ def test_an_average_forecasts_the_mixture_of_its_fits(fits):
     pd.testing.assert_frame_equal(sb.forecast(only, at, seed=3).table, sb.forecast(fits[0], at, seed=3).table)
 
 
+@pytest.mark.fits
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter")  # ArviZ says how much LOO is worth
 def test_leaving_one_out_stacks_by_arviz(fits):
     average = sb.average(fits, weights="loo")
@@ -97,12 +99,14 @@ def test_leaving_one_out_stacks_by_arviz(fits):
     assert for_loo(plain) is plain.idata
 
 
+@pytest.mark.fits
 def test_the_largest_runs_weigh_fits_by_what_they_foretold(fits):
     average = sb.average(fits, weights="holdout", share=0.3)
     assert sum(average.weights.values()) == pytest.approx(1)
     assert "holdout weights" in repr(average)
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -118,12 +122,14 @@ def test_what_is_no_average_is_refused(fits, change, message):
         change(fits)
 
 
+@pytest.mark.fits
 def test_an_average_is_of_the_same_runs(fits):
     other = sb.fit(sb.laws.power_floor, _runs(seed=5), draws=300)
     with pytest.raises(ValueError, match="fits of the same runs are needed; other has 16 from table"):
         sb.average({"one": fits[1], "other": other})
 
 
+@pytest.mark.fits
 def test_a_forecast_moves_with_the_prior_that_is_moved(fits):
     found = sb.sensitivity(fits[0], {"D": [1e10, 1e12]}, of=["drift", "alpha"], factor=3.0)
     table = found.table.set_index(["D", "prior", "factor"])
@@ -137,6 +143,7 @@ def test_a_forecast_moves_with_the_prior_that_is_moved(fits):
     assert "with the prior of drift moved by 3: " in str(found)
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize(
     ("index", "options", "message"),
     [
@@ -150,6 +157,7 @@ def test_what_cannot_be_moved_is_refused(fits, index, options, message):
         sb.sensitivity(fits[index], {"D": 1e10}, **options)
 
 
+@pytest.mark.fits
 def test_a_change_of_schedule_ahead_is_said(fits):
     found = sb.forecast(fits[0], {"D": [2e9, 1e10]}, schedule_change=5e9)
     assert found.table["schedule_change"].tolist() == [False, True]
@@ -160,6 +168,7 @@ def test_a_change_of_schedule_ahead_is_said(fits):
         sb.forecast(fits[0], {"D": 1e10}, schedule_change=-1)
 
 
+@pytest.mark.fits
 def test_the_prior_of_a_drifting_fit_widens_with_distance(fits):
     with_drift, without = (sb.forecast(fit, {"D": [1e9, 1e13]}).table for fit in fits)
     width = np.log(with_drift["prior_upper"] / with_drift["prior_lower"])

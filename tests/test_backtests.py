@@ -81,6 +81,7 @@ def test_cutoffs_and_tops_are_shares_within_each_curve():
     np.testing.assert_array_equal(masks(runs, "is_train", None, None)["is_train"], table["is_train"] == 1)
 
 
+@pytest.mark.fits
 def test_nothing_beyond_the_cutoff_enters_a_fit():
     table = _curves()
     changed = table.assign(loss=np.where(table["is_train"] == 1, table["loss"], table["loss"] * 1.5))
@@ -104,6 +105,7 @@ def tested(birds):
     return sb.backtest(sb.laws.power_floor, runs, train="is_train", pool="domain", cluster="architecture", discrepancy="drift")  # fmt: skip
 
 
+@pytest.mark.fits
 def test_real_curves_are_fitted_together_and_scored(tested, birds):
     curves = tested.curves
     assert curves["converged"].all()
@@ -129,6 +131,7 @@ def test_real_curves_are_fitted_together_and_scored(tested, birds):
     assert row["coverage_89_lower"] <= row["coverage_89"] <= row["coverage_89_upper"]
 
 
+@pytest.mark.fits
 def test_a_backtest_is_drawn(tested):
     figure = sb.plot_backtest(tested)
     assert len(figure.axes) == 3

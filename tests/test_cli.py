@@ -105,6 +105,7 @@ def by_group(rows):
 # Answers
 
 
+@pytest.mark.fits
 def test_a_curve_is_thinned_and_fitted_with_drift(answer, tmp_path):
     D = np.geomspace(1e6, 1e9, 40)
     table = tmp_path / "curve.csv"
@@ -128,6 +129,7 @@ def curves_file(tmp_path_factory):
     return path
 
 
+@pytest.mark.fits
 def test_a_backtest_scores_every_curve_beside_the_baselines(ask, curves_file, tmp_path):
     columns = ("--law", "power_floor", "--input", "D=n_samples", "--response", "error", "--curve", "curve")
     options = ("--cutoffs", "0.1,0.3", "--discrepancy", "drift", "--pool", "kind", "--draws", 200)

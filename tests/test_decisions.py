@@ -285,6 +285,7 @@ def test_it_is_said_when_no_candidate_would_teach_anything():
     )
 
 
+@pytest.mark.fits
 def test_a_fit_that_drifts_is_decided_with_its_drift():
     C = np.geomspace(1e18, 1e21, 14)
     rng = np.random.default_rng(0)
@@ -362,6 +363,7 @@ def test_a_path_of_ones_own_and_of_tokens_per_parameter():
         sb.crossover(fit, axis="C", to=1e24, path=lambda c: {"M": c})
 
 
+@pytest.mark.fits
 def test_pictures_and_commands(tmp_path, capsys, monkeypatch):
     import sys
 
@@ -425,6 +427,7 @@ def test_a_fit_that_has_not_converged_leads_with_it(tmp_path, capsys, monkeypatc
     assert "holds a fit that has not converged: r-hat reaches 1.2" in capsys.readouterr().err
 
 
+@pytest.mark.fits
 @pytest.mark.data
 def test_published_crossings_lie_in_what_was_foretold(public_data):
     """Beck et al. (2025), arXiv:2510.02228: mLSTM leads at few tokens per parameter, Llama at many."""

@@ -45,6 +45,7 @@ def test_chinchilla_intervals_overlap_the_published_ones(chinchilla_fit):
         assert ours.loc[name, "upper"] > low
 
 
+@pytest.mark.fits
 @pytest.mark.data
 def test_pooled_corpora_forecast_the_largest_runs(public_data):
     import pandas as pd
@@ -131,6 +132,7 @@ def test_prior_is_shown_before_anything_is_fitted(pile_runs):
     assert high > pile_runs.y.max()
 
 
+@pytest.mark.fits
 @pytest.mark.data
 def test_law_of_three_inputs_from_a_notebook_is_a_law_like_any_other(public_data, tmp_path):
     def repeated(N, D, U, *, E, A, B, alpha, beta, R):
@@ -160,6 +162,7 @@ def test_law_of_three_inputs_from_a_notebook_is_a_law_like_any_other(public_data
     assert again.table.equals(answer.table)
 
 
+@pytest.mark.fits
 def test_several_group_columns_survive_saving(tmp_path):
     table = sb.pile_families().assign(lab=lambda t: np.where(t["family"] == "Pythia", "Eleuther", "Cerebras"))
     runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group=["lab", "family"])
@@ -171,6 +174,7 @@ def test_several_group_columns_survive_saving(tmp_path):
     assert before.equals(after)
 
 
+@pytest.mark.fits
 @pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: only their bytes matter
 def test_same_seed_gives_the_same_bytes_whatever_was_fitted_before(pile_runs):
     from scalebayes.preparing import _transport
@@ -211,6 +215,7 @@ def test_thinned_draws_hide_no_divergence():
     assert kept["lp"].tolist() == [[2.0, 5.0]]
 
 
+@pytest.mark.fits
 def test_two_modes_are_found_reported_and_both_sampled():
     def law(C, *, A, B, alpha, beta):
         return A * (C / 1e20) ** -alpha + B * (C / 1e20) ** -beta
@@ -235,6 +240,7 @@ def test_two_modes_are_found_reported_and_both_sampled():
     assert (np.abs(of_chains - high) < 0.15).sum() == 2
 
 
+@pytest.mark.fits
 def test_slow_draws_become_the_pilot_of_a_better_whitening(monkeypatch):
     monkeypatch.setattr(sampling, "LEAST_WORTH", 0.5)
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
@@ -245,6 +251,7 @@ def test_slow_draws_become_the_pilot_of_a_better_whitening(monkeypatch):
     assert not fit.diagnostics.problems
 
 
+@pytest.mark.fits
 def test_trajectories_of_one_length_and_those_of_nuts_draw_the_same():
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss", where="family == 'Pythia'")
     gliding, nuts = sb.fit(sb.laws.power_floor, runs, ess=2000), sb.fit(sb.laws.power_floor, runs, ess=2000, warmup=300)

@@ -86,6 +86,7 @@ def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_pat
     assert nothing.submitted == 0
 
 
+@pytest.mark.fits
 def test_a_failed_fit_is_recorded_and_the_rest_go_on(tmp_path):
     def law(C, *, A, alpha):
         import jax.numpy as jnp
@@ -179,18 +180,19 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.fits
 def test_a_sweep_killed_midway_goes_on_where_it_stopped(tmp_path):
-    n, folder = 24, tmp_path / "sweep"
+    n, folder = 100, tmp_path / "sweep"
     code = SWEEP.format(tests=str(Path(__file__).parent), n=n, folder=str(folder))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
     limit = time.monotonic() + 300
-    while len(list(folder.glob("*.json"))) < 4 and time.monotonic() < limit:
+    while len(list(folder.glob("table*.json"))) < n // 2 and time.monotonic() < limit:
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     done = {path: path.stat().st_mtime_ns for path in folder.glob("table*.json")}
-    assert 0 < len(done) < n
+    assert n // 2 <= len(done) < n
     fleet = sb.fit_many(models(n), folder=folder, **SETTINGS)
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert all(np.isfinite(fleet[name].posterior["alpha"]).all() for name in fleet)
@@ -209,7 +211,7 @@ def test_names_become_files(tmp_path):
 @pytest.mark.filterwarnings("ignore")  # of a cluster that loses a worker
 def test_a_cluster_that_loses_a_worker_gives_the_same_numbers(tmp_path):
     distributed = pytest.importorskip("distributed")
-    tables = models(24)
+    tables = models(100)
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
@@ -226,6 +228,6 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_numbers(tmp_path):
 
 
 def _kill_once_begun(pid, folder):
-    while len(list(folder.glob("table*.json"))) < 2:
+    while len(list(folder.glob("table*.json"))) < 20:
         time.sleep(0.05)
     os.kill(pid, signal.SIGKILL)

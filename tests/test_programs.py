@@ -39,6 +39,7 @@ def in_new_process(tmp_path):
     return run
 
 
+@pytest.mark.fits
 def test_a_second_process_traces_nothing_and_draws_the_same(in_new_process, tmp_path):
     first = in_new_process()
     assert first["heavy"]
@@ -53,6 +54,7 @@ def test_a_second_process_traces_nothing_and_draws_the_same(in_new_process, tmp_
     assert len(kept[0].read_bytes()) > 1000
 
 
+@pytest.mark.fits
 def test_a_law_of_the_callers_is_not_kept(in_new_process, tmp_path):
     in_new_process("mine")
     assert not (tmp_path / "scalebayes" / "programs").exists()

@@ -145,6 +145,7 @@ def off_law(c4_runs):
     return sb.fit(sb.laws.chinchilla, c4_runs, discrepancy="surface", draws=500, seed=1)
 
 
+@pytest.mark.fits
 def test_a_surface_converges_and_its_bands_are_no_narrower_than_the_laws(off_law, c4_runs):
     assert not off_law.diagnostics.problems
     assert off_law.idata["sample_stats"]["n_steps"].mean() <= 31
@@ -159,6 +160,7 @@ def test_a_surface_converges_and_its_bands_are_no_narrower_than_the_laws(off_law
     assert (sb.forecast(off_law, {"N": [1e15], "D": [1e18]}).draws["mean_response"].to_numpy() > floor).all()
 
 
+@pytest.mark.fits
 def test_a_surface_is_saved_with_its_priors_and_places(off_law, tmp_path):
     assert off_law.posterior["surface"].dims == ("chain", "draw", "place")
     off_law.save(tmp_path / "fit.nc")
@@ -186,11 +188,11 @@ def test_every_group_has_its_surface(public_data):
     assert np.isfinite(slope).all()
 
 
-def test_a_surface_needs_several_inputs_and_a_group_with_runs(pile_runs, off_law):
+def test_a_surface_needs_several_inputs_and_names_of_its_own(pile_runs, c4_runs):
     with pytest.raises(ValueError, match=r"a surface is over several inputs, and the runs have one \(flops\)"):
         sb.Model(sb.laws.power_floor, pile_runs, discrepancy="surface")
     with pytest.raises(ValueError, match=r"^chinchilla_misfit has a parameter 'misfit', a name of the surface; rename it\.$"):  # fmt: skip
-        sb.Model(chinchilla_misfit, off_law.model.runs, priors={"misfit": sb.Normal(0, 1)}, discrepancy="surface")
+        sb.Model(chinchilla_misfit, c4_runs, priors={"misfit": sb.Normal(0, 1)}, discrepancy="surface")
 
 
 def chinchilla_misfit(N, D, *, misfit):
