@@ -93,6 +93,7 @@ def test_draws_ahead_and_among_the_runs_have_the_moments_of_the_conditional_dist
     assert np.corrcoef(g[:, 2], g[:, 0])[0, 1] == pytest.approx(path, abs=0.01)
 
 
+@pytest.mark.fits
 def test_bands_start_at_the_runs_widen_with_distance_and_stay_above_the_floor(drifting):
     assert not drifting.diagnostics.problems
     frontier = float(drifting.model.runs.x("D").max())
@@ -116,6 +117,7 @@ def test_curves_of_almost_equal_length_share_a_compilation():
     assert shapes[0] == shapes[1]
 
 
+@pytest.mark.fits
 def test_a_drifting_fit_is_saved_with_its_priors(drifting, tmp_path):
     drifting.save(tmp_path / "fit.nc")
     loaded = sb.load(tmp_path / "fit.nc")
@@ -124,6 +126,7 @@ def test_a_drifting_fit_is_saved_with_its_priors(drifting, tmp_path):
     assert sb.forecast(loaded, point).table.equals(sb.forecast(drifting, point).table)
 
 
+@pytest.mark.fits
 def test_exponent_and_level_are_those_at_the_frontier(drifting):
     prior = drifting.idata["prior"].to_dataset().sel(curve="a")
     D = drifting.model.runs.x("D")[drifting.model.runs.group_labels == "a"].max()
@@ -189,6 +192,7 @@ def test_a_law_must_not_use_the_names_of_the_drift():
         sb.Model(law, _runs(_curve()), priors=priors, discrepancy="drift")
 
 
+@pytest.mark.fits
 def test_questions_that_a_drift_has_no_answer_to_are_refused(drifting):
     with pytest.raises(ValueError, match="a group without runs has no frontier to drift from"):
         sb.forecast(drifting, {"D": 1e9}, new_group=True)
