@@ -86,7 +86,7 @@ def test_nothing_beyond_the_cutoff_enters_a_fit():
     table = _curves()
     changed = table.assign(loss=np.where(table["is_train"] == 1, table["loss"], table["loss"] * 1.5))
     one, other = (
-        sb.backtest(sb.laws.power_floor, _runs(t), train="is_train", discrepancy="drift", draws=150, baselines=False)
+        sb.backtest(sb.laws.power_floor, _runs(t), train="is_train", discrepancy="drift", draws=400, baselines=False)
         for t in (table, changed)
     )
     assert one.points["median"].equals(other.points["median"])
