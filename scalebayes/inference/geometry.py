@@ -352,14 +352,14 @@ def _inverse_factor(matrix: jax.Array) -> jax.Array:
     Unrolled over the few rows, elementwise over the last axis: LAPACK on small matrices is an order slower.
     """
     k = len(matrix)
-    rest, inverse, rows = matrix, jnp.broadcast_to(jnp.eye(k)[:, :, None], matrix.shape), []
-    for _ in range(k):
-        pivot = jnp.sqrt(rest[0, 0])
-        column, row = rest[1:, 0] / pivot, inverse[0] / pivot
-        rest = rest[1:, 1:] - column[:, None] * column[None]
-        inverse = inverse[1:] - column[:, None] * row
-        rows.append(row)
-    return jnp.stack(rows)
+    rest, inverse = matrix, jnp.broadcast_to(jnp.eye(k)[:, :, None], matrix.shape)
+    for j in range(k):
+        pivot = jnp.sqrt(rest[j, j])
+        column = rest[j + 1 :, j] / pivot
+        row = inverse[j] / pivot
+        inverse = inverse.at[j].set(row).at[j + 1 :].add(-column[:, None] * row)
+        rest = rest.at[j + 1 :, j + 1 :].add(-column[:, None] * column[None])
+    return inverse
 
 
 @_inverse_factor.defjvp

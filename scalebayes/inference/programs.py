@@ -89,21 +89,16 @@ def _functions(transport: Transport) -> dict[str, Callable]:
         position, _ = transport.position(z, Geometry(*geometry), data)
         return density.expand(position, data), density.pointwise(position, data)
 
+    each = jax.vmap
+
     def of_tables(advance):
-        def of(carry, keys, first, schedule, target_accept, geometry, data):
-            def of_one(carry, keys, target_accept, geometry, data):
-                return advance(carry, keys, first, schedule, target_accept, geometry, data)
+        return each(advance, (0, 0, None, None, 0, 0, 0))
 
-            return each(of_one)(carry, keys, target_accept, geometry, data)
-
-        return of
-
-    each, within = _each_table, jax.vmap
     return {
         "locate": each(density.position),
         "climb": each(lambda starts, data: tuple(climb(transport, starts, data))),
         "about_mode": each(laid_out),
-        "standardise": each(within(standardise, (0, None, None))),
+        "standardise": each(each(standardise, (0, None, None))),
         "profiles": each(along),
         "values": density.expand,
         "from_draws": each(seen),
@@ -111,20 +106,8 @@ def _functions(transport: Transport) -> dict[str, Callable]:
         "set_out": each(set_out),
         "glide": of_tables(glide),
         "advance": of_tables(advance),
-        "expand": each(within(within(expand, (0, None, None)), (0, None, None))),
+        "expand": each(each(each(expand, (0, None, None)), (0, None, None))),
     }
-
-
-def _each_table(function: Callable) -> Callable:
-    """A function of tables from that of one. One alone keeps no dimension of tables: its loops stay loops of one."""
-
-    def of_all(*arguments):
-        if len(jax.tree.leaves(arguments)[0]) > 1:
-            return jax.vmap(function)(*arguments)
-        alone = function(*jax.tree.map(lambda leaf: leaf[0], arguments))
-        return jax.tree.map(lambda leaf: leaf[None], alone)
-
-    return of_all
 
 
 def _once(make: Callable[[], Callable], source: str, name: str) -> Callable:
