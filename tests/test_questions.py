@@ -63,6 +63,7 @@ def test_new_group_is_less_certain_than_a_known_one(pile_fit):
     assert new["upper"] - new["lower"] > 3 * (known["upper"] - known["lower"])
 
 
+@pytest.mark.fits
 def test_new_group_of_shared_parameters_is_like_any_other(pile_runs):
     model = sb.Model(sb.laws.power_floor, pile_runs, pooling="shared")
     fit = sb.sample(model, draws=300, seed=5)

@@ -171,6 +171,7 @@ def test_a_surface_is_saved_with_its_priors_and_places(off_law, tmp_path):
     assert {"misfit", "length_N", "length_D", "drift", "length_ratio"} <= set(off_law.summary()["name"])
 
 
+@pytest.mark.fits
 def test_every_group_has_its_surface(public_data):
     table = pd.read_csv(public_data / "gadre_overtraining.csv")
     runs = sb.read_runs(table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset")
