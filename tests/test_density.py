@@ -9,7 +9,7 @@ from scipy import stats
 
 import scalebayes as sb
 from scalebayes.inference.density import REAL
-from scalebayes.inference.geometry import Geometry, conditional
+from scalebayes.inference.geometry import conditional, constants
 from scalebayes.inference.powers import cheap_powers
 from scalebayes.model.structure import initial_values
 from scalebayes.precision import double_precision
@@ -129,24 +129,22 @@ def test_whitening_is_a_bijection_with_the_stated_jacobian(case):
     n, (k, groups), m = len(transport.free), transport.owned.shape, len(transport.centres)
     root = rng.normal(size=(k, k, groups))
     # Any constants will do: they decide how fast the sampler is, not what it samples.
-    geometry = Geometry(
-        mode=0.1 * rng.normal(size=n), factor=np.tril(rng.normal(size=(n, n))) + 3 * np.eye(n),
-        information=np.einsum("ijg,kjg->ikg", root, root), pull=rng.normal(size=(k, groups)),
-        cross=rng.normal(size=(k, groups, n)), expanded_at=rng.normal(size=n), centre=0.1 * rng.normal(size=m),
-        slope=rng.uniform(0.5, 1.5, m), shift=0.1 * rng.normal(size=transport.dense),
-        outer=np.tril(0.2 * rng.normal(size=(transport.dense,) * 2)) + np.eye(transport.dense),
-    )  # fmt: skip
+    information, pull = np.einsum("ijg,kjg->ikg", root, root), rng.normal(size=(k, groups))
+    cross, expanded_at = rng.normal(size=(k, groups, n)), rng.normal(size=n)
+    centre, slope, shift = 0.1 * rng.normal(size=m), rng.uniform(0.5, 1.5, m), 0.1 * rng.normal(size=transport.dense)
+    outer = np.tril(0.2 * rng.normal(size=(transport.dense,) * 2)) + np.eye(transport.dense)
     with double_precision():
+        geometry = constants((information, pull, cross, expanded_at, centre, slope), shift, outer)
         turn = jax.jit(lambda z: transport.position(z, geometry, data))
         matrix = jax.jit(jax.jacfwd(lambda z: transport.position(z, geometry, data)[0]))
         back = jax.jit(lambda position: transport.standardise(position, geometry, data))
-        constants = []
+        jacobians = []
         for z in 0.3 * rng.normal(size=(5, transport.density.size)):
             position, stated = turn(z)
-            constants.append(float(stated) - np.linalg.slogdet(matrix(z))[1])
+            jacobians.append(float(stated) - np.linalg.slogdet(matrix(z))[1])
             np.testing.assert_allclose(back(position), z, rtol=1e-6, atol=1e-7)
         # It is stated up to a constant.
-        np.testing.assert_allclose(constants, constants[0], atol=1e-7)
+        np.testing.assert_allclose(jacobians, jacobians[0], atol=1e-7)
 
 
 def test_groups_given_the_spreads_are_those_of_a_normal_model():

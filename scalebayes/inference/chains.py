@@ -11,17 +11,18 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any, NamedTuple
 
-import blackjax
 import jax
 import jax.numpy as jnp
 from blackjax.adaptation.mass_matrix import mass_matrix_adaptation
 from blackjax.adaptation.step_size import dual_averaging_adaptation
+from blackjax.mcmc import hmc, integrators, metrics, nuts
 
 from scalebayes.inference.data import Data
 from scalebayes.inference.geometry import Geometry, Transport
 from scalebayes.inference.schedule import DRAW, FAST, LENGTH, MANY, SLOW_END
 
 _MOST_STEPS = 100
+_LARGEST_ENERGY_ERROR = 1000.0  # beyond which a trajectory has diverged
 _GOLDEN_SECTION = (5**0.5 - 1) / 2
 
 
@@ -58,26 +59,28 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
 
     def begun(z, geometry: Geometry, data: Data):
         if gliding:
-            states = blackjax.mcmc.hmc.HMCState(z, jnp.full(len(z), -jnp.inf), jnp.zeros(z.shape))
+            states = hmc.HMCState(z, jnp.full(len(z), -jnp.inf), jnp.zeros(z.shape))
         else:
-            states = jax.vmap(lambda z: blackjax.mcmc.hmc.init(z, lambda z: transport.logp(z, geometry, data)))(z)
+            states = jax.vmap(lambda z: hmc.init(z, lambda z: transport.logp(z, geometry, data)))(z)
         mass = gather(z.shape[1])
         learned = _Learned(begin(0.5), mass, jnp.asarray(0.0 if gliding else 0.5), mass.inverse_mass_matrix)
         # Python scalars are weakly typed; unless that is undone the second chunk would compile again.
         return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.asarray(leaf).dtype), (states, learned))
 
     def step(carry, x, target_accept, geometry: Geometry, data: Data):
-        (states, learned), (number, keys, stage) = carry, x
+        (states, learned), (number, chance, stage) = carry, x
         states, info = move(
-            number, keys, states, lambda z: transport.logp(z, geometry, data), learned.step_size, learned.inverse_mass
+            number, chance, states, lambda z: transport.logp(z, geometry, data), learned.step_size, learned.inverse_mass
         )
         # Not of chains that have found no density yet, which accept nothing whatever the step.
         found = jnp.isfinite(states.logdensity)
         accepted = jnp.where(found, info.acceptance_rate, 0.0).sum() / jnp.maximum(found.sum(), 1)
         steps = adapt(learned.steps, accepted - target_accept)
-        gathered = _choose(stage == FAST, learned.mass, reduce(learn, states.position, learned.mass))
-        mass = _choose(stage == SLOW_END, conclude(gathered), gathered)
-        steps = _choose(stage == SLOW_END, begin(settle(steps)), steps)
+        mass = learned.mass
+        if not gliding:  # which learns no more than a step size
+            gathered = _choose(stage == FAST, mass, reduce(learn, states.position, mass))
+            mass = _choose(stage == SLOW_END, conclude(gathered), gathered)
+            steps = _choose(stage == SLOW_END, begin(settle(steps)), steps)
         adapted = _Learned(steps, mass, jnp.exp(steps.log_step_size), mass.inverse_mass_matrix)
         settled = learned._replace(step_size=settle(learned.steps))
         stats = {
@@ -112,26 +115,53 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
         carry, trace = jax.lax.scan(
             lambda carry, x: step(carry, x, target_accept, Geometry(*geometry), data),
             (states, jax.tree.map(lambda leaf: leaf[0], shared)),
-            (numbers, each, schedule),
+            (numbers, _chances(each, position.shape[1:]) if gliding else each, schedule),
         )
         return spread(carry, len(keys)), jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), trace)
 
     return start, advance
 
 
-def _of_one_length(number, keys, states, logp, step_size, inverse_mass):
+def _chances(keys, shape):
+    """Standard normal momenta and uniform numbers; generators of random numbers are quicker with many at once."""
+    normal, uniform = jnp.moveaxis(jax.vmap(jax.vmap(jax.random.split))(keys), -1, 0)
+    every = jax.vmap(jax.vmap(lambda normal, uniform: (jax.random.normal(normal, shape), jax.random.uniform(uniform))))
+    return every(normal, uniform)
+
+
+def _of_one_length(number, chance, states, logp, step_size, inverse_mass):
     """A step of Hamiltonian Monte Carlo.
 
     The length varies, lest it be a period of some coordinate: evenly, by the golden section, and by the step's number
     alone, so that all that is in one program goes equally far (Hoffman, Radul and Sountsov 2021 jitter alike).
     """
     many = states.position.shape[1] >= MANY
-    kernel = blackjax.mcmc.hmc.build_kernel(_two_stages if many else blackjax.mcmc.integrators.velocity_verlet)
+    kinetic_energy = metrics.gaussian_euclidean(inverse_mass).kinetic_energy
+    integrator = (_two_stages if many else integrators.velocity_verlet)(logp, kinetic_energy)
     length = LENGTH * (0.5 + number * _GOLDEN_SECTION % 1.0)
     steps = jnp.clip(jnp.ceil(length / step_size), 1, _MOST_STEPS).astype(int)
     steps = jnp.where(step_size > 0, steps, 1)  # the first, which goes nowhere, once
-    states, info = jax.vmap(lambda key, state: kernel(key, state, logp, step_size, inverse_mass, steps))(keys, states)
+    propose = hmc.hmc_proposal(
+        integrator, kinetic_energy, step_size, steps, _LARGEST_ENERGY_ERROR, sample_proposal=_accept
+    )
+
+    def one(momentum, uniform, state):
+        begun = integrators.IntegratorState(
+            state.position, momentum / jnp.sqrt(inverse_mass), state.logdensity, state.logdensity_grad
+        )
+        end, info, _ = propose(uniform, begun)
+        return hmc.HMCState(end.position, end.logdensity, end.logdensity_grad), info
+
+    momenta, uniforms = chance
+    states, info = jax.vmap(one)(momenta, uniforms, states)
     return states, info._replace(num_integration_steps=info.num_integration_steps * (1 + many))
+
+
+def _accept(uniform, gain, begun, end):
+    """The end of a trajectory, or its beginning, by a uniform number and what the end gains in log density."""
+    p = jnp.clip(jnp.exp(gain), max=1)
+    accepted = uniform < p
+    return _choose(accepted, end, begun), (accepted, p, None)
 
 
 def _two_stages(logp: Callable, kinetic_energy: Callable) -> Callable:
@@ -141,7 +171,7 @@ def _two_stages(logp: Callable, kinetic_energy: Callable) -> Callable:
     With many coordinates that error is what bounds a step; with few it is how the density bends, and short steps are
     better.
     """
-    outer, _, inner, _, _ = blackjax.mcmc.integrators.mclachlan_coefficients
+    outer, _, inner, _, _ = integrators.mclachlan_coefficients
     velocity = jax.grad(kinetic_energy)
 
     def step(state, step_size):
@@ -149,7 +179,7 @@ def _two_stages(logp: Callable, kinetic_energy: Callable) -> Callable:
             position = state.position + step_size / 2 * velocity(state.momentum)
             logdensity, slope = jax.value_and_grad(logp)(position)
             momentum = state.momentum + step_size * jnp.where(i == 0, inner, outer) * slope
-            return blackjax.mcmc.integrators.IntegratorState(position, momentum, logdensity, slope)
+            return integrators.IntegratorState(position, momentum, logdensity, slope)
 
         begun = state._replace(momentum=state.momentum + step_size * outer * state.logdensity_grad)
         return jax.lax.fori_loop(0, 2, stage, begun)
@@ -158,7 +188,7 @@ def _two_stages(logp: Callable, kinetic_energy: Callable) -> Callable:
 
 
 def _of_nuts(number, keys, states, logp, step_size, inverse_mass):
-    kernel = blackjax.mcmc.nuts.build_kernel()
+    kernel = nuts.build_kernel()
     return jax.vmap(lambda key, state: kernel(key, state, logp, step_size, inverse_mass))(keys, states)
 
 

@@ -66,8 +66,6 @@ class Geometry(NamedTuple):
 
     Parameters
     ----------
-    mode : array, shape (free,)
-    factor : array, shape (free, free)
     information : array, shape (block, block, group)
         H.
     pull : array, shape (block, group)
@@ -80,12 +78,11 @@ class Geometry(NamedTuple):
         The population's free variables at the expansion point.
     slope : array, shape (centre,)
         Derivative of mu by them.
-    shift, outer : array, shapes (dense,) and (dense, dense)
-        What is left, seen in draws: ``shift + outer z`` stands for the first coordinates of z.
+    shift, outer : array, shapes (dense + block * group,) and (dense + block * group, dense)
+        ``shift + outer z`` of the first coordinates of z: phi, the others as the layers below it have them, and b. All that
+        is linear in one product, as small ones cost their number.
     """
 
-    mode: jax.Array
-    factor: jax.Array
     information: jax.Array
     pull: jax.Array
     cross: jax.Array
@@ -94,6 +91,24 @@ class Geometry(NamedTuple):
     slope: jax.Array
     shift: jax.Array
     outer: jax.Array
+
+
+def constants(expanded: tuple[jax.Array, ...], shift: jax.Array, outer: jax.Array) -> Geometry:
+    """A `Geometry` with all that is linear in one product.
+
+    Parameters
+    ----------
+    expanded : tuple of array
+        Of a `Geometry`, information to slope.
+    shift, outer : array, shapes (dense,) and (dense, dense)
+        From the first coordinates of z to phi and the layers below it.
+    """
+    information, pull, cross, expanded_at, centre, slope = expanded
+    n = len(expanded_at)
+    across = cross.reshape(pull.size, n)
+    below = pull.reshape(-1) + across @ (shift[:n] - expanded_at)
+    shift, outer = jnp.concatenate([shift, below]), jnp.concatenate([outer, across @ outer[:n]])
+    return Geometry(information, pull, cross, expanded_at, centre, slope, shift, outer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,13 +231,13 @@ class Transport:
 
     def _position(self, z, geometry, data):
         n, m = len(self.free), len(self.centres)
-        z = z.at[: self.dense].set(geometry.shift + geometry.outer @ z[: self.dense])
-        phi = geometry.mode + geometry.factor @ z[:n]
-        free, warped = self.unwarp(phi, data)
+        straight = geometry.shift + geometry.outer @ z[: self.dense]
+        z = jnp.concatenate([straight[: self.dense], z[self.dense :]])
+        free, warped = self.unwarp(z[:n], data)
         if not self.blocks:
             return free, warped
         tau = self.taus(free, data)
-        given = conditional(tau, geometry.information, geometry.pull + geometry.cross @ (phi - geometry.expanded_at))
+        given = conditional(tau, geometry.information, straight[self.dense :].reshape(self.owned.shape))
         centre_of, _, stretched = self._centring(given, geometry, free, data)
         centre = centre_of(z[n : n + m])
         mu = self.mus(free, centre, data)
@@ -233,18 +248,19 @@ class Transport:
         """The z of a position: the inverse of `position`."""
         free = position[self.free]
         phi = self.warp(free, data)
-        z = jnp.linalg.solve(geometry.factor, phi - geometry.mode)
         if not self.blocks:
-            return self._within(z, geometry)
+            return self._within(phi, geometry)
         tau, centre = self.taus(free, data), position[self.centres]
         given = conditional(tau, geometry.information, geometry.pull + geometry.cross @ (phi - geometry.expanded_at))
         _, uncentre, _ = self._centring(given, geometry, free, data)
         mu = self.mus(free, centre, data)
         w = given.unsolve(mu, self.offsets_from(position[self.owned], mu, tau))
-        return self._within(jnp.concatenate([z, uncentre(centre), w.reshape(-1)]), geometry)
+        return self._within(jnp.concatenate([phi, uncentre(centre), w.reshape(-1)]), geometry)
 
     def _within(self, z: jax.Array, geometry: Geometry) -> jax.Array:
-        return z.at[: self.dense].set(jnp.linalg.solve(geometry.outer, z[: self.dense] - geometry.shift))
+        dense = self.dense
+        straight = z[:dense] - geometry.shift[:dense]
+        return z.at[:dense].set(jnp.linalg.solve(geometry.outer[:dense], straight))
 
     def _centring(self, given: Conditional, geometry: Geometry, free: jax.Array, data: Data):
         """The map of the populations' free variables given the spreads, its inverse, and the log Jacobian."""
@@ -334,7 +350,7 @@ def conditional(tau: jax.Array, information: jax.Array, pull: jax.Array) -> Cond
     return Conditional(
         solve=solve,
         unsolve=unsolve,
-        log_jacobian=jnp.log(jnp.stack([inverse[j, j] for j in range(k)])).sum(),
+        log_jacobian=jnp.log((jnp.eye(k)[:, :, None] * inverse).sum(1)).sum(),
         precision=_dot(jnp.swapaxes(inverse, 0, 1), shrunk).sum(-1) / tau[:, None],
         drawn=(inverse * drawn[:, None]).sum(0).sum(-1) / tau,
     )

@@ -40,14 +40,14 @@ def starting_points(initial: np.ndarray, n: int, seed: int) -> np.ndarray:
     return initial + offsets
 
 
-def climb(transport: Transport, starts: jax.Array, data: Data) -> Climb:
-    """Climb from every start with what has no mode of its own held at the first one's: spreads, and scales of noise."""
+def climb(transport: Transport, starts: jax.Array, centre: jax.Array, data: Data) -> Climb:
+    """Climb from every start with what has no mode of its own held at the centre: spreads, and scales of noise."""
     import optimistix  # slow to import, and not needed once the climb is compiled
 
     held = np.isin(np.arange(transport.density.size), transport.held)
 
     def logp(position, data):
-        return transport.density.logp(jnp.where(held, starts[0], position), data)
+        return transport.density.logp(jnp.where(held, centre, position), data)
 
     # With very many groups the matrix that BFGS keeps would be larger than everything else.
     solver: optimistix.AbstractMinimiser = (
@@ -60,7 +60,7 @@ def climb(transport: Transport, starts: jax.Array, data: Data) -> Climb:
         solution: optimistix.Solution = optimistix.minimise(
             lambda position, data: -logp(position, data),
             solver,
-            jnp.where(held, starts[0], start),
+            jnp.where(held, centre, start),
             args=data,
             max_steps=2000,
             throw=False,
@@ -68,7 +68,7 @@ def climb(transport: Transport, starts: jax.Array, data: Data) -> Climb:
         height = logp(solution.value, data)
         height = jnp.where(jnp.isfinite(height), height, -jnp.inf)
         ended = jnp.asarray(solution.result == optimistix.RESULTS.successful)
-        return Climb(jnp.where(held, starts[0], solution.value), height, ended)
+        return Climb(jnp.where(held, centre, solution.value), height, ended)
 
     return jax.vmap(one)(starts)
 

@@ -96,7 +96,7 @@ def _functions(transport: Transport) -> dict[str, Callable]:
 
     return {
         "locate": each(density.position),
-        "climb": each(lambda starts, data: tuple(climb(transport, starts, data))),
+        "climb": each(lambda starts, centre, data: tuple(climb(transport, starts, centre, data))),
         "about_mode": each(laid_out),
         "standardise": each(each(standardise, (0, None, None))),
         "profiles": each(along),

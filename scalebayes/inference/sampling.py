@@ -199,7 +199,7 @@ def _stacked(tables: Sequence[Data]) -> dict[str, np.ndarray]:
 def _places(compiled: Programs, data, initial, seeds, chains):
     """Geometry about the highest mode of every table, separate modes if there are, and where each chain starts."""
     starts = np.stack([starting_points(i, STARTS, s) for i, s in zip(initial, seeds, strict=True)])
-    found = Climb(*compiled.climb(starts, data))
+    found = _climbed(compiled, starts, initial, data)
     top = best(found)
     geometry, log_mass = compiled.about_mode(top, data)
     candidates = elsewhere(found)
@@ -226,6 +226,18 @@ def _places(compiled: Programs, data, initial, seeds, chains):
             places[i] = [z[i, chosen[wanted[c % len(wanted)]][i]] for c in range(chains)]
         modes.append(_described(compiled, found, i, [chosen[k][i] for k in kept], share[kept], data))
     return geometry, modes, places
+
+
+def _climbed(compiled: Programs, starts: np.ndarray, centres: np.ndarray, data) -> Climb:
+    width = _abreast(True, *starts.shape[:2])
+
+    def some(first: int):
+        with double_precision():
+            return compiled.climb(starts[:, first : first + width], centres, data)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = list(pool.map(some, range(0, starts.shape[1], width)))
+    return Climb(*jax.tree.map(lambda *some: np.concatenate(some, axis=1), *parts))
 
 
 def _described(compiled, found: Climb, i: int, places: list, share: np.ndarray, data) -> tuple[Mode, ...]:
@@ -393,10 +405,10 @@ def _advance(
 
 
 def _abreast(glides: bool, tables: int, chains: int) -> int:
-    """How many chains of a table make their steps in one program.
+    """How many chains, or climbs, of a table go in one program.
 
     All of a batch of tables, and on an accelerator. Of one table on processors those of NUTS one by one, so that none waits
-    for another's tree; gliding ones as many as each processor must take, or more if groups of them were unequal else.
+    for another's tree; others as many as each processor must take, or more if groups of them were unequal else.
     """
     if tables > 1 or jax.default_backend() != "cpu":
         return chains

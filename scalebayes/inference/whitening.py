@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scalebayes.inference.data import Data
-from scalebayes.inference.geometry import Geometry, Transport
+from scalebayes.inference.geometry import Geometry, Transport, constants
 
 _WIDTH = 1e-4  # of differences of gradients
 _EXPANSIONS = 40  # draws that the second whitening averages over
@@ -36,22 +36,27 @@ def about_mode(transport: Transport, position: jax.Array, data: Data) -> tuple[G
     phi = transport.warp(position[transport.free], data)
     centre, own = position[transport.centres], position[transport.owned]
     expanded = _expand(transport, phi[None], centre[None], own[None], data)
-    n = len(phi)
-    rest = (*expanded, jnp.zeros(transport.dense), jnp.eye(transport.dense))
-    flat = Geometry(jnp.zeros(n), jnp.eye(n), *rest)
+    n, dense = len(phi), transport.dense
+    flat = constants(expanded, jnp.zeros(dense), jnp.eye(dense))
     zeros = jnp.zeros(transport.density.size - n)
     top, factor, height = _newton(lambda phi: transport.logp(jnp.concatenate([phi, zeros]), flat, data), phi)
-    return Geometry(top, factor, *rest), height + jnp.linalg.slogdet(factor)[1]
+    return constants(expanded, *_first(top, factor, dense)), height + jnp.linalg.slogdet(factor)[1]
 
 
-def from_draws(transport: Transport, z: jax.Array, geometry: Geometry, data: Data) -> Geometry:
+def _first(centre: jax.Array, factor: jax.Array, dense: int) -> tuple[jax.Array, jax.Array]:
+    """The map of the first layer's coordinates, which leaves the others alone."""
+    n = len(centre)
+    return jnp.zeros(dense).at[:n].set(centre), jnp.eye(dense).at[:n, :n].set(factor)
+
+
+def from_draws(transport: Transport, z: jax.Array, poor: Geometry, data: Data) -> Geometry:
     """A better geometry from draws under a poor one.
 
     Parameters
     ----------
     transport : Transport
     z : array, shape (sample, size)
-    geometry : Geometry
+    poor : Geometry
         Under which they were drawn.
     data : mapping of str to array
 
@@ -62,29 +67,29 @@ def from_draws(transport: Transport, z: jax.Array, geometry: Geometry, data: Dat
     """
     n, free = len(z), len(transport.free)
 
-    positions = jax.lax.map(lambda z: transport.position(z, geometry, data)[0], z)
+    positions = jax.lax.map(lambda z: transport.position(z, poor, data)[0], z)
     phis = jax.vmap(lambda position: transport.warp(position[transport.free], data))(positions)
     some = slice(None, _EXPANSIONS * max(n // _EXPANSIONS, 1), max(n // _EXPANSIONS, 1))
     expanded = _expand(
         transport, phis[some], positions[some][:, transport.centres], positions[some][:, transport.owned], data
     )
     # Shrunk as Stan's warm-up does, towards a small multiple of the unit matrix, which stands for the first whitening.
-    inside = jax.vmap(lambda phi: jnp.linalg.solve(geometry.factor, phi - geometry.mode))(phis)
+    scale = jnp.linalg.cholesky(poor.outer[:free] @ poor.outer[:free].T)
+    inside = jax.vmap(lambda phi: jnp.linalg.solve(scale, phi - poor.shift[:free]))(phis)
     covariance = jnp.cov(inside, rowvar=False).reshape(free, free)
     covariance = (n * covariance + 5e-3 * jnp.eye(free)) / (n + 5)
-    factor = geometry.factor @ jnp.linalg.cholesky(covariance)
     dense = transport.dense
-    rest = (*expanded, jnp.zeros(dense), jnp.eye(dense))
-    better = Geometry(phis.mean(0), factor, *rest)
+    shift, outer = _first(phis.mean(0), scale @ jnp.linalg.cholesky(covariance), dense)
+    better = constants(expanded, shift, outer)
     left = jax.lax.map(lambda position: transport.standardise(position, better, data)[:dense], positions)
     covariance = jnp.cov(left, rowvar=False).reshape(dense, dense)
     weight = n / (n + _PER_INDEPENDENT * dense)
-    outer = jnp.linalg.cholesky(weight * covariance + (1 - weight) * jnp.eye(dense))
-    return better._replace(shift=weight * left.mean(0), outer=outer)
+    within = jnp.linalg.cholesky(weight * covariance + (1 - weight) * jnp.eye(dense))
+    return constants(expanded, shift + outer @ (weight * left.mean(0)), outer @ within)
 
 
 def _expand(transport: Transport, phis, centres, owns, data: Data) -> tuple[jax.Array, ...]:
-    """Everything of a `Geometry` but mode and factor, averaged over points: for many, the best normal approximation."""
+    """Everything of a `Geometry` but shift and outer, averaged over points: for many, the best normal approximation."""
     k, size = len(transport.blocks), phis.shape[1]
     phi, centre = phis.mean(0), centres.mean(0)
     if not k:
