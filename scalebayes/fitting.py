@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -377,16 +377,22 @@ def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:
 def _attributes(model: Model) -> dict[str, str]:
     from scalebayes.storage import describe_model
 
-    packages = ("scalebayes", "pymc", "pytensor", "jax", "blackjax", "arviz", "numpy")
+    versions = _versions()
     return {
         "inference_library": "scalebayes",
-        "inference_library_version": version("scalebayes"),
+        "inference_library_version": versions["scalebayes"],
         "data_hash": model.runs.digest,
         "law": model.name,
         "noise_name": type(model.noise).__name__,
         "model": json.dumps(describe_model(model)),
-        **{name: version(name) for name in packages},
+        **versions,
     }
+
+
+@lru_cache(maxsize=1)  # a file is read for each
+def _versions() -> dict[str, str]:
+    packages = ("scalebayes", "pymc", "pytensor", "jax", "blackjax", "arviz", "numpy")
+    return {name: version(name) for name in packages}
 
 
 @contextmanager

@@ -78,10 +78,12 @@ def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
 
     As ArviZ computes them, for all numbers of a variable at once: a third of its time for six groups.
     """
-    parts = [np.moveaxis(v.reshape(*v.shape[:2], -1), -1, 0) for v in variables.values()]
-    pieces = [part[i : i + _AT_ONCE] for part in parts for i in range(0, len(part), _AT_ONCE)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(_rank_normalised, pieces))
+    numbers = [number for v in variables.values() for number in np.moveaxis(v.reshape(*v.shape[:2], -1), -1, 0)]
+    processors = os.cpu_count() or 1
+    size = min(-(-len(numbers) // processors), _AT_ONCE)
+    pieces = [numbers[i : i + size] for i in range(0, len(numbers), size)]
+    with ThreadPoolExecutor(processors) as pool:
+        found = list(pool.map(lambda piece: _rank_normalised(np.stack(piece)), pieces))
     r_hat, ess = map(np.concatenate, zip(*found, strict=True))
     return float(r_hat.max()), float(ess.min())
 

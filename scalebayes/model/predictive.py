@@ -200,9 +200,9 @@ def undefined(model: Model, prior: xr.Dataset) -> str:
     runs, rng = model.runs, np.random.default_rng(0)
     x = [runs.x(name) for name in runs.inputs]
     extremes = [place(column) for column in x for place in (np.argmin, np.argmax)]
-    per_draw = 4 + len(extremes)
-    draws = np.repeat(np.arange(prior.sizes["draw"]), per_draw)
-    at = np.concatenate([[*extremes, *rng.integers(len(runs), size=4)] for _ in range(prior.sizes["draw"])])
+    n = prior.sizes["draw"]
+    at = np.hstack([np.tile(extremes, (n, 1)), rng.integers(len(runs), size=(n, 4))])
+    draws, at = np.repeat(np.arange(n), at.shape[1]), at.ravel()
     group = runs.group_index[at] if runs.group else None
     parameters = {}
     for name in model.parameters:
@@ -218,7 +218,7 @@ def undefined(model: Model, prior: xr.Dataset) -> str:
     first = wrong[0]
     values = ", ".join(f"{name}={value[first]:.4g}" for name, value in parameters.items())
     inputs = ", ".join(f"{name}={column[at[first]]:.4g}" for name, column in zip(runs.inputs, x, strict=True))
-    share = len(np.unique(draws[wrong])) / prior.sizes["draw"]
+    share = len(np.unique(draws[wrong])) / n
     return (
         f"{model.name} gives NaN at {values} for run {runs.labels[at[first]]} ({inputs}), and somewhere for {share:.1%} of "
         "the draws from its prior; a law must give a number wherever its priors allow. Narrow the priors, or mend the law."
