@@ -124,9 +124,12 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
 
 def _chances(keys, shape):
     """Standard normal momenta and uniform numbers; generators of random numbers are quicker with many at once."""
-    normal, uniform = jnp.moveaxis(jax.vmap(jax.vmap(jax.random.split))(keys), -1, 0)
-    every = jax.vmap(jax.vmap(lambda normal, uniform: (jax.random.normal(normal, shape), jax.random.uniform(uniform))))
-    return every(normal, uniform)
+
+    def one(key):
+        normal, uniform = jax.random.split(key)
+        return jax.random.normal(normal, shape), jax.random.uniform(uniform)
+
+    return jax.vmap(jax.vmap(one))(keys)
 
 
 def _of_one_length(number, chance, states, logp, step_size, inverse_mass):

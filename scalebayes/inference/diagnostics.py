@@ -76,7 +76,7 @@ def worst(posterior: xr.Dataset) -> tuple[float, float]:
 def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
     """The largest r-hat and the smallest bulk ESS of arrays with leading dimensions (chain, draw); NaN if any is.
 
-    As ArviZ computes them, for all numbers of a variable at once: a third of its time for six groups.
+    As ArviZ computes them, for many numbers at once.
     """
     numbers = [number for v in variables.values() for number in np.moveaxis(v.reshape(*v.shape[:2], -1), -1, 0)]
     processors = os.cpu_count() or 1

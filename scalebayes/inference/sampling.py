@@ -404,15 +404,15 @@ def _advance(
     return run._replace(carry=carry), trace
 
 
-def _abreast(glides: bool, tables: int, chains: int) -> int:
+def _abreast(patient: bool, tables: int, chains: int) -> int:
     """How many chains, or climbs, of a table go in one program.
 
-    All of a batch of tables, and on an accelerator. Of one table on processors those of NUTS one by one, so that none waits
-    for another's tree; others as many as each processor must take, or more if groups of them were unequal else.
+    All of a batch of tables, and on an accelerator. Of one table on processors those that must not wait for each other, as
+    trees of NUTS differ, one by one; others as many as each processor must take, or more if groups were unequal else.
     """
     if tables > 1 or jax.default_backend() != "cpu":
         return chains
-    share = -(-chains // (os.cpu_count() or 1)) if glides else 1
+    share = -(-chains // (os.cpu_count() or 1)) if patient else 1
     return next(width for width in range(share, chains + 1) if chains % width == 0)
 
 
