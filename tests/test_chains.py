@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scalebayes.inference import chains
-from scalebayes.inference.schedule import DRAW, FAST, LENGTH, MANY
+from scalebayes.inference.schedule import DRAW, FAST, LENGTH, MANY, SHORT
 from scalebayes.precision import double_precision
 
 
@@ -53,15 +53,15 @@ def test_chains_abreast_share_a_step_size_and_move_apart(advanced, gliding):
         assert (stats["n_steps"] == stats["n_steps"][:1]).all()
 
 
-@pytest.mark.parametrize("size", [4, MANY])
-def test_lengths_vary_evenly_about_the_one_they_have(advanced, size):
+@pytest.mark.parametrize(("size", "gradients", "length"), [(4, 1, LENGTH), (MANY, 2, SHORT)])
+def test_lengths_vary_evenly_about_the_one_they_have(advanced, size, gradients, length):
     _, positions, stats = advanced(np.zeros((2, size)), [FAST] * 150 + [DRAW] * 400)
-    gradients = 2 if size == MANY else 1
     lengths = stats["n_steps"][0, 150:] / gradients * stats["step_size"][0, 150:]
     step = stats["step_size"][0, -1]
-    assert lengths.min() >= LENGTH / 2
-    assert lengths.max() <= 1.5 * LENGTH + step
-    assert lengths.mean() == pytest.approx(LENGTH + step / 2, rel=0.03)  # they are rounded up
+    assert lengths.min() >= length / 2
+    assert lengths.max() <= 1.5 * length + step
+    rounded_up = np.ceil(length * np.linspace(0.5, 1.5, 1001) / step) * step
+    assert lengths.mean() == pytest.approx(rounded_up.mean(), rel=0.01)
     assert 0.75 < stats["acceptance_rate"][:, 150:].mean() < 0.99
     # 800 draws of `size` coordinates, which forget each other at once: four standard errors of a variance.
     assert positions[:, 150:].var() == pytest.approx(1, abs=4 * np.sqrt(2 / (200 * size)))

@@ -209,10 +209,29 @@ def test_thinned_draws_hide_no_divergence():
     diverging = np.zeros((1, 6), bool)
     diverging[0, 1] = True
     stats = {"lp": np.arange(6.0)[None], "diverging": diverging, "n_steps": np.ones((1, 6), int)}
-    kept = sampling._thinned(stats, 3)
+    kept = sampling._thinned(stats, sampling._evenly(6, 2))
     assert kept["diverging"].tolist() == [[True, False]]
     assert kept["n_steps"].tolist() == [[3, 3]]
     assert kept["lp"].tolist() == [[2.0, 5.0]]
+    kept = sampling._thinned(stats, sampling._evenly(6, 4))  # after one step, or two
+    assert kept["diverging"].tolist() == [[False, True, False, False]]
+    assert kept["n_steps"].tolist() == [[1, 2, 1, 2]]
+    assert kept["lp"].tolist() == [[0.0, 2.0, 3.0, 5.0]]
+
+
+@pytest.mark.parametrize(
+    ("r_hat", "ess", "most", "times"),
+    [
+        (1.0101, 2000.0, 2.0, 1.2),  # a little more
+        (1.015, 2000.0, 2.0, 1.65),
+        (1.05, 2000.0, 2.0, 2.0),
+        (1.002, 250.0, 2.0, 1.76),  # of the 400 asked for
+        (1.002, 50.0, 4.0, 4.0),
+        (np.nan, np.nan, 2.0, 2.0),
+    ],
+)
+def test_chains_go_on_for_as_long_as_they_lack(r_hat, ess, most, times):
+    assert sampling._times(r_hat, ess, 400, most) == pytest.approx(times)
 
 
 @pytest.mark.fits

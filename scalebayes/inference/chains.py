@@ -19,7 +19,7 @@ from blackjax.mcmc import hmc, integrators, metrics, nuts
 
 from scalebayes.inference.data import Data
 from scalebayes.inference.geometry import Geometry, Transport
-from scalebayes.inference.schedule import DRAW, FAST, LENGTH, MANY, SLOW_END
+from scalebayes.inference.schedule import DRAW, FAST, LENGTH, MANY, SHORT, SLOW_END
 
 _MOST_STEPS = 100
 _LARGEST_ENERGY_ERROR = 1000.0  # beyond which a trajectory has diverged
@@ -141,7 +141,7 @@ def _of_one_length(number, chance, states, logp, step_size, inverse_mass):
     many = states.position.shape[1] >= MANY
     kinetic_energy = metrics.gaussian_euclidean(inverse_mass).kinetic_energy
     integrator = (_two_stages if many else integrators.velocity_verlet)(logp, kinetic_energy)
-    length = LENGTH * (0.5 + number * _GOLDEN_SECTION % 1.0)
+    length = (SHORT if many else LENGTH) * (0.5 + number * _GOLDEN_SECTION % 1.0)
     steps = jnp.clip(jnp.ceil(length / step_size), 1, _MOST_STEPS).astype(int)
     steps = jnp.where(step_size > 0, steps, 1)  # the first, which goes nowhere, once
     propose = hmc.hmc_proposal(

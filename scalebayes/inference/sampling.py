@@ -84,8 +84,8 @@ class Draws:
         Adapting steps made.
     target_accept : float
         Mean acceptance rate that the last of them aimed at.
-    thin : int
-        Steps per draw kept.
+    thin : float
+        Steps per draw kept, on average.
     """
 
     variables: dict[str, np.ndarray]
@@ -97,7 +97,7 @@ class Draws:
     sampler: str
     warmup: int
     target_accept: float
-    thin: int
+    thin: float
 
 
 class _Run(NamedTuple):
@@ -284,15 +284,14 @@ def _finish(
     drawn = begin = trace[0].shape[2]
     left = (1 + glides) * (settings.warmup is None and begin >= 2 * CHUNK)
     while True:
-        thin = 1 if settings.ess else drawn // settings.draws
-        used = drawn if settings.ess else thin * settings.draws
+        kept = _evenly(drawn, drawn if settings.ess else settings.draws)
         z = trace[0]
-        stats = _thinned({name: value[0, :, :used] for name, value in trace[1].items()}, thin)
-        variables, log_likelihood = _expand(compiled, z[0, :, thin - 1 : used : thin], run)
+        stats = _thinned({name: value[0] for name, value in trace[1].items()}, kept)
+        variables, log_likelihood = _expand(compiled, z[0, :, kept], run)
         r_hat, ess = worst_of(variables)
         enough = hopeless or (r_hat < LARGEST_R_HAT and ess > asked)
         # As few slow draws as the first pilot had would be no better one.
-        slow = begin > PILOT and not (enough or ess > LEAST_WORTH * settings.chains * used)
+        slow = begin > PILOT and not (enough or ess > LEAST_WORTH * settings.chains * drawn)
         diverges = stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
         if left and (slow or diverges):
             # No better pilot than draws that, a few apart, are of the posterior.
@@ -307,11 +306,8 @@ def _finish(
             continue
         if enough or drawn >= limit:
             break
-        if settings.ess and r_hat < LARGEST_R_HAT:
-            more = drawn * min(max(1.1 * asked / ess, 1.1), 4.0) - drawn
-        else:
-            more = drawn
-        more = min(_whole(more), limit - drawn)
+        most = 4.0 if settings.ess and r_hat < LARGEST_R_HAT else 2.0
+        more = min(_whole(drawn * (_times(r_hat, ess, asked, most) - 1)), limit - drawn)
         run, further = _draw(compiled, glides, run, warmed + _whole(drawn), more, advanced)
         trace = jax.tree.map(lambda a, b: np.concatenate([a, b], axis=2), trace, further)
         drawn += more
@@ -325,7 +321,7 @@ def _finish(
         sampler="hmc" if glides else "nuts",
         warmup=warmed,
         target_accept=float(run.target_accept[0]),
-        thin=thin,
+        thin=drawn / len(kept),
     )
 
 
@@ -339,13 +335,23 @@ def _enough(settings: Settings) -> int:
     return min(max(_whole(1.2 * settings.ess / settings.chains), 2 * CHUNK), _limit(settings))
 
 
-def _thinned(stats: dict[str, np.ndarray], thin: int) -> dict[str, np.ndarray]:
+def _times(r_hat: float, ess: float, asked: float, most: float) -> float:
+    """How many times as many draws should do: r-hat's excess over one and the inverse of the ESS fall as one over them."""
+    lacking = 1.1 * np.max([(r_hat - 1) / (LARGEST_R_HAT - 1), asked / ess])
+    return float(np.clip(lacking, 1.2, most)) if np.isfinite(lacking) else most
+
+
+def _evenly(drawn: int, draws: int) -> np.ndarray:
+    """Indices of draws to keep, the last of them included."""
+    return np.arange(1, draws + 1) * drawn // draws - 1
+
+
+def _thinned(stats: dict[str, np.ndarray], kept: np.ndarray) -> dict[str, np.ndarray]:
     """Statistics of the draws kept; a draw counts as diverging if any step on the way to it did."""
-    kept = {name: value[:, thin - 1 :: thin] for name, value in stats.items()}
-    by_draw = (*kept["lp"].shape, thin)
-    return kept | {
-        "diverging": stats["diverging"].reshape(by_draw).any(-1),
-        "n_steps": stats["n_steps"].reshape(by_draw).sum(-1),
+    begins = np.concatenate([[0], kept[:-1] + 1])
+    return {name: value[:, kept] for name, value in stats.items()} | {
+        "diverging": np.logical_or.reduceat(stats["diverging"], begins, axis=1),
+        "n_steps": np.add.reduceat(stats["n_steps"], begins, axis=1),
     }
 
 

@@ -9,6 +9,9 @@ import numpy as np
 LENGTH = 3.0
 # Coordinates from which on a trajectory is made of steps of two gradients each.
 MANY = 256
+# Their length: about a quarter of a normal coordinate's period, which forgets how far from the mean it was too. Half a
+# period turns a coordinate over and keeps that distance, and the largest r-hat of thousands of numbers is one of it.
+SHORT = 1.7
 
 # Adapt the step size; also gather the mass matrix; also use it; leave all as it is.
 FAST, SLOW, SLOW_END, DRAW = range(4)
