@@ -287,7 +287,7 @@ def _finish(
         kept = _evenly(drawn, drawn if settings.ess else settings.draws)
         z = trace[0]
         stats = _thinned({name: value[0] for name, value in trace[1].items()}, kept)
-        variables, log_likelihood = _expand(compiled, z[0, :, kept], run)
+        variables, log_likelihood = _expand(compiled, z[0][:, kept], run)
         r_hat, ess = worst_of(variables)
         enough = hopeless or (r_hat < LARGEST_R_HAT and ess > asked)
         # As few slow draws as the first pilot had would be no better one.
