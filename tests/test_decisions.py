@@ -340,15 +340,26 @@ def test_bad_questions_are_refused(ask, message):
     assert str(caught.value) == message
 
 
-def test_groups_with_another_tokenizer_are_not_compared(tmp_path):
+_OTHER_WORDS = r"the groups declare another tokenizer \(vocabulary: a: gpt2; b: llama\)"
+
+
+def _of_two_tokenizers():
     runs = _power_runs()
     table = runs.table.assign(vocabulary=np.where(runs.table["family"] == "a", "gpt2", "llama"))
-    declared = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family", tokenizer="vocabulary")
-    fit = sb.fit(sb.laws.power, declared, draws=300)
-    fit.save(tmp_path / "fit.nc")
-    for known in (fit, sb.load(tmp_path / "fit.nc")):
-        with pytest.raises(ValueError, match=r"the groups declare another tokenizer \(vocabulary: a: gpt2; b: llama\)"):
-            sb.crossover(known, axis="C", to=1e24)
+    return sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family", tokenizer="vocabulary")
+
+
+def test_groups_with_another_tokenizer_are_not_compared():
+    fit = _by_hand(sb.Model(sb.laws.power, _of_two_tokenizers()), A=[30.0, 31.0], alpha=[0.05, 0.05])
+    with pytest.raises(ValueError, match=_OTHER_WORDS):
+        sb.crossover(fit, axis="C", to=1e24)
+
+
+@pytest.mark.fits
+def test_a_file_keeps_the_tokenizers(tmp_path):
+    sb.fit(sb.laws.power, _of_two_tokenizers(), draws=300).save(tmp_path / "fit.nc")
+    with pytest.raises(ValueError, match=_OTHER_WORDS):
+        sb.crossover(sb.load(tmp_path / "fit.nc"), axis="C", to=1e24)
 
 
 def test_a_path_of_ones_own_and_of_tokens_per_parameter():

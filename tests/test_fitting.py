@@ -190,6 +190,7 @@ def test_same_seed_gives_the_same_bytes_whatever_was_fitted_before(pile_runs):
     assert draws(priors).tobytes() == alone.tobytes()
 
 
+@pytest.mark.fits
 def test_names_that_a_graph_refuses_are_no_trouble(tmp_path):
     table = sb.pile_families().rename(columns={"loss": "val/loss"})
 
