@@ -229,15 +229,15 @@ def sample(
 
     In coordinates in which a posterior is nearly standard normal, trajectories of about one length are enough. Where a
     pilot or the draws show that it is not, the coordinates are made anew in a warm-up of NUTS (Hoffman and Gelman 2014,
-    arXiv:1111.4246), which also draws if they are no better; ``idata.attrs["sampler"]`` says which of them drew. With 256 coordinates or more
-    a gliding step takes two gradients instead of one; ``n_steps`` counts gradients.
+    arXiv:1111.4246), which also draws if they are no better; ``idata.attrs["sampler"]`` says which of them drew. With 256
+    coordinates or more trajectories are shorter, of steps that take two gradients; ``n_steps`` counts gradients.
 
     Parameters
     ----------
     model : Model
     draws, chains : int
         Draws kept of each chain, and number of chains. Chains that have not mixed by then (r-hat 1.01 or more, bulk ESS
-        400 or less) go on up to eight times as long and are thinned to ``draws``.
+        400 or less) go on for as long as that lacks, at most eight times as long, and ``draws`` of them are kept, evenly.
     warmup : int, optional
         Adapting steps before them, by NUTS; as many as the posterior needs if not given: 150, or 600 where whitening has to be
         improved, and more where draws that diverged, or told too little of each other, became the pilot of a better one.
