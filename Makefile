@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 # Tests that fit models of their own run in several processes: all that they compile is more than one may map.
 APART = tests/test_backtests.py tests/test_surface.py
 DECIDING = tests/test_averaging.py tests/test_decisions.py
+CORE = tests/test_density.py tests/test_programs.py tests/test_fleets.py
 
 .PHONY: demo test test-fits test-slow test-slow-ci bench bench-smoke bench-extrapolation bench-decisions lint lock clean
 
@@ -26,9 +27,10 @@ test-fits: $(READY)
 test-slow: test-fits
 	$(BIN)/python -m pytest -m slow tests
 
-# The part of test-slow that CI runs.
-test-slow-ci: test-fits
-	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster or equal_compute" tests
+# The part of test-fits and test-slow that CI runs: densities, programs and fleets, and posteriors beside pm.sample's.
+test-slow-ci: $(READY)
+	$(BIN)/python -m pytest -m fits $(CORE)
+	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster" tests
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
