@@ -27,9 +27,11 @@ test-fits: $(READY)
 test-slow: test-fits
 	$(BIN)/python -m pytest -m slow tests
 
-# The part of test-fits and test-slow that CI runs: densities, programs and fleets, and posteriors beside pm.sample's.
+# The part of test-fits and test-slow that CI runs: densities, programs, fleets, back-tests (nothing beyond the cut-off may
+# enter a fit) and surfaces, and posteriors beside pm.sample's.
 test-slow-ci: $(READY)
 	$(BIN)/python -m pytest -m fits $(CORE)
+	$(BIN)/python -m pytest -m fits $(APART)
 	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster" tests
 
 bench: $(READY)

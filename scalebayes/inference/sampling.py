@@ -176,7 +176,10 @@ def sample(
 
 
 def _calm(run: _Run, z: np.ndarray, stats: dict[str, np.ndarray], gradients: int = 1) -> np.ndarray:
-    """Tables along whose coordinates trajectories need few gradients, and chains stray no farther than one goes."""
+    """Tables along whose coordinates trajectories of `LENGTH` need few gradients, and chains stray no farther than one goes.
+
+    Also where trajectories are shorter: what is judged is the step, and how far a coordinate is from standard normal.
+    """
     steps = gradients * LENGTH / stats["step_size"][:, :, -1].mean(1)
     unit = np.sqrt(np.asarray(run.carry[-1]).mean(1))  # a coordinate's, by the mass matrix
     strayed = np.sqrt(z[:, :, -2 * CHUNK :].var(2).mean(1)) / unit
