@@ -1,4 +1,4 @@
-"""Many fits at once, and many groups in one fit: wall seconds warm, convergence, memory.
+"""Many fits at once, many groups in one fit, and a surface over many runs: wall seconds warm, convergence, memory.
 
 ``python benchmarks/many.py`` prints a Markdown table and, unless given ``--smoke``, writes it into benchmarks/README.md.
 """
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -71,15 +72,31 @@ def groups(n: int, draws: int) -> dict:
         loss = law * np.exp(0.005 * rng.standard_t(5, len(N)))
         tables.append(pd.DataFrame({"group": f"g{group:03}", "n_params": N, "n_tokens": D, "loss": loss}))
     case = pooled_case(f"{n} groups", pd.concat(tables, ignore_index=True), "group", None)
+    return {"fits": n} | twice(lambda seed: sb.fit(case.law, case.runs, pooling="pooled", draws=draws, seed=seed))
+
+
+def surface(n: int, draws: int) -> dict:
+    """One pooled fit of n published final runs, evenly chosen by compute, with a surface for each of two corpora."""
+    table = pd.read_csv(table_at("surface", "porian_isoflop.csv")).query("loss_split == 'val'")
+    table = table.assign(C=table["n_params"] * table["n_tokens"]).sort_values("C")
+    some = table.iloc[np.linspace(0, len(table) - 1, n).round().astype(int)]
+    runs = sb.read_runs(some, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset")
+    return {"fits": n} | twice(
+        lambda seed: sb.fit(sb.laws.chinchilla, runs, discrepancy="surface", draws=draws, seed=seed)
+    )
+
+
+def twice(fitted: Callable[[int], sb.Fit]) -> dict:
+    """Seconds of a first and a second fit, and how the second one went."""
     seconds = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sb.ConvergenceWarning)
         for seed in range(2):
             start = time.perf_counter()
-            fit = sb.fit(case.law, case.runs, pooling="pooled", draws=draws, seed=seed)
+            fit = fitted(seed)
             seconds.append(time.perf_counter() - start)
     return {
-        "fits": n, "cold": seconds[0], "warm": seconds[1], "converged": int(not fit.diagnostics.problems),
+        "cold": seconds[0], "warm": seconds[1], "converged": int(not fit.diagnostics.problems),
         "steps": float(fit.idata["sample_stats"]["n_steps"].mean()), "ess": fit.diagnostics.min_ess_bulk,
     }  # fmt: skip
 
@@ -91,6 +108,8 @@ def one(job: str, smoke: bool) -> dict:
         found = fleet(small_tables(16 if smoke else int(n)), 500)
     elif kind == "curves":
         found = fleet(curves(4 if smoke else 54), 500)
+    elif kind == "surface":
+        found = surface(int(n), 250 if smoke else 500)
     else:
         found = groups(int(n), 250 if smoke else 1000)
     return found | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
@@ -102,6 +121,13 @@ def row(job: str, found: dict) -> str:
     if kind == "groups":
         what = f"one pooled fit of {n} groups x {len(COLUMNS) * 20} runs"
         each, steps = f"{1e3 * found['warm'] / found['fits']:.0f} ms per group", f"{found['steps']:.0f}"
+        converged = "yes" if found["converged"] else "no"
+    elif kind == "surface":
+        what, each, steps = (
+            f"one fit of {n} published final runs, with a surface for each of two corpora",
+            "",
+            f"{found['steps']:.0f}",
+        )
         converged = "yes" if found["converged"] else "no"
     else:
         what = f"{found['fits']} {'simulated tables of 60 runs' if kind == 'tables' else 'published curves'}, power with floor"
@@ -121,7 +147,7 @@ def main() -> None:
     if arguments.job:
         print(json.dumps(one(arguments.job, arguments.smoke)))
         return
-    jobs = ["tables 200", "curves", "groups 6", "groups 30", "groups 200", "groups 500"]
+    jobs = ["tables 200", "curves", "groups 6", "groups 30", "groups 200", "groups 500", "surface 500"]
     lines = [
         "| what | s cold | s warm | each | converged | steps per draw | peak MiB |",
         "|---|---:|---:|---:|---:|---:|---:|",
