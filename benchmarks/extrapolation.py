@@ -28,7 +28,7 @@ DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
 SURFACE, STILL = (sb.laws.chinchilla, "surface"), (sb.laws.chinchilla, "still surface")
 CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
-POOLED = (0.1, 0.03)
+POOLED = AVERAGED[:2]  # of the curves of a data set together
 ENOUGH = 6  # known runs; curves of four or five are few and err most, so the others are shown by themselves as well
 TOPS = (0.1, 0.3)
 DESIGNS = 200
@@ -76,12 +76,14 @@ def timed(**arguments) -> tuple[sb.Backtest, float]:
     return result, time.perf_counter() - start
 
 
-def lines_of(result: sb.Backtest, seconds: float, name: str, domains: dict[str, str], called: str = "") -> list[str]:
+def lines_of(
+    result: sb.Backtest, seconds: float, name: str, domains: dict[str, str], called: str = "average", how: str = ""
+) -> list[str]:
     """Rows of every method, by domain: the average, the posteriors it is of, and what people do without one.
 
-    Curves that have no domain are left out.
+    Curves that have no domain are left out; ``how`` they were fitted is said after each posterior's name.
     """
-    named = {called or "average": result.curves} | dict(list(result.members.groupby("method", sort=False)))
+    named = {called + how: result.curves} | {m + how: own for m, own in result.members.groupby("method", sort=False)}
     own = [table.assign(pool=table["curve"].map(domains), method=method) for method, table in named.items()]
     whole = replace(result, curves=own[0], members=pd.concat([own[0].iloc[:0], *own[1:]]))
     lines = []
@@ -116,15 +118,16 @@ def curves(settings: Sequence[float | str], data_sets: list[str]) -> list[str]:
         name = "official" if setting == "is_train" else f"{setting:.0%}"
         whole = {"runs": runs, "cluster": "cluster", "skip": True, "draws": DRAWS, **where}
         found = [(*timed(law=AVERAGED, **whole), "")]
-        if setting in POOLED:
-            drifts = {"law": sb.laws.power_floor, "discrepancy": "drift", "baselines": False}
-            found.append((*timed(**drifts, pool="dataset", **whole), "power_floor+drift, pooled"))
-        for result, seconds, called in found:
-            lines += lines_of(result, seconds, name, domains, called)
+        whole["runs"] = sb.read_runs(
+            table[table["domain"] == "IC"], inputs={"D": "n_samples"}, response="loss", group="curve_id"
+        )
+        found.append((*timed(law=POOLED, pool="dataset", baselines=False, **whole), ", pooled"))
+        for result, seconds, how in found:
+            lines += lines_of(result, seconds, name, domains, how=how)
             enough = result.curves.query("known >= @ENOUGH")["curve"]
             if len(enough) < len(result.curves):
                 some = {curve: f"{domains[curve]}, {ENOUGH} or more known" for curve in enough}
-                lines += lines_of(result, seconds, name, some, called)
+                lines += lines_of(result, seconds, name, some, how=how)
     return lines
 
 
@@ -155,10 +158,10 @@ def final_runs(names: Sequence[str] = tuple(FINAL_RUNS), surfaces: Sequence = (S
             )  # fmt: skip
             departs = timed(law=surfaces, runs=runs, top=[top], tested=10_000, draws=DRAWS)
             alone = timed(law=sb.laws.chinchilla, runs=runs, top=[top], tested=10_000, draws=DRAWS, baselines=False)
-            first = "" if len(surfaces) > 1 else "chinchilla+surface"
+            first = "average" if len(surfaces) > 1 else "chinchilla+surface"
             for (result, seconds), called in ((departs, first), (alone, "chinchilla")):
                 lines += lines_of(result, seconds, held, dict.fromkeys(result.curves["curve"], name), called)
-                of_tables.append(result.table.assign(method=[called or m for m in result.table["method"]]))
+                of_tables.append(result.table.replace({"method": {result.curves["method"].iloc[0]: called}}))
         means = pd.concat(of_tables).groupby("method", sort=False)[list(NUMBERS)].mean()
         for method, mean in means.iterrows():
             shown = " | ".join(f"{mean[name]:.{digits}f}" for name, digits in NUMBERS.items())
