@@ -28,7 +28,6 @@ DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
 SURFACE, STILL = (sb.laws.chinchilla, "surface"), (sb.laws.chinchilla, "still surface")
 CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
-POOLED = AVERAGED[:2]  # of the curves of a data set together
 ENOUGH = 6  # known runs; curves of four or five are few and err most, so the others are shown by themselves as well
 TOPS = (0.1, 0.3)
 DESIGNS = 200
@@ -77,13 +76,13 @@ def timed(**arguments) -> tuple[sb.Backtest, float]:
 
 
 def lines_of(
-    result: sb.Backtest, seconds: float, name: str, domains: dict[str, str], called: str = "average", how: str = ""
+    result: sb.Backtest, seconds: float, name: str, domains: dict[str, str], called: str = "average"
 ) -> list[str]:
     """Rows of every method, by domain: the average, the posteriors it is of, and what people do without one.
 
-    Curves that have no domain are left out; ``how`` they were fitted is said after each posterior's name.
+    Curves that have no domain are left out.
     """
-    named = {called + how: result.curves} | {m + how: own for m, own in result.members.groupby("method", sort=False)}
+    named = {called: result.curves} | dict(list(result.members.groupby("method", sort=False)))
     own = [table.assign(pool=table["curve"].map(domains), method=method) for method, table in named.items()]
     whole = replace(result, curves=own[0], members=pd.concat([own[0].iloc[:0], *own[1:]]))
     lines = []
@@ -117,17 +116,18 @@ def curves(settings: Sequence[float | str], data_sets: list[str]) -> list[str]:
         domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"].to_dict()
         name = "official" if setting == "is_train" else f"{setting:.0%}"
         whole = {"runs": runs, "cluster": "cluster", "skip": True, "draws": DRAWS, **where}
-        found = [(*timed(law=AVERAGED, **whole), "")]
+        found = [(*timed(law=AVERAGED, **whole), "average")]
         whole["runs"] = sb.read_runs(
             table[table["domain"] == "IC"], inputs={"D": "n_samples"}, response="loss", group="curve_id"
         )
-        found.append((*timed(law=POOLED, pool="dataset", baselines=False, **whole), ", pooled"))
-        for result, seconds, how in found:
-            lines += lines_of(result, seconds, name, domains, how=how)
+        drifts = {"law": sb.laws.power_floor, "discrepancy": "drift", "pool": "dataset", "baselines": False}
+        found.append((*timed(**drifts, **whole), "power_floor+drift, pooled"))
+        for result, seconds, called in found:
+            lines += lines_of(result, seconds, name, domains, called)
             enough = result.curves.query("known >= @ENOUGH")["curve"]
             if len(enough) < len(result.curves):
                 some = {curve: f"{domains[curve]}, {ENOUGH} or more known" for curve in enough}
-                lines += lines_of(result, seconds, name, some, how=how)
+                lines += lines_of(result, seconds, name, some, called)
     return lines
 
 
