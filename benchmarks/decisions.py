@@ -6,6 +6,7 @@ import argparse
 import time
 import warnings
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,11 @@ import scalebayes as sb
 SPLITS, OF_SURFACE, HELD = 50, 4, 0.1
 SIMULATED, KNOWN, BEYOND = 1000, 24, 10.0
 CASES, OUTCOMES, UNDECIDED = 20, 60, 0.003
+SIZES = {"N": "n_params", "D": "n_tokens"}
 
 
 def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
     """Runs of one architecture divided at random under two names: is it said that neither is ahead?"""
-    sizes = {"N": "n_params", "D": "n_tokens"}
     tables = {
         "chinchilla": pd.read_csv(table_at("nulls", "chinchilla_besiroglu.csv")).query("epoch_excluded == 0"),
         "llama": pd.read_csv(table_at("nulls", "xlstm_vs_llama.csv")).query("architecture == 'llama' and context_length == 8192"),
@@ -35,18 +36,50 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
             names = np.random.default_rng(split).permutation(np.resize(["a", "b"], len(table)))
             half = table.assign(half=names)
             known, held = half[edge >= C], half[edge < C]
-            runs = sb.read_runs(known, inputs=sizes, response="loss", group="half")
-            fit = sb.fit(sb.laws.chinchilla, runs, discrepancy=discrepancy, draws=500)
-            found = sb.crossover(fit, axis="C", to=float(C.max()))
-            at = {key: held[column].to_numpy() for key, column in sizes.items()}
-            expected = np.mean([np.log(sb.forecast(fit, at, group=g).table["median"]) for g in "ab"], axis=0)
-            left = pd.Series(np.log(held["loss"].to_numpy()) - expected).groupby(held["half"].to_numpy()).mean()
-            worse = left[found.winner] > left[found.rival]
-            rows.append({
-                "table": called, "discrepancy": discrepancy or "law alone", "ordered": found.ordered, "risk": found.decision_risk,
-                "confident": not 0.05 <= found.decision_risk <= 0.95, "reversal": found.reversal_risk, "worse": worse, "converged": not fit.diagnostics.problems,
-                "wrong": bool((found.decision_risk < 0.05 and worse) or (found.decision_risk > 0.95 and not worse)),
-            })  # fmt: skip
+            runs = sb.read_runs(known, inputs=SIZES, response="loss", group="half")
+            at = {key: held[column].to_numpy() for key, column in SIZES.items()}
+            for kind, fit in two_laws_or_one(runs, discrepancy).items():
+                found = sb.crossover(fit, axis="C", to=float(C.max()))
+                expected = np.mean([np.log(sb.forecast(fit, at, group=g).table["median"]) for g in "ab"], axis=0)
+                left = pd.Series(np.log(held["loss"].to_numpy()) - expected).groupby(held["half"].to_numpy()).mean()
+                worse = left[found.winner] > left[found.rival]
+                rows.append({
+                    "table": called, "fit": kind, "ordered": found.ordered, "risk": found.decision_risk,
+                    "confident": not 0.05 <= found.decision_risk <= 0.95, "reversal": found.reversal_risk, "worse": worse, "converged": not fit.diagnostics.problems,
+                    "wrong": bool((found.decision_risk < 0.05 and worse) or (found.decision_risk > 0.95 and not worse)),
+                })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def two_laws_or_one(runs: sb.Runs, discrepancy: str | None = None) -> dict[str, sb.Fit | sb.Average]:
+    """A fit with a law for each group; and, where runs are independent, its average with one law for all groups, by LOO."""
+    apart = sb.fit(sb.laws.chinchilla, runs, discrepancy=discrepancy, draws=500)
+    if discrepancy:
+        return {discrepancy: apart}
+    one = sb.fit(sb.laws.chinchilla, runs, pooling="shared", draws=500)
+    return {"a law each": apart, "a law each, or one": sb.average({"each": apart, "one": one}, weights="loo")}
+
+
+def real_pairs() -> pd.DataFrame:
+    """What the average with one law for both says of groups that do differ."""
+    gadre = pd.read_csv(table_at("pairs", "gadre_overtraining.csv"))
+    xlstm = pd.read_csv(table_at("pairs", "xlstm_vs_llama.csv")).query("experiment == 'tokenparam'")
+    corpora = combinations(sorted(gadre["dataset"].unique()), 2)
+    rows = []
+    for table, column, two in (
+        (xlstm, "architecture", ("llama", "mlstm")),
+        *((gadre, "dataset", two) for two in corpora),
+    ):
+        known = table[table[column].isin(two)]
+        to = 10 * float((6.0 * known["n_params"] * known["n_tokens"]).max())
+        found = two_laws_or_one(sb.read_runs(known, inputs=SIZES, response="loss", group=column))
+        each, mixed = (sb.crossover(fit, axis="C", to=to) for fit in found.values())
+        average = found["a law each, or one"]
+        assert isinstance(average, sb.Average)
+        rows.append({
+            "pair": ", ".join(two), "runs": len(known), "one": average.weights["one"], "risk": each.decision_risk, "mixed": mixed.decision_risk,
+            "converged": not average.diagnostics.problems,
+        })  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -189,7 +222,6 @@ def by_brute_force() -> pd.DataFrame:
 
 def pairing() -> pd.DataFrame:
     """How wide the difference of two groups is at the target, from one joint fit and from two."""
-    sizes = {"N": "n_params", "D": "n_tokens"}
     gadre = pd.read_csv(table_at("pairing", "gadre_overtraining.csv"))
     xlstm = pd.read_csv(table_at("pairing", "xlstm_vs_llama.csv")).query("experiment == 'tokenparam'")
     cases = {"xlstm": (xlstm, "architecture", ["llama", "mlstm"]), "gadre": (gadre, "dataset", ["c4", "redpajama"])}
@@ -198,10 +230,10 @@ def pairing() -> pd.DataFrame:
         table = table[table[column].isin(two)]
         C = 6.0 * table["n_params"] * table["n_tokens"]
         known = table[0.1 * C.max() >= C]
-        runs = sb.read_runs(known, inputs=sizes, response="loss", group=column)
+        runs = sb.read_runs(known, inputs=SIZES, response="loss", group=column)
         joint = sb.crossover(sb.fit(sb.laws.chinchilla, runs), axis="C", to=float(C.max()))
         apart = sb.crossover(
-            {g: sb.fit(sb.laws.chinchilla, sb.read_runs(known[known[column] == g], inputs=sizes, response="loss")) for g in two},
+            {g: sb.fit(sb.laws.chinchilla, sb.read_runs(known[known[column] == g], inputs=SIZES, response="loss")) for g in two},
             axis="C", to=float(C.max()), at=joint.at,
         )  # fmt: skip
         widths = []
@@ -214,7 +246,7 @@ def pairing() -> pd.DataFrame:
 
 def _of_nulls(discrepancy: str | None = None, splits: int = SPLITS) -> list[str]:
     lines = []
-    for (table, kind), part in nulls(discrepancy, splits).groupby(["table", "discrepancy"], sort=False):
+    for (table, kind), part in nulls(discrepancy, splits).groupby(["table", "fit"], sort=False):
         near = part["risk"].between(0.25, 0.75).mean()
         lines.append(
             f"| {table} | {kind} | {len(part)} | {1 - part['ordered'].mean():.2f} | {part['risk'].mean():.2f} "
@@ -222,6 +254,13 @@ def _of_nulls(discrepancy: str | None = None, splits: int = SPLITS) -> list[str]
             f"{part['confident'].mean():.2f} | {part['wrong'].mean():.2f} | {part['converged'].mean():.2f} |"
         )
     return lines
+
+
+def _of_real_pairs() -> list[str]:
+    return [
+        f"| {row['pair']} | {row['runs']} | {row['one']:.3f} | {row['risk']:.2f} | {row['mixed']:.2f} | {'yes' if row['converged'] else 'no'} |"
+        for row in real_pairs().to_dict("records")
+    ]
 
 
 def _of_simulated() -> list[str]:
@@ -299,6 +338,11 @@ PARTS = {
         _of_allocation,
     ),
     "nulls": ("Nulls: one architecture under two names", DIVIDED, _of_nulls),
+    "pairs": (
+        "Real pairs: a law each, or one law for both",
+        "| pair | runs | weight of one law, by LOO | decision risk, a law each | averaged | converged |\n|---|---:|---:|---:|---:|---|",
+        _of_real_pairs,
+    ),
     "surfaces": ("Nulls with a surface", DIVIDED, lambda: _of_nulls("surface", OF_SURFACE)),
     "simulated": (
         "Simulated pairs",
