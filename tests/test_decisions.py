@@ -130,6 +130,19 @@ def test_equal_curves_are_not_ordered():
     assert "cannot be told from these runs" in str(found)
 
 
+def test_one_law_for_both_groups_averaged_with_one_each_draws_the_risk_to_a_half():
+    # a leads at the decision scale in every draw; b's steeper power is ahead at the target in one draw of four.
+    A = np.array([[30.0] * 400, [40.0] * 400])
+    alpha = np.array([[0.05] * 400, [0.065, 0.051, 0.05, 0.05] * 100])
+    each, one = _powers(A, alpha), _powers(np.full((2, 400), 35.0), np.full((2, 400), 0.05))
+    assert sb.crossover(each, axis="C", to=1e12, at=1e4).decision_risk == 0.25
+    mixed = sb.average({"each": each, "one": one}, weights={"each": 0.25, "one": 0.75})
+    found = sb.crossover(mixed, axis="C", to=1e12, at=1e4)
+    assert found.winner == "a" and not found.ordered
+    assert found.by_law == {"each": 0.25, "one": 0.5}
+    assert found.decision_risk == pytest.approx(0.25 * 0.25 + 0.75 * 0.5, abs=0.01)
+
+
 def test_the_gain_is_constant_where_floors_and_exponents_agree():
     fit = _floors([1.0, 1.0], [30.0, 36.0], [0.05, 0.05])
     for to in (1e22, 1e26):

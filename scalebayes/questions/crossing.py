@@ -190,6 +190,10 @@ def crossover(
     surface if the fit has one. Two curves above floors may cross twice: the order at the two scales and any crossing
     between them are different questions, and both are answered.
 
+    A fit says that groups differ by some amount, however little. Whether they differ at all is the question of
+    ``average({"each": sb.fit(law, runs), "one": sb.fit(law, runs, pooling="shared")}, weights="loo")``: of two names for one
+    architecture the risk is then near one half.
+
     Parameters
     ----------
     fit : Fit or Average, or mapping of str to them, or Fleet
