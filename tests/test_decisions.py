@@ -138,7 +138,8 @@ def test_one_law_for_both_groups_averaged_with_one_each_draws_the_risk_to_a_half
     assert sb.crossover(each, axis="C", to=1e12, at=1e4).decision_risk == 0.25
     mixed = sb.average({"each": each, "one": one}, weights={"each": 0.25, "one": 0.75})
     found = sb.crossover(mixed, axis="C", to=1e12, at=1e4)
-    assert found.winner == "a" and not found.ordered
+    assert found.winner == "a"
+    assert not found.ordered
     assert found.by_law == {"each": 0.25, "one": 0.5}
     assert found.decision_risk == pytest.approx(0.25 * 0.25 + 0.75 * 0.5, abs=0.01)
 
