@@ -38,7 +38,11 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
             known, held = half[edge >= C], half[edge < C]
             runs = sb.read_runs(known, inputs=SIZES, response="loss", group="half")
             at = {key: held[column].to_numpy() for key, column in SIZES.items()}
-            for kind, fit in two_laws_or_one(runs, discrepancy).items():
+            if discrepancy:
+                fits = {discrepancy: sb.fit(sb.laws.chinchilla, runs, discrepancy=discrepancy, draws=500)}
+            else:
+                fits = dict(zip(("a law each", "a law each, or one"), two_laws_or_one(runs), strict=True))
+            for kind, fit in fits.items():
                 found = sb.crossover(fit, axis="C", to=float(C.max()))
                 expected = np.mean([np.log(sb.forecast(fit, at, group=g).table["median"]) for g in "ab"], axis=0)
                 left = pd.Series(np.log(held["loss"].to_numpy()) - expected).groupby(held["half"].to_numpy()).mean()
@@ -51,36 +55,33 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def two_laws_or_one(runs: sb.Runs, discrepancy: str | None = None) -> dict[str, sb.Fit | sb.Average]:
-    """A fit with a law for each group; and, where runs are independent, its average with one law for all groups, by LOO."""
-    apart = sb.fit(sb.laws.chinchilla, runs, discrepancy=discrepancy, draws=500)
-    if discrepancy:
-        return {discrepancy: apart}
-    one = sb.fit(sb.laws.chinchilla, runs, pooling="shared", draws=500)
-    return {"a law each": apart, "a law each, or one": sb.average({"each": apart, "one": one}, weights="loo")}
+def two_laws_or_one(runs: sb.Runs) -> tuple[sb.Fit, sb.Average]:
+    """A fit with a law for each group, and its average with one law for all of them, by LOO."""
+    each, one = (sb.fit(sb.laws.chinchilla, runs, pooling=how, draws=500) for how in ("pooled", "shared"))
+    return each, sb.average({"each": each, "one": one}, weights="loo")
 
 
 def real_pairs() -> pd.DataFrame:
     """What the average with one law for both says of groups that do differ."""
-    gadre = pd.read_csv(table_at("pairs", "gadre_overtraining.csv"))
-    xlstm = pd.read_csv(table_at("pairs", "xlstm_vs_llama.csv")).query("experiment == 'tokenparam'")
-    corpora = combinations(sorted(gadre["dataset"].unique()), 2)
     rows = []
-    for table, column, two in (
-        (xlstm, "architecture", ("llama", "mlstm")),
-        *((gadre, "dataset", two) for two in corpora),
-    ):
-        known = table[table[column].isin(two)]
-        to = 10 * float((6.0 * known["n_params"] * known["n_tokens"]).max())
-        found = two_laws_or_one(sb.read_runs(known, inputs=SIZES, response="loss", group=column))
-        each, mixed = (sb.crossover(fit, axis="C", to=to) for fit in found.values())
-        average = found["a law each, or one"]
-        assert isinstance(average, sb.Average)
-        rows.append({
-            "pair": ", ".join(two), "runs": len(known), "one": average.weights["one"], "risk": each.decision_risk, "mixed": mixed.decision_risk,
-            "converged": not average.diagnostics.problems,
-        })  # fmt: skip
+    for table, column in published().values():
+        for two in combinations(sorted(table[column].unique()), 2):
+            known = table[table[column].isin(two)]
+            to = 10 * float((6.0 * known["n_params"] * known["n_tokens"]).max())
+            _, average = found = two_laws_or_one(sb.read_runs(known, inputs=SIZES, response="loss", group=column))
+            each, mixed = (sb.crossover(fit, axis="C", to=to) for fit in found)
+            rows.append({
+                "pair": ", ".join(two), "runs": len(known), "one": average.weights["one"], "risk": each.decision_risk, "mixed": mixed.decision_risk,
+                "converged": not average.diagnostics.problems,
+            })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def published() -> dict[str, tuple[pd.DataFrame, str]]:
+    """Tables of groups that differ, and the column that tells them apart."""
+    xlstm = pd.read_csv(table_at("pairs", "xlstm_vs_llama.csv")).query("experiment == 'tokenparam'")
+    gadre = pd.read_csv(table_at("pairs", "gadre_overtraining.csv"))
+    return {"xlstm": (xlstm, "architecture"), "gadre": (gadre, "dataset")}
 
 
 def truths(kind: str, x: np.ndarray, at: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
@@ -222,11 +223,9 @@ def by_brute_force() -> pd.DataFrame:
 
 def pairing() -> pd.DataFrame:
     """How wide the difference of two groups is at the target, from one joint fit and from two."""
-    gadre = pd.read_csv(table_at("pairing", "gadre_overtraining.csv"))
-    xlstm = pd.read_csv(table_at("pairing", "xlstm_vs_llama.csv")).query("experiment == 'tokenparam'")
-    cases = {"xlstm": (xlstm, "architecture", ["llama", "mlstm"]), "gadre": (gadre, "dataset", ["c4", "redpajama"])}
     rows = []
-    for called, (table, column, two) in cases.items():
+    for called, (table, column) in published().items():
+        two = sorted(table[column].unique())[:2]
         table = table[table[column].isin(two)]
         C = 6.0 * table["n_params"] * table["n_tokens"]
         known = table[0.1 * C.max() >= C]

@@ -111,17 +111,19 @@ def curves(settings: Sequence[float | str], data_sets: list[str]) -> list[str]:
     for setting in settings:
         # Only the official split is asked of the domains with few curves.
         here = table if setting == "is_train" else table[table["domain"] == "IC"]
-        runs = sb.read_runs(here, inputs={"D": "n_samples"}, response="loss", group="curve_id")
         where = {"train": setting} if isinstance(setting, str) else {"cutoffs": [setting]}
         domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"].to_dict()
         name = "official" if setting == "is_train" else f"{setting:.0%}"
-        whole = {"runs": runs, "cluster": "cluster", "skip": True, "draws": DRAWS, **where}
-        found = [(*timed(law=AVERAGED, **whole), "average")]
-        whole["runs"] = sb.read_runs(
-            table[table["domain"] == "IC"], inputs={"D": "n_samples"}, response="loss", group="curve_id"
+        runs, vision = (
+            sb.read_runs(some, inputs={"D": "n_samples"}, response="loss", group="curve_id")
+            for some in (here, here[here["domain"] == "IC"])
         )
-        drifts = {"law": sb.laws.power_floor, "discrepancy": "drift", "pool": "dataset", "baselines": False}
-        found.append((*timed(**drifts, **whole), "power_floor+drift, pooled"))
+        asked = {"cluster": "cluster", "skip": True, "draws": DRAWS, **where}
+        pooled = {"law": sb.laws.power_floor, "discrepancy": "drift", "pool": "dataset", "baselines": False}
+        found = [
+            (*timed(law=AVERAGED, runs=runs, **asked), "average"),
+            (*timed(runs=vision, **pooled, **asked), "power_floor+drift, pooled"),
+        ]
         for result, seconds, called in found:
             lines += lines_of(result, seconds, name, domains, called)
             enough = result.curves.query("known >= @ENOUGH")["curve"]

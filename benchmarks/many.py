@@ -76,7 +76,7 @@ def groups(n: int, draws: int) -> dict:
 
 
 def surface(n: int, draws: int) -> dict:
-    """One pooled fit of n published final runs, evenly chosen by compute, with a surface for each of two corpora."""
+    """One pooled fit of n published final runs, evenly chosen in order of compute, with a surface for each of two corpora."""
     table = pd.read_csv(table_at("surface", "porian_isoflop.csv")).query("loss_split == 'val'")
     table = table.assign(C=table["n_params"] * table["n_tokens"]).sort_values("C")
     some = table.iloc[np.linspace(0, len(table) - 1, n).round().astype(int)]
@@ -118,17 +118,12 @@ def one(job: str, smoke: bool) -> dict:
 def row(job: str, found: dict) -> str:
     """A line of the table."""
     kind, _, n = job.partition(" ")
-    if kind == "groups":
-        what = f"one pooled fit of {n} groups x {len(COLUMNS) * 20} runs"
-        each, steps = f"{1e3 * found['warm'] / found['fits']:.0f} ms per group", f"{found['steps']:.0f}"
-        converged = "yes" if found["converged"] else "no"
-    elif kind == "surface":
-        what, each, steps = (
-            f"one fit of {n} published final runs, with a surface for each of two corpora",
-            "",
-            f"{found['steps']:.0f}",
-        )
-        converged = "yes" if found["converged"] else "no"
+    if kind in ("groups", "surface"):
+        what, each = f"one pooled fit of {n} published final runs, a surface for each of two corpora", ""
+        if kind == "groups":
+            what = f"one pooled fit of {n} groups x {len(COLUMNS) * 20} runs"
+            each = f"{1e3 * found['warm'] / found['fits']:.0f} ms per group"
+        steps, converged = f"{found['steps']:.0f}", "yes" if found["converged"] else "no"
     else:
         what = f"{found['fits']} {'simulated tables of 60 runs' if kind == 'tables' else 'published curves'}, power with floor"
         each, steps = f"{1e3 * found['warm'] / found['fits']:.0f} ms per fit", ""

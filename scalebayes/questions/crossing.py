@@ -191,8 +191,8 @@ def crossover(
     between them are different questions, and both are answered.
 
     A fit says that groups differ by some amount, however little. Whether they differ at all is the question of
-    ``average({"each": sb.fit(law, runs), "one": sb.fit(law, runs, pooling="shared")}, weights="loo")``: of two names for one
-    architecture the risk is then near one half.
+    ``average({"each": sb.fit(law, runs), "one": sb.fit(law, runs, pooling="shared")}, weights="loo")``; where one law does
+    for all of them, the risk is one half.
 
     Parameters
     ----------
