@@ -2,9 +2,9 @@
 
 ``python benchmarks/reversals.py`` takes every pair of comparable curves (one task, metric and test set) of nine tables,
 shows scalebayes what lies below 3, 10 or 30% of their common largest scale, and asks for the probability that the one
-ahead there is behind at that scale. Every curve is fitted by itself with the defaults; nothing is chosen by what comes
-of it. With ``--folder`` answers are kept there, and a second run goes on where the first stopped. It rewrites tables and the
-picture of ``decisions.md``.
+ahead there is behind at that scale. Every curve is fitted by itself with the defaults, by two laws that drift and by one
+that does not; four ways to use these fits are scored, and nothing is chosen by what comes of it. With ``--folder`` answers
+are kept there, and a second run goes on where the first stopped. It rewrites tables and the picture of ``decisions.md``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,13 +27,25 @@ import scalebayes as sb
 
 PAGE, PICTURE = "decisions.md", "reliability.png"
 DRAWS, RESAMPLES = 500, 2000
-KINDS = {"drift": "drift", "law alone": None}
+FITS = {
+    "drift": (sb.laws.power_floor, "drift"),
+    "shifted": (sb.laws.shifted_power, "drift"),
+    "law alone": (sb.laws.power_floor, None),
+}
+# Of each forecaster the fits that it averages; the first is the one whose risk is shown.
+KINDS = {
+    "two that drift": ("drift", "shifted"),
+    "drift": ("drift",),
+    "law alone": ("law alone",),
+    "average": tuple(FITS),
+}
+SHOWN = next(iter(KINDS))
 NAMED = ("vision", "translation", "porian recipes", "xlstm", "openclip curves", "openclip upstream", "datablations")
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 1.0)
 
 
-def asked(some: Sequence[Pair], kinds: Mapping[str, str | None]) -> pd.DataFrame:
-    """The risk of each pair by each kind of fit, every curve fitted by itself, and how its bands cover."""
+def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The risk of each pair by each forecaster, every curve fitted by itself, and how its bands cover."""
     rows, fits = [], {}
     for pair in some:
         row = {
@@ -41,27 +53,27 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, str | None]) -> pd.DataFrame
             "margin": pair.margin, "reversed": pair.reversed,
             "regret_naive": max(0.0, np.log(pair.leader / pair.other)),
         }  # fmt: skip
-        of_pair = {}
-        for kind, discrepancy in kinds.items():
+        for kind, names in kinds.items():
+            two = {}
             for curve, known in pair.known.items():
-                key = kind, known["x"].to_numpy().tobytes(), known["y"].to_numpy().tobytes()
-                if key not in fits:  # the same curve, known as far, in another pair
-                    runs = sb.read_runs(known, inputs={"D": "x"}, response="y")
-                    fits[key] = _fitted(runs, discrepancy)
-                of_pair.setdefault(kind, {})[curve] = fits[key]
-        for kind, two in of_pair.items():
+                keys = {
+                    name: (name, known["x"].to_numpy().tobytes(), known["y"].to_numpy().tobytes()) for name in names
+                }
+                for name, key in keys.items():
+                    if key not in fits:  # the same curve, known as far, in another pair
+                        fits[key] = _fitted(sb.read_runs(known, inputs={"D": "x"}, response="y"), *FITS[name])
+                own = {name: fits[key] for name, key in keys.items()}
+                two[curve] = sb.average(own) if len(own) > 1 else own[names[0]]
             rows.append({**row, "kind": kind, **_judged(two, pair)})
-        if len(of_pair) > 1:
-            rows.append({**row, "kind": "average", **_judged({c: sb.average({k: two[c] for k, two in of_pair.items()}) for c in pair.known}, pair)})  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _fitted(runs: sb.Runs, discrepancy: str | None) -> sb.Fit:
+def _fitted(runs: sb.Runs, law: Callable, discrepancy: str | None) -> sb.Fit:
     """A curve by itself, with the defaults; once more and more carefully if that has not converged, as anyone would."""
     thinned = sb.thin(runs, 24)
-    fit = sb.fit(sb.laws.power_floor, thinned, discrepancy=discrepancy, draws=DRAWS)
+    fit = sb.fit(law, thinned, discrepancy=discrepancy, draws=DRAWS)
     if fit.diagnostics.problems:
-        fit = sb.fit(sb.laws.power_floor, thinned, discrepancy=discrepancy, draws=4 * DRAWS, target_accept=0.99)
+        fit = sb.fit(law, thinned, discrepancy=discrepancy, draws=4 * DRAWS, target_accept=0.99)
     return fit
 
 
@@ -139,7 +151,7 @@ def resampled(value: np.ndarray, cluster: np.ndarray) -> tuple[float, float]:
 
 def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> list[str]:
     """Rows of the table of scores for some pairs: each forecaster at each cut-off and over all."""
-    one = frame[frame["kind"] == "drift"].reset_index(drop=True)
+    one = frame[frame["kind"] == frame["kind"].iloc[0]].reset_index(drop=True)
     forecasters = {kind: part["risk"].to_numpy() for kind, part in frame.groupby("kind", sort=False)} | baselines(one)
     happened, cluster = one["reversed"].to_numpy(float), one["cluster"].to_numpy()
     # One pair at several cut-offs or shots is one.
@@ -153,7 +165,7 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
         for name, risk in forecasters.items():
             brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
             apart = ["", ""]
-            if name in (*KINDS, "average"):
+            if name in KINDS:
                 for i, other in enumerate(("rate of these pairs", "margin, logistic")):
                     less = brier - _squared(forecasters[other], happened)[rows]
                     low, high = resampled(less, cluster[rows])
@@ -164,7 +176,7 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
 
 def all_scores(frame: pd.DataFrame) -> list[str]:
     """Of the tables named in advance, of all, and of what might carry them alone."""
-    told = frame[frame["kind"] == "drift"].set_index(["cutoff", "pair"])["ordered"]
+    told = frame[frame["kind"] == SHOWN].set_index(["cutoff", "pair"])["ordered"]
     ordered = told[pd.MultiIndex.from_frame(frame[["cutoff", "pair"]])].to_numpy(bool)
     return [
         *scored(frame[frame["source"].isin(NAMED)], "named", CUTOFFS), *scored(frame, "all", CUTOFFS),
@@ -176,7 +188,7 @@ def by_source(frame: pd.DataFrame) -> list[str]:
     """Rows by source: where it helps and where not."""
     lines = []
     for (source, cutoff), part in frame.groupby(["source", "cutoff"], sort=False):
-        own = part[part["kind"] == "drift"]
+        own = part[part["kind"] == SHOWN]
         rate, happened = own["reversed"].mean(), own["reversed"].to_numpy(float)
         scores = [f"{_squared(p['risk'].to_numpy(), happened).mean():.4f}" for _, p in part.groupby("kind", sort=False)]
         lines.append(
@@ -247,8 +259,8 @@ SCORES = (
     "|---|---:|---:|---|---|---:|---:|---|---|"
 )
 SOURCES = (
-    "| source | cut-off | pairs | reversed | foretold | Brier, drift | law alone | average | rate of these pairs | loss covered | "
-    "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| source | cut-off | pairs | reversed | foretold | Brier, two that drift | drift | law alone | average | rate of these pairs | loss covered | "
+    "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 ALARMS = (
     "| flagged above | false alarms | misses | of the flagged, did not reverse | flagged |\n|---:|---:|---:|---:|---:|"
@@ -273,7 +285,10 @@ def answers(folder: Path | None, at: str) -> pd.DataFrame:
             start = time.perf_counter()
             some = asked([pair for pair in every if pair.source == source], KINDS)
             found.append(some.assign(commit=at, seconds=(time.perf_counter() - start) / len(some)))
-            print(f"{cutoff:.0%} {source}: {len(some) // 3} pairs, {found[-1]['seconds'].sum():.0f} s", flush=True)
+            print(
+                f"{cutoff:.0%} {source}: {len(some) // len(KINDS)} pairs, {found[-1]['seconds'].sum():.0f} s",
+                flush=True,
+            )
             if kept is not None:
                 found[-1].to_csv(kept, index=False)
     return pd.concat(found, ignore_index=True)
@@ -290,7 +305,7 @@ def main() -> None:
     if told.pythia:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sb.ConvergenceWarning)
-            frame = asked(list(pairs(curves(pythia=True), CUTOFFS[0])), {"drift": "drift"})
+            frame = asked(list(pairs(curves(pythia=True), CUTOFFS[0])), {"drift": ("drift",)})
         print("\n".join(scored(frame, "3%, with Pythia")))
         return
     folder = told.folder
@@ -300,7 +315,7 @@ def main() -> None:
         warnings.simplefilter("ignore", sb.ConvergenceWarning)
         frame = answers(folder, commit(PAGE, PICTURE))
     at, seconds = ", ".join(frame["commit"].unique()), float(frame["seconds"].sum())
-    one = frame[frame["kind"] == "drift"].reset_index(drop=True)
+    one = frame[frame["kind"] == SHOWN].reset_index(drop=True)
     bins = reliability(one["risk"].to_numpy(), one["reversed"].to_numpy(float), one["cluster"].to_numpy())
     rows = [
         f"| {row['from']:g} to {row['to']:g} | {row['pairs']} | {row['foretold']:.3f} | {row['came']:.3f} [{row['lower']:.3f}, {row['upper']:.3f}] |"
@@ -308,7 +323,7 @@ def main() -> None:
     ]
     drawn(bins, HERE / PICTURE)
     for title, head, lines in (
-        ("Reversals: scores", SCORES, all_scores(frame)), ("Reversals: reliability of the risk with drift", RELIABLE, rows),
+        ("Reversals: scores", SCORES, all_scores(frame)), ("Reversals: reliability of the risk", RELIABLE, rows),
         ("Reversals: false alarms and misses", ALARMS, alarms(one)), ("Reversals: coverage and regret", COVERED, covered(frame)),
         ("Reversals: by source", SOURCES, by_source(frame)),
     ):  # fmt: skip
