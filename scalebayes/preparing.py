@@ -19,6 +19,7 @@ from scalebayes.inference.geometry import Block, Transport
 from scalebayes.model import Model
 from scalebayes.model.structure import Structure, initial_values
 from scalebayes.precision import double_precision
+from scalebayes.sizes import round_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +53,12 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     structure, numbers = model.describe()
     n = structure.n_runs
     size = size or round_size(n)
-    of_surface = ("surface_log_x", "surface_ratio", "surface_alone")
     of_runs = (
         *structure.inputs,
         f"{structure.observed}_data",
         f"{structure.group}_index",
         "curve_distance",
-        *of_surface,
+        "surface_alone",
     )
     numbers = {
         name: value[np.minimum(np.arange(size), n - 1)] if name in of_runs else value for name, value in numbers.items()
@@ -67,12 +67,6 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     source, initial = Specification(structure, dict(numbers)), initial_values(structure, numbers)
     numbers[REAL] = np.arange(size) < n
     return Prepared(source, numbers, initial)
-
-
-def round_size(n: int) -> int:
-    """The next of a few sizes, at most an eighth larger from 64 on: 97 and 103 both become 104."""
-    step = max(8, 1 << max(n.bit_length() - 4, 0))
-    return -(-n // step) * step
 
 
 _lock = Lock()  # or two threads might each make a density of one structure, and compile it twice

@@ -13,7 +13,8 @@ from scalebayes.inference.geometry import conditional, constants
 from scalebayes.inference.powers import cheap_powers
 from scalebayes.model.structure import initial_values
 from scalebayes.precision import double_precision
-from scalebayes.preparing import prepare, round_size
+from scalebayes.preparing import prepare
+from scalebayes.sizes import round_size
 
 CROSSED = {
     "E": sb.pooled(sb.LogNormal(1.2, 0.2), spread={"family": 0.2, "recipe": 0.1}),

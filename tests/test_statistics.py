@@ -12,7 +12,7 @@ from scipy.stats import binomtest, chisquare, ks_2samp
 import scalebayes as sb
 from scalebayes.model.discrepancy import frontier
 from scalebayes.model.drift import between
-from scalebayes.model.surface import Scales, coordinates, covariance, together
+from scalebayes.model.surface import Scales, covariance, distances
 
 FAILURE_PROBABILITY = 1e-4
 
@@ -200,14 +200,14 @@ def _departing_model(y):
 def _departure(model, truth, expected, rng):
     """Residuals of the model: a surface above the floor, and noise."""
     log_x = np.log([model.runs.x(name) for name in model.runs.inputs]).T
-    h, ratio = coordinates(log_x, log_x.sum(-1).max())
+    apart = distances(log_x, log_x, log_x.sum(-1).max())
     residual = np.empty_like(expected)
     for i, f in enumerate(expected):
         at = {
             name: float(truth[name][i]) for name in ("misfit", "length_N", "length_D", "drift", "length_ratio", "sigma")
         }
         scales = Scales(at["misfit"], (at["length_N"], at["length_D"]), at["drift"], at["length_ratio"])
-        of_g = np.asarray(covariance(log_x, ratio, log_x, ratio, together(h, h), scales), float)
+        of_g = np.asarray(covariance(apart, scales), float)
         g = rng.multivariate_normal(np.zeros(len(f)), of_g, method="eigh")
         E = float(truth["E"][i])
         residual[i] = np.log(E + (f - E) * np.exp(g)) - np.log(f) + at["sigma"] * rng.normal(size=len(f))

@@ -119,7 +119,7 @@ def test_draws_at_new_places_have_the_moments_of_the_conditional_distribution(sc
     u = 0.1 * np.random.default_rng(3).normal(size=n)
     values = np.pad(np.tile(u, (samples, 1)), ((0, 0), (0, near.places.shape[1] - n)))
     many = jax.tree.map(lambda value: np.full(samples, value), scales)
-    drawn = ahead(new, values, many, near, 0, np.random.default_rng(4))
+    drawn = ahead(new, log_x, values, many, near.slots[0], np.random.default_rng(4))
     known = known + 1e-6 * known.diagonal().max() * np.eye(n)
     mean = cross @ np.linalg.solve(known, u)
     covariance = _dense(new, new, scales, frontier) - cross @ np.linalg.solve(known, cross.T)

@@ -91,9 +91,10 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
     names = tuple(v.name for v in natural)
     observed = model.observed_RVs[0]
 
-    prior, of_prior = _to_jax(model, [model.logp(vars=[*model.free_RVs, *model.potentials])])
+    prior, of_prior = _to_jax(model, [model.logp(vars=model.free_RVs)])
     expand, of_expand = _to_jax(model, natural)
-    pointwise, of_pointwise = _to_jax(model, model.logp(vars=[observed], sum=False))
+    # With potentials, which are of what the likelihood looks at too: what both need is computed and differentiated once.
+    pointwise, of_pointwise = _to_jax(model, model.logp(vars=[observed, *model.potentials], sum=False))
 
     def split(position):
         parts = jnp.split(position, ends[:-1])
@@ -113,8 +114,12 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
     natural_values = replayed(expand, of_expand)
 
     def likelihood(position, data):
-        each = log_each(position, data)[0]
-        return jnp.where(data[REAL], each, 0.0) if REAL in data else each
+        each, *others = log_each(position, data)
+        return jnp.where(data[REAL], each, 0.0) if REAL in data else each, others
+
+    def logp(position, data):
+        log_density, (each, others) = log_prior(position, data)[0], likelihood(position, data)
+        return log_density + sum((other.sum() for other in others), each.sum())
 
     return Density(
         size=int(ends[-1]),
@@ -124,9 +129,9 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
         },
         data=tuple(dict.fromkeys(of_prior + of_expand + of_pointwise)),
         # Traced once, for all that is compiled.
-        logp=jax.jit(lambda position, data: log_prior(position, data)[0] + likelihood(position, data).sum()),
+        logp=jax.jit(logp),
         expand=jax.jit(lambda position, data: dict(zip(names, natural_values(position, data), strict=True))),
-        pointwise=jax.jit(likelihood),
+        pointwise=jax.jit(lambda position, data: likelihood(position, data)[0]),
     )
 
 

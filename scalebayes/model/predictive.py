@@ -14,7 +14,6 @@ from scalebayes import laws
 from scalebayes.model.discrepancy import Drift, Frontier, curves, frontier
 from scalebayes.model.drift import LEVEL, ahead, given_others, integrated
 from scalebayes.model.structure import Structure, build_order, deviate, publish, scales, unlink
-from scalebayes.model.surface import Surroundings
 from scalebayes.model.surface import ahead as off
 from scalebayes.precision import double_precision
 
@@ -116,11 +115,11 @@ def off_surface(
     structure: Structure, numbers: Mapping, draws: xr.Dataset, parameters: Mapping, level: str | None, x: Sequence, rng
 ) -> np.ndarray:
     """Draws of a group's departure g from the law at new values x of its inputs, shape (sample, point)."""
-    near = Surroundings(**{name: numbers[f"surface_{name}"] for name in Surroundings._fields})
     values = draws["surface"] if level is None else draws["surface"].sel({structure.group: level})
     group = 0 if level is None else list(draws[structure.group].to_numpy()).index(level)
     at_places = values.to_numpy().reshape(-1, structure.surface)
-    return off(np.log(x).T, at_places, scales(structure, parameters), near, group, rng)
+    known = np.log([numbers[name] for name in structure.inputs]).T
+    return off(np.log(x).T, known, at_places, scales(structure, parameters), numbers["surface_slots"][group], rng)
 
 
 def of_new_group(

@@ -209,7 +209,7 @@ def describe(
     structure = Structure(
         law, inputs, safe(runs.response), runs.group_name, tuple(structure_parameters), isinstance(noise, StudentT),
         len(runs), len(runs.levels), tuple(factors.items()), end.slots.shape[1] if end else 0,
-        numbers["surface_places"].shape[1] if isinstance(discrepancy, Surface) else 0,
+        numbers["surface_ratio"].shape[1] if isinstance(discrepancy, Surface) else 0,
     )  # fmt: skip
     return structure, numbers
 

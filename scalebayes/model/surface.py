@@ -31,10 +31,10 @@ import numpy as np
 
 from scalebayes.model.drift import integrated
 from scalebayes.precision import double_precision
+from scalebayes.sizes import round_size
 
 ALL, PLACES = 40, 32  # so many runs or fewer are all places; of more, these: a step costs their square
 _JITTER = 1e-6  # of the variance, so that near places have a factor
-_SIZES = [factor << power for power in range(3, 20) for factor in (2, 3)]  # 16, 24, 32, 48, ...
 _TOGETHER = 64  # new places drawn jointly
 
 
@@ -57,37 +57,42 @@ class Scales(NamedTuple):
     ratio: Any = None
 
 
-def coordinates(log_x: np.ndarray, frontier: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Distance beyond the frontier in log compute, shape (place,), and log ratios of the inputs, shape (place, input)."""
-    # Scaled so that for two inputs the distance of two ratios is that of log D/N.
-    return log_x.sum(-1) - frontier, np.sqrt(2) * (log_x - log_x.mean(-1, keepdims=True))
-
-
-def together(h: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """c of the drift at distances h from the frontier, shape (..., place, other)."""
-    p, q = h[..., :, None], other[..., None, :]
-    return np.where(p * q > 0, integrated(np.abs(p), np.abs(q), 1.0), 0.0)
-
-
-def covariance(log_x, ratio, other_x, other_ratio, drifted, scales: Scales):
-    """Of g between places, shape (place, other).
+class Apart(NamedTuple):
+    """How far places are from others, whatever the scales.
 
     Parameters
     ----------
-    log_x, ratio, other_x, other_ratio : array, shape (place, input)
+    squared : array, shape (input, place, other)
+        Of the distance in the log of each input.
+    ratio : array, shape (place, other)
+        sqrt(5) times the distance of their log ratios.
     drifted : array, shape (place, other)
-        From `together`.
-    scales : Scales
-        Of one group.
+        c of the drift.
     """
-    apart = sum(((log_x[:, i, None] - other_x[None, :, i]) / length) ** 2 for i, length in enumerate(scales.lengths))
-    found = scales.misfit**2 * jnp.exp(-apart / 2)
+
+    squared: Any
+    ratio: Any
+    drifted: Any
+
+
+def distances(log_x: np.ndarray, other: np.ndarray, frontier: float) -> Apart:
+    """Of places with log inputs of shape (place, input) from others, given the largest log compute of the group."""
+    between = log_x[:, None] - other
+    # Scaled so that for two inputs the distance of two ratios is that of log D/N.
+    ratio = np.sqrt(2) * (between - between.mean(-1, keepdims=True))
+    h, other_h = log_x.sum(-1)[:, None] - frontier, other.sum(-1) - frontier
+    drifted = np.where(h * other_h > 0, integrated(np.abs(h), np.abs(other_h), 1.0), 0.0)
+    return Apart(np.moveaxis(between**2, -1, 0), np.sqrt(5 * (ratio**2).sum(-1)), drifted)
+
+
+def covariance(apart: Apart, scales: Scales):
+    """Of g between places, shape (place, other), at the scales of one group."""
+    far = sum(squared / length**2 for squared, length in zip(apart.squared, scales.lengths, strict=True))
+    found = scales.misfit**2 * jnp.exp(-far / 2)
     if scales.drift is None:
         return found
-    squared = sum((ratio[:, i, None] - other_ratio[None, :, i]) ** 2 for i in range(ratio.shape[1]))
-    # The small number keeps the root's derivative finite where two ratios agree.
-    far = jnp.sqrt(5.0 * (squared + 1e-12)) / scales.ratio
-    return found + scales.drift**2 * drifted * (1 + far + far**2 / 3) * jnp.exp(-far)
+    turned = apart.ratio / scales.ratio
+    return found + scales.drift**2 * apart.drifted * (1 + turned + turned**2 / 3) * jnp.exp(-turned)
 
 
 def chosen(log_x: np.ndarray, n: int) -> np.ndarray:
@@ -107,39 +112,40 @@ class Surroundings(NamedTuple):
 
     Parameters
     ----------
-    log_x, ratio : array, shape (run, input)
+    slots : array of int, shape (group, slot)
+        The runs of each group, the places first; -1 where there are none left.
     alone : array, shape (run,)
         c of the drift at the run itself.
-    slots, places : array of int, shapes (group, slot) and (group, place)
-        The runs of each group, and those of them that are places; -1 where there are none left.
-    among, between : array, shapes (group, place, place) and (group, place, slot)
-        c between them.
+    squared, ratio, drifted : array, shapes (group, input, place, slot) and (group, place, slot)
+        How far the places are from the runs, as `Apart` has it.
     """
 
-    log_x: Any
-    ratio: Any
-    alone: Any
     slots: Any
-    places: Any
-    among: Any
-    between: Any
+    alone: Any
+    squared: Any
+    ratio: Any
+    drifted: Any
+
+    @property
+    def places(self):
+        """The runs of each group that are places, shape (group, place); -1 where there are none left."""
+        return self.slots[:, : self.ratio.shape[1]]
 
 
 def surroundings(log_x: np.ndarray, groups: Sequence[np.ndarray]) -> Surroundings:
     """Of runs with log inputs of shape (run, input), given the rows of each group."""
     longest = max(map(len, groups))
-    n_slots = next(size for size in _SIZES if size >= longest)  # so that tables of similar length share a compilation
+    n_slots = max(round_size(longest), 16)
     n_places = min(ALL if longest <= ALL else PLACES, n_slots)
-    slots, places = np.full((len(groups), n_slots), -1), np.full((len(groups), n_places), -1)
-    frontier = np.empty(len(log_x))
-    for slot, place, rows in zip(slots, places, groups, strict=True):
-        slot[: len(rows)] = rows
-        n = min(n_places, len(rows))
-        place[:n] = rows[chosen(log_x[rows], n)]
-        frontier[rows] = log_x[rows].sum(-1).max()
-    h, ratio = coordinates(log_x, frontier)
-    among, between = together(h[places], h[places]), together(h[places], h[slots])
-    return Surroundings(log_x, ratio, integrated(np.abs(h), np.abs(h), 1.0), slots, places, among, between)
+    slots, alone, apart = np.full((len(groups), n_slots), -1), np.empty(len(log_x)), []
+    for slot, rows in zip(slots, groups, strict=True):
+        first = rows[chosen(log_x[rows], min(n_places, len(rows)))]
+        slot[: len(rows)] = [*first, *np.setdiff1d(rows, first)]
+        frontier = log_x[rows].sum(-1).max()
+        h = np.abs(log_x[rows].sum(-1) - frontier)
+        alone[rows] = integrated(h, h, 1.0)
+        apart.append(distances(log_x[slot[:n_places]], log_x[slot], frontier))
+    return Surroundings(slots, alone, *(np.stack(each) for each in zip(*apart, strict=True)))
 
 
 def departures(xi, error, weight, sigma, of_noise, scales: Scales, near: Surroundings):
@@ -168,82 +174,85 @@ def departures(xi, error, weight, sigma, of_noise, scales: Scales, near: Surroun
     """
     drifts = scales.drift is not None
 
-    def of_group(xi, slots, places, among, between, own):
-        there, real = slots >= 0, places >= 0
-        factor = _factor(near.log_x[places], near.ratio[places], among, real, own)
-        k_zx = covariance(near.log_x[places], near.ratio[places], near.log_x[slots], near.ratio[slots], between, own)
-        # A product with a small inverse costs half of solving for every run.
-        inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(places)), lower=True)
-        shares = inverse @ jnp.where(real[:, None], k_zx, 0.0)
+    def of_group(xi, slots, apart, own):
+        there = slots >= 0
+        real = there[: len(xi)]
+        k_zx = covariance(apart, own)
+        factor = _factor(k_zx[:, : len(xi)], real)
+        # A product with a small inverse costs half of solving for every run; of the places themselves it is known.
+        inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(xi)), lower=True)
+        of_others = inverse @ jnp.where(real[:, None], k_zx[:, len(xi) :], 0.0)
+        shares = jnp.concatenate([factor.T, of_others], axis=1)
         before = own.misfit**2 + (own.drift**2 * near.alone[slots] if drifts else 0.0)
         left_out = jnp.maximum(before - (shares**2).sum(0), 0.0)
         r = weight[slots]
         spread = sigma[slots] ** 2 / of_noise + r**2 * left_out
         precision = jnp.where(there, r**2 / spread, 0.0)
         pull = shares @ jnp.where(there, r * error[slots] / spread, 0.0)
-        root = jnp.linalg.cholesky(jnp.eye(len(places)) + (shares * precision) @ shares.T)
+        root = jnp.linalg.cholesky(jnp.eye(len(xi)) + (shares * precision) @ shares.T)
         half = jax.scipy.linalg.solve_triangular(root, pull, lower=True)
         v = jax.scipy.linalg.solve_triangular(root.T, half + xi, lower=False)
         log_density = -0.5 * (v**2).sum() - jnp.log(jnp.diagonal(root)).sum()
         return v @ shares, left_out, log_density, factor @ v
 
-    g, left_out, log_density, values = jax.vmap(of_group)(xi, near.slots, near.places, near.among, near.between, scales)
+    apart = Apart(near.squared, near.ratio, near.drifted)
+    g, left_out, log_density, values = jax.vmap(of_group)(xi, near.slots, apart, scales)
     n, rows = len(error), jnp.where(near.slots >= 0, near.slots, len(error))
     at_runs = [jnp.zeros(n).at[rows].add(value, mode="drop") for value in (g, left_out)]
     return *at_runs, log_density.sum(), values
 
 
-def _factor(log_x, ratio, among, real, scales: Scales):
+def _factor(k_zz, real):
     """Of the covariance of g between places; those that are not real are independent of all."""
-    k_zz = covariance(log_x, ratio, log_x, ratio, among, scales)
     jitter = _JITTER * jnp.diagonal(k_zz).max()
     both = real[:, None] & real
     return jnp.linalg.cholesky(jnp.where(both, k_zz, 0.0) + jnp.diag(jnp.where(real, jitter, 1.0)))
 
 
-def ahead(log_x: np.ndarray, values: np.ndarray, scales: Scales, near: Surroundings, group: int, rng) -> np.ndarray:
+def ahead(
+    log_x: np.ndarray, known: np.ndarray, values: np.ndarray, scales: Scales, slots: np.ndarray, rng
+) -> np.ndarray:
     """Draws of g at new places of one group given its values at the group's places, shape (sample, point).
 
     Joint over points, up to 64 of them; further ones independent of these.
 
     Parameters
     ----------
-    log_x : array, shape (point, input)
+    log_x, known : array, shapes (point, input) and (run, input)
+        Log inputs of the new places, and of the runs.
     values : array, shape (sample, place)
     scales : Scales
         Of the group, shape (sample,).
-    near : Surroundings
-    group : int
+    slots : array of int, shape (slot,)
+        The runs of the group, the places first.
     rng : numpy.random.Generator
     """
-    real = near.places[group] >= 0
-    z = near.log_x[near.places[group]]
-    frontier = near.log_x[near.slots[group][near.slots[group] >= 0]].sum(-1).max()
-    h, ratio = coordinates(z, frontier)
+    real = slots[: values.shape[1]] >= 0
+    z, frontier = known[slots[: len(real)]], known[slots[slots >= 0]].sum(-1).max()
+    among = distances(z, z, frontier)
     found = np.empty((len(values), len(log_x)))
     for first in range(0, len(log_x), _TOGETHER):
         some = log_x[first : first + _TOGETHER]
         n = len(some)
         some = np.pad(some, ((0, -n % 8), (0, 0)), mode="edge")
-        new_h, new_ratio = coordinates(some, frontier)
-        cross, new = together(h, new_h), together(new_h, new_h)
+        cross, new = distances(z, some, frontier), distances(some, some, frontier)
         normal = rng.standard_normal((len(values), len(some)))
         with double_precision():
-            drawn = _conditional(values, scales, normal, z, ratio, near.among[group], real, some, new_ratio, cross, new)
+            drawn = _conditional(values, scales, normal, real, among, cross, new)
             found[:, first : first + n] = np.asarray(drawn)[:, :n]
     return found
 
 
 @jax.jit
-def _conditional(values, scales, normal, z, ratio, among, real, new_x, new_ratio, cross, new):
+def _conditional(values, scales, normal, real, among, cross, new):
     def one(draw):
         values, scales, normal = draw
-        factor = _factor(z, ratio, among, real, scales)
-        k_zx = covariance(z, ratio, new_x, new_ratio, cross, scales)
+        factor = _factor(covariance(among, scales), real)
+        k_zx = covariance(cross, scales)
         shares = jax.scipy.linalg.solve_triangular(factor, jnp.where(real[:, None], k_zx, 0.0), lower=True)
         mean = jax.scipy.linalg.solve_triangular(factor, values, lower=True) @ shares
-        left = covariance(new_x, new_ratio, new_x, new_ratio, new, scales) - shares.T @ shares
+        left = covariance(new, scales) - shares.T @ shares
         jitter = _JITTER * (scales.misfit**2 + jnp.diagonal(left).max())
-        return mean + jnp.linalg.cholesky(left + jitter * jnp.eye(len(new_x))) @ normal
+        return mean + jnp.linalg.cholesky(left + jitter * jnp.eye(len(normal))) @ normal
 
     return jax.lax.map(one, (values, scales, normal))
