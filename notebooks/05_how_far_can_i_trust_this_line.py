@@ -99,7 +99,7 @@ for name, fit in fits.items():
 # ## If you cannot choose
 #
 # Curves that go on bending ask for the drift; a metric that has reached its plateau asks for the law alone, and you do not
-# know which of them yours will be. `average` mixes the two forecasts with equal weights: its band holds what either holds.
+# know which of them yours will be. `average` mixes the two forecasts with equal weights: its band is that of a mixture of both.
 # (`sb.sensitivity(fits["drift"], ...)` shows what a band owes to the prior of the drift, by fitting again with it halved and
 # doubled.)
 

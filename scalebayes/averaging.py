@@ -45,7 +45,7 @@ class Average:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """Draws and divergences of all, the largest r-hat and the smallest ESS."""
+        """The largest share of divergences of a fit, the largest r-hat and the smallest ESS."""
         return pooled_diagnostics([fit.diagnostics for fit in self.fits.values()])
 
     def __repr__(self) -> str:
@@ -160,9 +160,10 @@ def stacked(log_density: np.ndarray) -> np.ndarray:
 
 
 def pooled_diagnostics(parts: Sequence[Diagnostics]) -> Diagnostics:
-    """Of several fits, the worst."""
+    """Of several fits the worst in each respect; draws and divergences are those of the fit with the largest share of them."""
+    most = max(parts, key=lambda d: d.divergences / d.draws)
     return Diagnostics(
-        draws=sum(d.draws for d in parts), divergences=sum(d.divergences for d in parts),
+        draws=most.draws, divergences=most.divergences,
         max_r_hat=max(d.max_r_hat for d in parts), min_ess_bulk=min(d.min_ess_bulk for d in parts),
     )  # fmt: skip
 

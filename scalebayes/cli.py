@@ -151,10 +151,11 @@ def forecast(
     new_group: NewGroup = False,
     prob: Prob = 0.89,
     schedule_change: Annotated[
-        float | None, typer.Option(help="Where along the input training changes, to be warned beyond it.")
+        float | None,
+        typer.Option(help="Value of the input where the training schedule changes; points beyond it are flagged."),
     ] = None,
     weights: Annotated[str, typer.Option(help="Of several fits: equal, loo or holdout.")] = "equal",
-    seed: Annotated[int, typer.Option(help="Of the noise of new runs.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for the noise of new runs.")] = 0,
     json: Json = False,
 ) -> None:
     """Forecast the response at new values of the inputs."""
@@ -217,7 +218,9 @@ def backtest(
     ],
     law: Annotated[
         list[str],
-        typer.Option(help="A built-in law ('scalebayes laws' lists them); repeat for an average, power_floor+drift."),
+        typer.Option(
+            help="A built-in law ('scalebayes laws' lists them), or one with a discrepancy, power_floor+drift; repeat to average."
+        ),
     ],
     inputs: Annotated[
         list[str] | None, typer.Option("--input", metavar="NAME=COLUMN", help="N=n_params; repeat.")
@@ -228,7 +231,9 @@ def backtest(
     ] = None,
     where: Annotated[str | None, typer.Option(help="Rows to use, for example 'domain == \"IC\"'.")] = None,
     pool: Annotated[str | None, typer.Option(metavar="COLUMN", help="Fit the curves of one value together.")] = None,
-    cluster: Annotated[str | None, typer.Option(metavar="COLUMN", help="Resample together, for intervals.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Curves of one value are resampled together for intervals.")
+    ] = None,
     train_column: Annotated[str | None, typer.Option(help="Column that is 1 for known runs, 0 for the rest.")] = None,
     cutoffs: Annotated[str | None, typer.Option(help="Shares of the largest scale, 0.03,0.1,0.3.")] = None,
     holdout_top: Annotated[str | None, typer.Option(help="Shares to hold back, the largest by compute.")] = None,

@@ -40,7 +40,7 @@ def crossover(
     path: Along = None,
     margin: Annotated[float, typer.Option(help="A smaller difference of the response counts as none.")] = 0.0,
     prob: Prob = 0.89,
-    seed: Annotated[int, typer.Option(help="Of drifts and surfaces.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for drifts and surfaces.")] = 0,
     output: Picture = None,
     strict: Strict = False,
     force: Force = False,
@@ -93,16 +93,18 @@ def compare(
     fits = {str(path): _loaded(path, strict) for path in paths}
     if len(fits) < len(paths):
         raise ValueError("the same file is named twice; name each fit once.")
-    if len(fits) > 1 and (rope or output or at):
+    if len(fits) > 1 and (rope or output or at or axis or path):
         raise ValueError(
-            "--rope, --at and -o are for the groups of one fit; several fits are compared by what they foretell."
+            "--rope, --at, --axis, --path and -o are for the groups of one fit; several fits are compared by what they "
+            "foretell."
         )
     if len(fits) == 1 and share is not None:
         raise ValueError("--share holds back runs to compare several fits; name another.")
     if len(fits) > 1:
         laws = ask(fits, share=share, prob=prob)
         table = laws.table.reset_index(names="fit")
-        print_json({"fits": table.to_dict("records")}) if json else print(laws)
+        found = {"converged": not table["problem"].any(), "fits": table.to_dict("records")}
+        print_json(found) if json else print(laws)
         return
     fit = next(iter(fits.values()))
     where = numbers(at) if at else None
@@ -151,10 +153,10 @@ def next_run(
     goal: Annotated[str, typer.Option(help="decision, width or optimum.")] = "decision",
     axis: Axis = "C",
     path: Along = None,
-    group: Annotated[str | None, typer.Option("--group", help="Of which the width or optimum is asked.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="Group whose width or optimum is asked about.")] = None,
     budget: Annotated[float | None, typer.Option(help="Costlier candidates are left out.")] = None,
     prob: Prob = 0.89,
-    seed: Annotated[int, typer.Option(help="Of the simulated outcomes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for the simulated outcomes.")] = 0,
     output: Picture = None,
     strict: Strict = False,
     force: Force = False,

@@ -109,7 +109,7 @@ class FloorShare:
 
     Examples
     --------
-    Between .65 and .94 of the smallest loss, with probability .95:
+    Between .67 and .94 of the smallest loss, with probability .95:
 
     >>> FloorShare(logit=1.7, sd=0.5)
     FloorShare(logit=1.7, sd=0.5)

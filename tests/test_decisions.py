@@ -110,8 +110,12 @@ def test_a_crossing_on_a_point_of_the_grid_is_one():
 def test_what_is_of_one_fit_refuses_an_average():
     fit = _chinchillas()
     both = sb.average({"one": fit, "other": fit})
-    with pytest.raises(TypeError, match="a plan is of one Fit, got Average; ask each fit of an average by itself"):
-        sb.allocate(both, 1e24)
+    for what, ask in (
+        ("a plan", lambda: sb.allocate(both, 1e24)), ("reach", lambda: sb.reach(both, 2.0, "C")),
+        ("a plot of curves", lambda: sb.plot(both)), ("sensitivity", lambda: sb.sensitivity(both, {"N": 1e9, "D": 1e10})),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=f"{what} is of one Fit, got Average; ask each fit of an average by itself"):
+            ask()
     with pytest.raises(TypeError, match="a path is 'optimal', what is held"):
         sb.crossover(both, axis="C", to=1e24, path=20)
 
@@ -128,6 +132,20 @@ def test_equal_curves_are_not_ordered():
     assert found.table["p_best"].tolist() == [0.5, 0.5]
     assert "Not yet ordered at C = 1e21" in str(found)
     assert "cannot be told from these runs" in str(found)
+
+
+def test_of_three_equal_curves_one_is_best_a_third_of_the_time():
+    found = sb.crossover(_powers([30.0] * 3, [0.05] * 3, "abc"), axis="C", to=1e24)
+    assert found.table["p_best"].tolist() == pytest.approx([1 / 3] * 3)
+    assert found.decision_risk == pytest.approx(2 / 3)
+
+
+def test_an_average_hides_no_divergences_of_one_fit():
+    good, bad = (_powers(np.full((2, 400), 30.0), np.full((2, 400), 0.05)) for _ in range(2))
+    bad.idata["sample_stats"]["diverging"][0, :3] = True  # .75%, of both .375%
+    bad = sb.Fit(bad.model, bad.idata)
+    (problem,) = sb.average({"good": good, "bad": bad}).diagnostics.problems
+    assert problem == "3 of 400 draws diverged"
 
 
 def test_one_law_for_both_groups_averaged_with_one_each_draws_the_risk_to_a_half():

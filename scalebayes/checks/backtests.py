@@ -72,7 +72,7 @@ class Backtest:
     def table(self) -> pd.DataFrame:
         """Means over curves by setting, pool and method, with 89% cluster-bootstrap intervals (``_lower``, ``_upper``).
 
-        An average comes before its members.
+        An average comes before its members. One cluster by itself has no interval.
         """
         rows = []
         whole = pd.concat([table for table in (self.curves, self.members) if len(table)])
@@ -99,23 +99,24 @@ class Backtest:
         return table[table["method"] == method]
 
     def __str__(self) -> str:
-        lines = []
+        bad = self.curves[~self.curves["converged"]]
+        lines = [
+            f"NOT CONVERGED: {r['setting']}, {r['curve'] or 'all runs'}: {r['problem']}" for _, r in bad.iterrows()
+        ]
         for _, row in self._own.iterrows():
             where = f"{row['setting']}" + (f", {row['pool']}" if row["pool"] else "")
             n = f"{row['curves']} curve{'s' if row['curves'] != 1 else ''}"
+            low, high = (100 * row[f"coverage_89_{end}"] for end in ("lower", "upper"))
+            interval = f" [{low:.0f}, {high:.0f}]" if np.isfinite(low) else ""
             lines.append(
                 f"{where} ({n}): the median is off by {100 * row['rmsle']:.1f}% (RMSLE); 89% bands of a new run hold "
-                f"{100 * row['coverage_89']:.0f}% [{100 * row['coverage_89_lower']:.0f}, {100 * row['coverage_89_upper']:.0f}] of "
-                f"the runs held back, 50% bands {100 * row['coverage_50']:.0f}%; mean width {row['width_89']:.3f} in logs."
+                f"{100 * row['coverage_89']:.0f}%{interval} of the runs held back, 50% bands {100 * row['coverage_50']:.0f}%; mean width {row['width_89']:.3f} in logs."
             )
         for setting in self.curves["setting"].unique():
             others = self.compared(str(setting)).iloc[1:].dropna(subset="rmsle")
             said = "; ".join(f"{m} {100 * r:.1f}%" for m, r in zip(others["method"], others["rmsle"], strict=True))
             if said:
                 lines.append(f"{setting}, others' RMSLE: {said}.")
-        bad = self.curves[~self.curves["converged"]]
-        for _, row in bad.iterrows():
-            lines.append(f"NOT CONVERGED: {row['setting']}, {row['curve'] or 'all runs'}: {row['problem']}")
         if self.skipped:
             lines.append(f"{len(self.skipped)} skipped: {'; '.join(f'{s}, {c}: {why}' for s, c, why in self.skipped)}.")
         worst, share = self.curves["max_r_hat"].max(), self.curves["diverging"].max()
@@ -407,10 +408,11 @@ def _judged(method: str, predicted: np.ndarray, response: np.ndarray) -> dict[st
 
 def _with_interval(name: str, values: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
     values, clusters = values[np.isfinite(values)], clusters[np.isfinite(values)]
-    if not len(values):
-        return {name: np.nan, f"{name}_lower": np.nan, f"{name}_upper": np.nan}
     _, index = np.unique(clusters, return_inverse=True)
-    n = index.max() + 1
+    n = index.max(initial=-1) + 1
+    if n < 2:
+        mean = float(values.mean()) if n else np.nan
+        return {name: mean, f"{name}_lower": np.nan, f"{name}_upper": np.nan}
     sums, counts = np.bincount(index, values, n), np.bincount(index, minlength=n)
     chosen = np.random.default_rng(0).integers(n, size=(_RESAMPLED, n))
     means = sums[chosen].sum(1) / counts[chosen].sum(1)

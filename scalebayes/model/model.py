@@ -55,7 +55,7 @@ class Model:
         are the law's defaults. After creation this holds the prior of every parameter.
     pooling : {"shared", "pooled", "separate"}, optional
         How groups divide every parameter not named in ``priors``; by default pooled. The default noise scale is
-        shared, or separate if everything is.
+        shared, pooled beside a discrepancy, or separate if everything is.
     noise : {"student_t", "gaussian"} or StudentT or Gaussian, optional
         Of a run about the law, on the log response; by default Student-t, or Gaussian beside a discrepancy.
     discrepancy : "drift", "surface" or "still surface", or Drift or Surface, optional

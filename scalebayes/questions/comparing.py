@@ -75,8 +75,8 @@ class Comparison:
             lines.append(f"All groups share {', '.join(self.equal)}.")
         if self.pooled:
             lines.append(
-                f"{', '.join(self.pooled)} are pooled: differences that the runs do not ask for are drawn to nothing, so that "
-                "many pairs need no further correction."
+                f"{', '.join(self.pooled)} are pooled: what the runs do not tell apart is drawn together, so that many pairs need "
+                "no further correction."
             )
         return "\n".join([*lines, f"({self.diagnostics})"])
 
@@ -105,7 +105,8 @@ class LawComparison:
     ----------
     table : pandas.DataFrame
         A row per fit, the best first: ArviZ's elpd_loo, its standard error and what it reports beside them, weight_loo (stacking),
-        log_score (of the largest runs, from a fit to the others; per run) and weight_holdout; NaN where that was not asked for.
+        log_score (of the largest runs, from a fit to the others; per run) and weight_holdout, NaN where that was not asked for;
+        and problem, what is wrong with the fit's sampling, empty if nothing is.
     share : float
         Of the runs held back.
     """
@@ -115,11 +116,14 @@ class LawComparison:
 
     def __str__(self) -> str:
         best = self.table.index[0]
-        lines = [f"{best} foretells a run best that is left out (LOO)."]
+        lines = [f"NOT CONVERGED: {name}: {problem}." for name, problem in self.table["problem"].items() if problem]
+        lines += [f"{best} foretells a run best that is left out (LOO)."]
         for name, row in self.table.iloc[1:].iterrows():
             difference = abs(row["elpd_diff"])
-            doubt = "which is not certain" if difference < 2 * row["dse"] else "which is beyond doubt"
-            lines.append(f"{name} loses {difference:.1f} +- {row['dse']:.1f} of log density to it, {doubt}.")
+            than = "less" if difference < 2 * row["dse"] else "more"
+            lines.append(
+                f"{name} loses {difference:.1f} +- {row['dse']:.1f} of log density to it, {than} than twice the standard error."
+            )
         if self.table["log_score"].notna().all():
             ahead = self.table["log_score"].idxmax()
             lines.append(
@@ -305,4 +309,5 @@ def _of_fits(fits: dict[str, Fit], share: float | None, seed: int) -> LawCompari
     if share is not None:
         density = held_back(fits, share, seed)
         score[:], weights[:] = density.mean(0), stacked(density)
-    return LawComparison(table.assign(log_score=score, weight_holdout=weights), share or 0.0)
+    problems = pd.Series({name: "; ".join(fit.diagnostics.problems) for name, fit in fits.items()})
+    return LawComparison(table.assign(log_score=score, weight_holdout=weights, problem=problems), share or 0.0)

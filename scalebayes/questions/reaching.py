@@ -15,7 +15,7 @@ from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.predictive import of_group, of_new_group
 from scalebayes.questions.latent import along_draws, ends_about, inverted, largest_scale
 from scalebayes.questions.paths import path_along
-from scalebayes.questions.points import check_group, extrapolation, factor, number, quantiles, where
+from scalebayes.questions.points import check_group, check_one, extrapolation, factor, number, quantiles, where
 from scalebayes.tables import UNITS
 
 
@@ -123,10 +123,13 @@ def reach(
 
     Raises
     ------
+    TypeError
+        If it is an average of fits.
     ValueError
         If the axis or what is held does not determine the inputs, or the target is not positive.
     """
     check_prob(prob)
+    check_one(fit, "reach")
     if fit.model.discrepancy:
         raise ValueError(
             "reach solves the law, and this fit departs from it; forecast over a grid of scales instead, "

@@ -58,7 +58,10 @@ class Sensitivity:
             if row["prior"] == "as it is":
                 group = f"{row['group']}: " if "group" in row else ""
                 place = where({name: row[name] for name in self.inputs})
-                lines.append(f"{group}at {place} the expected {self.response} is {response(row['median'])}, {band};")
+                lines.append(
+                    f"{group}at {place} the expected {self.response} is {response(row['median'])}, {band}"
+                    + (";" if row["converged"] else ", NOT CONVERGED;")
+                )
                 continue
             lines.append(
                 f"  with the prior of {row['prior']} moved by {row['factor']:g}: {response(row['median'])}, {band} "
@@ -84,7 +87,7 @@ def sensitivity(
     r"""Forecast again with priors moved down and up, one at a time.
 
     A prior is moved by a factor on the quantity it is of: the median of a log-normal, the odds of a share; a normal by that
-    many of its standard deviations less one. Each is fitted anew, which compiles nothing.
+    many of its standard deviations less one. Each is fitted anew, all of them together.
 
     Parameters
     ----------

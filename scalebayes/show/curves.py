@@ -9,7 +9,7 @@ import pandas as pd
 
 from scalebayes.fitting import Fit, check_prob
 from scalebayes.questions.forecasting import forecast
-from scalebayes.questions.points import number
+from scalebayes.questions.points import check_one, number
 from scalebayes.tables import UNITS
 
 if TYPE_CHECKING:
@@ -44,12 +44,15 @@ def plot(fit: Fit, axis: str | None = None, *, to: float | None = None, prob: fl
 
     Raises
     ------
+    TypeError
+        If it is an average of fits.
     ValueError
         If the law has no such input, or ``to`` lies below the smallest run.
     """
     from matplotlib.figure import Figure
 
     check_prob(prob)
+    check_one(fit, "a plot of curves")
     runs = fit.model.runs
     inputs = list(runs.inputs)
     axis = inputs[-1] if axis is None else axis
