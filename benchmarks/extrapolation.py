@@ -58,7 +58,7 @@ def cells(row: pd.Series) -> str:
     shown = []
     for name, digits in NUMBERS.items():
         text = f"{row[name]:.{digits}f}"
-        if name in ("rmsle", "coverage_89"):
+        if name in ("rmsle", "coverage_89") and pd.notna(row[f"{name}_lower"]):  # there is one of two clusters or more
             text += f" [{row[f'{name}_lower']:.{digits}f}, {row[f'{name}_upper']:.{digits}f}]"
         shown.append(text)
     return " | ".join(shown)
