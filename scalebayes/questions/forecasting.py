@@ -42,7 +42,8 @@ class Forecast:
         One row per point: the inputs, the group (if there are groups), mean, median, lower and upper of the *mean
         response* (where the law's curve lies), new_run_lower and new_run_upper of a *single new run* (curve and
         noise), prior_lower and prior_upper (the band of the mean response before the runs were seen), extrapolation (factor
-        beyond the largest observed value of the input exceeded most; 1 if none is) and extrapolated (which input); and
+        beyond the largest observed value of the input exceeded most; 1 if none is) and extrapolated (which input). Far out
+        the mean of a drift or surface rests on few draws in a heavy tail; median and bands do not. Also
         schedule_change (whether one lies between the runs and the point) if it was asked for.
     draws : xarray.Dataset
         ``mean_response`` and ``new_run``, dims (chain, draw, point).
