@@ -78,7 +78,8 @@ def test_an_average_forecasts_the_mixture_of_its_fits(fits):
     for name, values in zip(("new_run_lower", "new_run_upper"), expected, strict=True):
         np.testing.assert_allclose(np.log(whole.table[name]), np.log(values), atol=0.03)
     assert "average of power_floor+drift, power_floor" in whole.law
-    assert whole.diagnostics.draws == sum(fit.diagnostics.draws for fit in fits)
+    assert whole.diagnostics.divergences == max(fit.diagnostics.divergences for fit in fits)
+    assert whole.diagnostics.max_r_hat == max(fit.diagnostics.max_r_hat for fit in fits)
     only = sb.average({"one": fits[0], "other": fits[1]}, weights={"one": 2, "other": 0})
     pd.testing.assert_frame_equal(sb.forecast(only, at, seed=3).table, sb.forecast(fits[0], at, seed=3).table)
 
