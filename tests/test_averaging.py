@@ -78,6 +78,8 @@ def test_an_average_forecasts_the_mixture_of_its_fits(fits):
     for name, values in zip(("new_run_lower", "new_run_upper"), expected, strict=True):
         np.testing.assert_allclose(np.log(whole.table[name]), np.log(values), atol=0.03)
     assert "average of power_floor+drift, power_floor" in whole.law
+    assert "Beyond 33x nobody has looked whether such bands cover; sb.backtest looks at your own runs." in str(whole)
+    assert whole.diagnostics.draws == max(fit.diagnostics.draws for fit in fits)
     assert whole.diagnostics.divergences == max(fit.diagnostics.divergences for fit in fits)
     assert whole.diagnostics.max_r_hat == max(fit.diagnostics.max_r_hat for fit in fits)
     only = sb.average({"one": fits[0], "other": fits[1]}, weights={"one": 2, "other": 0})
