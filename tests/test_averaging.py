@@ -147,6 +147,19 @@ def test_a_forecast_moves_with_the_prior_that_is_moved(fits):
 
 
 @pytest.mark.fits
+def test_answers_about_several_fits_say_which_has_not_converged(fits):
+    worse = fits[0].idata.copy()
+    worse.attrs = {**worse.attrs, "max_r_hat": 1.2}
+    bad = sb.Fit(fits[0].model, worse)
+    laws = sb.compare({"bad": bad, "law": fits[1]})
+    assert str(laws).startswith("NOT CONVERGED: bad: r-hat reaches 1.2")
+    assert laws.table["problem"].map(bool).to_dict() == {"bad": True, "law": False}
+    first, *moved = str(sb.sensitivity(bad, {"D": 1e10}, of=["drift"])).splitlines()
+    assert ", NOT CONVERGED;" in first
+    assert not any("NOT CONVERGED" in line for line in moved)
+
+
+@pytest.mark.fits
 @pytest.mark.parametrize(
     ("index", "options", "message"),
     [

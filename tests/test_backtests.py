@@ -1,5 +1,7 @@
 """Back-tests: scores against closed forms, splits, baselines that must be exact, and real curves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -129,6 +131,20 @@ def test_real_curves_are_fitted_together_and_scored(tested, birds):
     assert "NOT CONVERGED" not in said
     row = tested.table.iloc[0]
     assert row["coverage_89_lower"] <= row["coverage_89"] <= row["coverage_89_upper"]
+
+
+@pytest.mark.fits
+def test_a_backtest_leads_with_what_has_not_converged_and_one_cluster_has_no_interval(tested):
+    assert "[" in str(tested).splitlines()[0]
+    name, other = tested.curves["curve"]
+    went = tested.curves.assign(converged=[False, True], problem=["r-hat reaches 1.2", ""])
+    bad = replace(tested, curves=went, clusters={name: "both", other: "both"})
+    first, second, *_ = str(bad).splitlines()
+    assert first == f"NOT CONVERGED: is_train, {name}: r-hat reaches 1.2"
+    assert "[" not in second
+    row = bad.table.iloc[0]
+    assert row["coverage_89"] == pytest.approx(went["coverage_89"].mean())
+    assert row[["coverage_89_lower", "coverage_89_upper"]].isna().all()
 
 
 @pytest.mark.fits

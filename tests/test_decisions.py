@@ -440,6 +440,11 @@ def test_pictures_and_commands(tmp_path, capsys, monkeypatch):
         assert len(printed.out.strip()) > 100
     code, printed = ask("crossover", file, "--to", "1e24", "--path", "square")
     assert (code, printed.err.strip()) == (2, "scalebayes: --path is optimal, ratio=20, N=1e9 or D=2e10; got 'square'.")
+    fit.save(tmp_path / "other.nc")
+    for option in (("--axis", "D"), ("--path", "ratio=20"), ("--rope", "alpha=0.01")):
+        code, printed = ask("compare", file, tmp_path / "other.nc", *option)
+        assert code == 2
+        assert printed.err.startswith("scalebayes: --rope, --at, --axis, --path and -o are for the groups of one fit;")
 
 
 def _sizes_with_noise():
