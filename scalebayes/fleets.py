@@ -219,6 +219,7 @@ def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
     for name, model in named.items():
         structure, _ = model.describe()
         alike.setdefault((replace(structure, n_runs=0), _round_up(structure.n_runs)), []).append(name)
+    _together(alike)
     batches = []
     for (structure, size), names in alike.items():
         # A step over a surface is long enough by itself, and a batch waits for the longest tree of its tables.
@@ -230,6 +231,14 @@ def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
                 _Batch(tuple(chosen), tuple(named[n] for n in filled), tuple(seeds[n] for n in filled), size)
             )
     return batches
+
+
+def _together(alike: dict[tuple, list[str]]) -> None:
+    """Tables too few to fill lanes join those of the next size, if it is at most twice theirs: longer steps, no more programs."""
+    for structure, size in sorted(alike, key=lambda kind: kind[1]):
+        larger = min((to for other, to in alike if other == structure and to > size), default=np.inf)
+        if len(alike[structure, size]) <= LANES // 2 and larger <= 2 * size:
+            alike[structure, larger] += alike.pop((structure, size))
 
 
 def _round_up(n: int) -> int:

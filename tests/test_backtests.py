@@ -148,6 +148,23 @@ def test_a_backtest_leads_with_what_has_not_converged_and_one_cluster_has_no_int
 
 
 @pytest.mark.fits
+def test_a_fit_to_a_pool_is_averaged_with_one_to_each_curve():
+    law = sb.laws.power_floor
+    both = sb.backtest([law, (law, None, None)], _runs(_curves()), train="is_train", pool="kind", baselines=False)
+    assert both.members["method"].tolist() == ["power_floor, pooled", "power_floor, apart"] * 2
+    assert both.members["fit"].tolist() == ["is_train: made", "is_train: a", "is_train: made", "is_train: b"]
+    assert set(both.curves["method"]) == {"average"}
+    apart = sb.backtest(law, _runs(_curves()), train="is_train", points=24, baselines=False)
+    own = both.members[both.members["method"] == "power_floor, apart"].set_index("curve")
+    # The same posterior from other random numbers.
+    np.testing.assert_allclose(own["rmsle"], apart.curves.set_index("curve")["rmsle"], atol=0.004)
+    fits = both.members.drop_duplicates(["method", "fit"])
+    (setting,) = both.to_dict()["settings"]
+    assert setting["divergences"] == fits["divergences"].sum()
+    assert len(fits) == 3
+
+
+@pytest.mark.fits
 def test_a_backtest_is_drawn(tested):
     figure = sb.plot_backtest(tested)
     assert len(figure.axes) == 3
@@ -188,6 +205,15 @@ def _with(**columns):
 def test_what_cannot_be_tested_is_said(runs, arguments, message):
     with pytest.raises(ValueError, match=message):
         sb.backtest(sb.laws.power_floor, runs, **arguments)
+
+
+def test_several_laws_are_told_in_one_way():
+    law, runs = sb.laws.power_floor, _runs(_curves())
+    message = r"each of several laws is law, \(law, discrepancy\) or \(law, discrepancy, None\), got \(<function power_floor .*, 'kind'\)\."
+    with pytest.raises(ValueError, match=message):
+        sb.backtest([(law, None, "kind")], runs, train="is_train", pool="kind")
+    with pytest.raises(ValueError, match=r"two of the laws to be averaged are power_floor; one of them is enough\."):
+        sb.backtest([law, (law, None, None)], runs, train="is_train")
 
 
 def test_curves_that_share_a_scale_are_named_and_others_go_on():

@@ -87,6 +87,20 @@ def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_pat
 
 
 @pytest.mark.fits
+def test_tables_too_few_to_fill_lanes_join_those_of_the_next_size():
+    lengths = [12] * 3 + [20] * 9 + [100] * 2
+    named = {str(i): sb.Model(sb.laws.power, sb.read_runs(simulated(i, n))) for i, n in enumerate(lengths)}
+    batches = fleets._batches(named, 0)
+    assert [(batch.size, len(batch.names), len(batch.models)) for batch in batches] == [
+        (24, 8, 8), (24, 4, 8), (128, 1, 1), (128, 1, 1),
+    ]  # fmt: skip
+    assert sorted(name for batch in batches for name in batch.names) == sorted(named)
+    # Its seed is a fit's own, wherever it is made.
+    alone = {name: model for name, model in named.items() if len(model.runs) == 12}
+    (seeds, of_three) = ({n: s for b in some for n, s in zip(b.names, b.seeds, strict=False)} for some in (batches, fleets._batches(alone, 0)))  # fmt: skip
+    assert of_three == {name: seeds[name] for name in alone}
+
+
 def test_a_failed_fit_is_recorded_and_the_rest_go_on(tmp_path):
     def law(C, *, A, alpha):
         import jax.numpy as jnp

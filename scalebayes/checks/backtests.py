@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ import pandas as pd
 from scalebayes import laws
 from scalebayes.averaging import mixed, name_of
 from scalebayes.checks import scores
-from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line
+from scalebayes.checks.baselines import errors
 from scalebayes.checks.splits import compute, masks, of_curves, split, subset
 from scalebayes.fitting import check_seed
 from scalebayes.fleets import Fleet, fit_many
@@ -27,9 +27,8 @@ from scalebayes.thinning import spread, thin
 
 _PER_CURVE, _PER_POOLED_CURVE = 24, 12
 _RESAMPLED = 1000
+Asked = Callable | tuple[Callable, Discrepancy | str | None] | tuple[Callable, Discrepancy | str | None, None]
 _PROB = 0.89
-_SMALLEST = 1e-300  # of a prediction, which has a logarithm
-_RIVALS = (laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,7 +45,8 @@ class Backtest:
         A row per setting and curve, of the average where there are several fits: known and tested (numbers of runs), rmsle, crps, log_score, coverage_50, _80, _89, _95,
         width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem.
     members : pandas.DataFrame
-        The same scores of each fit that was averaged, by method; empty where there is one.
+        The same scores of each fit that was averaged, by method; empty where there is one. Where some are fitted to a pool and
+        others to each curve by itself, they are called pooled and apart.
     baselines : pandas.DataFrame
         A row per setting, curve and method: rmsle, converged, and for the bootstrap coverage_89 and width_89.
     known : pandas.DataFrame
@@ -98,6 +98,11 @@ class Backtest:
         table, (method,) = self.table, self.curves["method"].unique()
         return table[table["method"] == method]
 
+    def _divergences(self, setting: str) -> int:
+        """Of all fits, each once."""
+        fits = self.members if len(self.members) else self.curves
+        return int(fits[fits["setting"] == setting].drop_duplicates(["method", "fit"])["divergences"].sum())
+
     def __str__(self) -> str:
         bad = self.curves[~self.curves["converged"]]
         lines = [
@@ -139,7 +144,7 @@ class Backtest:
                     "curves": own.rename(columns={"curve": "name"}).drop(columns="setting").to_dict("records"),
                     "baselines": others.to_dict("index"),
                     "max_r_hat": own["max_r_hat"].max(),
-                    "divergences": int(own["divergences"].groupby(own["fit"]).first().sum()),
+                    "divergences": self._divergences(str(setting)),
                     "skipped": [{"name": c, "reason": why} for s, c, why in self.skipped if s == setting],
                 }
             )
@@ -151,7 +156,7 @@ _SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scor
 
 
 def backtest(
-    law: Callable | Sequence[Callable | tuple[Callable, Discrepancy | str | None]],
+    law: Callable | Sequence[Asked],
     runs: Runs,
     *,
     train: str | None = None,
@@ -177,9 +182,11 @@ def backtest(
 
     Parameters
     ----------
-    law : Callable, or sequence of Callable or (Callable, discrepancy)
+    law : Callable, or sequence of Callable, (Callable, discrepancy) or (Callable, discrepancy, None)
         Of several, each is fitted and the forecasts are mixed with equal weights, see `average`:
-        ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``.
+        ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``. With ``pool``, one that ends in None is
+        fitted to each curve by itself: ``[(power_floor, "drift"), (shifted_power, "drift", None)]``; outside a back-test that
+        is the average of a fit to all curves and one with ``pooling="separate"``.
     runs : Runs
     train : str, optional
         A column that is 1 for known runs and 0 for those to forecast.
@@ -221,7 +228,7 @@ def backtest(
     if not isinstance(tested, int | np.integer) or tested < 1:
         raise ValueError(f"tested is a whole number from 1 on, got {tested!r}.")
     averaged = _averaged(law, discrepancy)
-    several = [each for each, _ in averaged]
+    several = [each.law for each in averaged]
     _check_priors(priors or {}, several)
     declared = laws.signature(several[0])
     runs = select_inputs(runs, declared.name, declared.inputs)
@@ -231,30 +238,21 @@ def backtest(
     clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
     if pool and not runs.group:
         raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
-    drifts = any(each == "drift" or isinstance(each, Drift) for _, each in averaged)
+    drifts = any(each.discrepancy == "drift" or isinstance(each.discrepancy, Drift) for each in averaged)
     parts, skipped = split(runs, known_by, drifts, skip)
-    fit_of = {key: _key(key[0], pools[key[1]] if pool else key[1]) for key in parts}
-    models: dict[str, Model] = {}
-    members: dict[str, dict[str, str]] = {}
-    for name in dict.fromkeys(fit_of.values()):
-        rows = np.concatenate([known for key, (known, _) in parts.items() if fit_of[key] == name])
-        table = subset(runs, np.sort(rows), grouped=bool(pool))
-        if len(declared.inputs) == 1:
-            table = thin(table, points or (_PER_POOLED_CURVE if pool else _PER_CURVE))
-        own = _models(averaged, table, priors or {}, noise)
-        members[name] = {method: f"{method}, {name}" for method in own}
-        models |= {members[name][method]: model for method, model in own.items()}
+    models, methods = _planned(averaged, parts, runs, pools, bool(pool), points, priors or {}, noise)
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
     scored, judged, by_member, others, fitted = [], [], [], [], []
     scale = compute(runs)
     for (setting, level), (known, ahead) in parts.items():
-        rows, fit_name = ahead[spread(np.log(scale[ahead]), tested)][::-1], fit_of[setting, level]
+        rows = ahead[spread(np.log(scale[ahead]), tested)][::-1]
         names = {"setting": setting, "pool": pools[level], "curve": level}
         x = {name: runs.x(name)[rows] for name in runs.inputs}
         fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
-        drawn, went = _forecasts(fleet, members[fit_name], x, level if pool else None, seed)
+        drawn, went = _forecasts(fleet, methods[setting, level], x, seed)
         method = went[0]["method"] if len(went) == 1 else "average"
-        row = {**names, "method": method, "fit": fit_name, "known": len(known), "tested": len(rows), **_worst(went)}
+        fit = methods[setting, level][0].of
+        row = {**names, "method": method, "fit": fit, "known": len(known), "tested": len(rows), **_worst(went)}
         there = [each for each in drawn if each is not None]
         if len(there) == len(drawn):
             mixture = there[0] if len(there) == 1 else mixed(there, [1 / len(there)] * len(there))
@@ -268,8 +266,8 @@ def backtest(
             by_member += [{**names, **state, **means} for state, means in zip(went, of_each, strict=True)]
         if baselines:
             here = subset(runs, known, grouped=False)
-            methods = _baselines(several[0], here, _of(several[0], priors or {}), x, runs.y[rows], seed)
-            others += [{**names, **each} for each in methods]
+            found = errors(several[0], here, _of(several[0], priors or {}), x, runs.y[rows], seed)
+            others += [{**names, **each} for each in found]
     columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged"]
     return Backtest(
         pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(),
@@ -294,13 +292,64 @@ def _key(setting: str, name: str) -> str:
     return f"{setting}: {name}" if name else setting
 
 
-def _averaged(law: Any, discrepancy: Any) -> list[tuple[Callable, Any]]:
-    """What is fitted to every curve: laws, each with its discrepancy."""
+class _Member(NamedTuple):
+    """What is fitted: a law, its discrepancy, and whether to each curve by itself though there are pools."""
+
+    law: Callable
+    discrepancy: Any
+    apart: bool
+
+
+class _Method(NamedTuple):
+    """One forecast of a curve: its name, the fit's in the fleet, what that was fitted to, and the group in it, if any."""
+
+    name: str
+    fit: str
+    of: str
+    group: str | None
+
+
+def _averaged(law: Any, discrepancy: Any) -> list[_Member]:
     several = law if isinstance(law, list | tuple) else [law]
-    found = [each if isinstance(each, tuple) else (each, discrepancy) for each in several]
+    found = []
+    for each in several:
+        own = each if isinstance(each, tuple) else (each, discrepancy)
+        if len(own) not in (2, 3) or own[2:] not in ((), (None,)):
+            raise ValueError(
+                f"each of several laws is law, (law, discrepancy) or (law, discrepancy, None), got {own!r}."
+            )
+        found.append(_Member(own[0], own[1], len(own) == 3))
     if not found:
         raise ValueError("law is a law, or several of them; got none.")
     return found
+
+
+def _planned(
+    averaged: Sequence[_Member], parts: Mapping, runs: Runs, pools: Mapping[str, str], pooled: bool, points: int | None,
+    priors: Mapping, noise: Any,
+) -> tuple[dict[str, Model], dict[tuple[str, str], list[_Method]]]:  # fmt: skip
+    """Every model by the name of its fit, and the methods of every curve at every setting."""
+    models: dict[str, Model] = {}
+    methods: dict[tuple[str, str], list[_Method]] = {key: [] for key in parts}
+    both = pooled and any(each.apart for each in averaged)
+    how = {True: ", pooled" if both else "", False: ", apart" if both else ""}
+    for each in averaged:
+        together = pooled and not each.apart
+        fit_of = {(s, level): _key(s, pools[level] if together else level) for s, level in parts}
+        for name in dict.fromkeys(fit_of.values()):
+            own = [key for key in parts if fit_of[key] == name]
+            table = subset(runs, np.sort(np.concatenate([parts[key][0] for key in own])), grouped=together)
+            if len(runs.inputs) == 1:
+                table = thin(table, points or (_PER_POOLED_CURVE if together else _PER_CURVE))
+            model = Model(each.law, table, priors=_of(each.law, priors), noise=noise, discrepancy=each.discrepancy)
+            called = name_of(model) + how[together]
+            fit = f"{called}, {name}"
+            if fit in models:
+                raise ValueError(f"two of the laws to be averaged are {called}; one of them is enough.")
+            models[fit] = model
+            for setting, level in own:
+                methods[setting, level].append(_Method(called, fit, name, level if together else None))
+    return models, methods
 
 
 def _of(law: Callable, priors: Mapping) -> dict:
@@ -318,29 +367,18 @@ def _check_priors(priors: Mapping, several: Sequence[Callable]) -> None:
             )
 
 
-def _models(averaged: Sequence[tuple[Callable, Any]], table: Runs, priors: Mapping, noise: Any) -> dict[str, Model]:
-    """What is fitted to one table, by method."""
-    found: dict[str, Model] = {}
-    for law, discrepancy in averaged:
-        model = Model(law, table, priors=_of(law, priors), noise=noise, discrepancy=discrepancy)
-        if name_of(model) in found:
-            raise ValueError(f"two of the laws to be averaged are {name_of(model)}; one of them is enough.")
-        found[name_of(model)] = model
-    return found
-
-
 def _forecasts(
-    fleet: Fleet, members: Mapping[str, str], x: Mapping[str, np.ndarray], group: str | None, seed: int
+    fleet: Fleet, methods: Sequence[_Method], x: Mapping[str, np.ndarray], seed: int
 ) -> tuple[list[np.ndarray | None], list[dict[str, Any]]]:
     """Logs of new runs drawn by each method, None where its fit failed, and how its sampling went."""
     drawn: list[np.ndarray | None] = []
     went = []
-    for method, name in members.items():
-        state = {"method": method, **fleet.table.loc[name, list(_WENT)], "diverging": np.nan}
+    for each in methods:
+        state = {"method": each.name, "fit": each.of, **fleet.table.loc[each.fit, list(_WENT)], "diverging": np.nan}
         drawn.append(None)
         if np.isfinite(state["max_r_hat"]):
-            fit = fleet[name]
-            new = forecast(fit, x, group=group, prob=_PROB, seed=seed).draws["new_run"].to_numpy()
+            fit = fleet[each.fit]
+            new = forecast(fit, x, group=each.group, prob=_PROB, seed=seed).draws["new_run"].to_numpy()
             drawn[-1] = np.log(new.reshape(-1, new.shape[-1]))
             state["diverging"] = fit.diagnostics.divergences / fit.diagnostics.draws
         went.append(state)
@@ -375,35 +413,6 @@ def _scored(drawn: np.ndarray, response: np.ndarray) -> tuple[pd.DataFrame, dict
         "log_score": float(table["log_score"].mean()),
     }
     return table, {**own, **coverage, "width_89": float(widths.mean())}
-
-
-def _baselines(
-    law: Callable, runs: Runs, priors: Mapping, x: Mapping[str, np.ndarray], response: np.ndarray, seed: int
-) -> list[dict]:
-    """Errors of every other method on one curve."""
-    scale, new, at = compute(runs), np.prod(list(x.values()), axis=0), list(x.values())
-    found = [
-        _judged("carry_forward", carried(scale, runs.y, new), response),
-        _judged("log_log_line", line(scale, runs.y, new), response),
-    ]
-    for rival in [law, *(r for r in _RIVALS if len(runs.inputs) == 1 and r is not law)]:
-        declared, own = laws.signature(rival), priors if rival is law else {}
-        if len(runs) < len(declared.parameters):
-            continue
-        values, converged = least_squares_fit(rival, runs, own, seed=seed)
-        predicted = np.asarray(rival(*at, **values))
-        found.append(_judged(f"least_squares_{declared.name}", predicted, response) | {"converged": converged})
-        if rival is law:
-            drawn = np.log(np.maximum(bootstrap(law, runs, own, values, at, seed=seed), _SMALLEST))
-            inside, width = scores.covered(drawn, np.log(response), _PROB)
-            band = {"coverage_89": float(inside.mean()), "width_89": float(width.mean())}
-            found.append(_judged("bootstrap", np.exp(np.median(drawn, 0)), response) | band)
-    return found
-
-
-def _judged(method: str, predicted: np.ndarray, response: np.ndarray) -> dict[str, Any]:
-    error = np.log(np.maximum(predicted, _SMALLEST)) - np.log(response)
-    return {"method": method, "rmsle": float(np.sqrt(np.mean(error**2)))}
 
 
 def _with_interval(name: str, values: np.ndarray, clusters: np.ndarray) -> dict[str, float]:

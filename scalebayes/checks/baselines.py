@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import least_squares
 
+from scalebayes import laws
+from scalebayes.checks import scores
 from scalebayes.model import Model
 from scalebayes.precision import double_precision
 from scalebayes.priors import Normal, with_pooling
 from scalebayes.runs import Runs
 
 STARTS = 8
+_RIVALS = (laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power)
+_PROB = 0.89
+_SMALLEST = 1e-300  # of a prediction, which has a logarithm
 _MOST_STARTS = 32
+_MOST_STEPS = 400
 _FARTHEST = 200.0  # a logarithm
 _AGREE = 1e-4  # of the cost, between the best two climbs
 
@@ -61,12 +69,13 @@ def least_squares_fit(law: Callable, runs: Runs, priors: Mapping, *, seed: int =
     starts = np.stack([drawn[name].to_numpy().reshape(-1) for name in names], 1)
     starts = np.where(logs, np.log(np.where(logs, starts, 1.0)), starts)
     ends: list[tuple[float, np.ndarray]] = []
-    weight = np.ones(len(runs))
-    for i, start in enumerate(starts):
-        ends.append(_climb(law, names, logs, runs, weight, start))
-        costs = sorted(cost for cost, _ in ends)
-        if i + 1 >= STARTS and costs[1] - costs[0] <= _AGREE * costs[0]:
-            break
+    with double_precision():
+        problem = _problem(law, names, logs, runs)
+        for i, start in enumerate(starts):
+            ends.append(_climb(problem, np.ones(len(runs)), start))
+            costs = sorted(cost for cost, _ in ends)
+            if i + 1 >= STARTS and costs[1] - costs[0] <= _AGREE * costs[0]:
+                break
     costs = sorted(cost for cost, _ in ends)
     theta = min(ends, key=lambda end: end[0])[1]
     values = _natural(theta, logs)
@@ -108,16 +117,67 @@ def bootstrap(
     rng, n = np.random.default_rng(seed), len(runs)
     theta = np.asarray(list(parameters.values()))
     start = np.where(logs, np.log(np.where(logs, theta, 1.0)), theta)
-    x = [runs.x(name) for name in runs.inputs]
-    found = np.empty((draws, len(points[0])))
     with double_precision():
-        for b in range(draws):
-            counts = np.bincount(rng.integers(n, size=n), minlength=n).astype(float)
-            _, end = _climb(law, names, logs, runs, counts, start)
-            values = dict(zip(names, _natural(end, logs), strict=True))
-            residual = np.log(runs.y) - np.log(np.asarray(law(*x, **values)))
-            found[b] = np.asarray(law(*points, **values)) * np.exp(rng.choice(residual, size=len(points[0])))
+        problem = _problem(law, names, logs, runs)
+        weights = [np.bincount(rng.integers(n, size=n), minlength=n).astype(float) for _ in range(draws)]
+        ends = np.stack([_climb(problem, weight, start)[1] for weight in weights])
+        values = dict(zip(names, _natural(ends, logs).T[:, :, None], strict=True))
+        residuals = np.log(runs.y) - np.log(np.asarray(law(*(runs.x(name) for name in runs.inputs), **values)))
+        chosen = rng.integers(n, size=(draws, len(points[0])))
+        return np.asarray(law(*points, **values)) * np.exp(np.take_along_axis(residuals, chosen, axis=1))
+
+
+def errors(
+    law: Callable, runs: Runs, priors: Mapping, x: Mapping[str, np.ndarray], response: np.ndarray, seed: int
+) -> list[dict]:
+    """Errors of every method that has no posterior, on one curve.
+
+    Parameters
+    ----------
+    law : Callable
+        Fitted first, with bootstrap bands; then the others of one input, if it has one.
+    runs : Runs
+        The known ones, of one group.
+    priors : mapping of str to prior
+        See `least_squares_fit`.
+    x : mapping of str to array
+        Inputs of the runs to forecast.
+    response : array
+        Theirs.
+    seed : int
+
+    Returns
+    -------
+    list of dict
+        method, rmsle, and converged or coverage_89 and width_89 where there is such a thing.
+    """
+    scale, new, at = (
+        np.prod([runs.x(name) for name in runs.inputs], axis=0),
+        np.prod(list(x.values()), axis=0),
+        list(x.values()),
+    )
+    found = [
+        _judged("carry_forward", carried(scale, runs.y, new), response),
+        _judged("log_log_line", line(scale, runs.y, new), response),
+    ]
+    for rival in [law, *(r for r in _RIVALS if len(runs.inputs) == 1 and r is not law)]:
+        declared, own = laws.signature(rival), priors if rival is law else {}
+        if len(runs) < len(declared.parameters):
+            continue
+        values, converged = least_squares_fit(rival, runs, own, seed=seed)
+        predicted = np.asarray(rival(*at, **values))
+        found.append(_judged(f"least_squares_{declared.name}", predicted, response) | {"converged": converged})
+        if rival is law:
+            drawn = np.log(np.maximum(bootstrap(law, runs, own, values, at, seed=seed), _SMALLEST))
+            inside, width = scores.covered(drawn, np.log(response), _PROB)
+            band = {"coverage_89": float(inside.mean()), "width_89": float(width.mean())}
+            found.append(_judged("bootstrap", np.exp(np.median(drawn, 0)), response) | band)
     return found
+
+
+def _judged(method: str, predicted: np.ndarray, response: np.ndarray) -> dict[str, Any]:
+    error = np.log(np.maximum(predicted, _SMALLEST)) - np.log(response)
+    return {"method": method, "rmsle": float(np.sqrt(np.mean(error**2)))}
 
 
 def _model(law: Callable, runs: Runs, priors: Mapping) -> Model:
@@ -133,22 +193,41 @@ def _in_logs(model: Model) -> np.ndarray:
     return np.asarray([not isinstance(prior, Normal) for prior in priors])
 
 
-def _climb(law, names, logs, runs: Runs, weight: np.ndarray, start: np.ndarray) -> tuple[float, np.ndarray]:
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """Residuals and their derivatives, given the data, a weight for each run (none for those that make up a size) and theta."""
+
+    residuals: Callable
+    jacobian: Callable
+    data: tuple
+    n: int
+    size: int
+
+
+def _problem(law: Callable, names: Sequence[str], logs: np.ndarray, runs: Runs) -> _Problem:
     n = len(runs)
     size = -(-n // 16) * 16  # a few sizes, each compiled once
     fill = np.minimum(np.arange(size), n - 1)
-    x = [runs.x(name)[fill] for name in runs.inputs]
-    data = (x, np.log(runs.y)[fill], np.where(np.arange(size) < n, np.sqrt(weight[fill]), 0.0))
-    residuals, jacobian = _functions(law, tuple(names), tuple(logs))
+    # On the device once, and not at every step.
+    data = jax.device_put((tuple(runs.x(name)[fill] for name in runs.inputs), np.log(runs.y)[fill]))
+    return _Problem(*_functions(law, tuple(names), tuple(logs)), data, n, size)
+
+
+def _climb(problem: _Problem, weight: np.ndarray, start: np.ndarray) -> tuple[float, np.ndarray]:
+    """From a start to a smallest weighted sum of squares: the cost and the place; in double precision."""
+    root_weight = jax.device_put(np.sqrt(np.pad(weight, (0, problem.size - problem.n))))
 
     def finite(of: Callable) -> Callable:
-        return lambda theta: np.nan_to_num(np.asarray(of(theta, *data)), nan=1e6, posinf=1e6, neginf=-1e6)
+        return lambda theta: np.nan_to_num(
+            np.asarray(of(theta, *problem.data, root_weight)), nan=1e6, posinf=1e6, neginf=-1e6
+        )
 
-    with double_precision():
-        try:
-            end = least_squares(finite(residuals), start, finite(jacobian), method="lm", max_nfev=400)
-        except ValueError:  # a start from which nothing is finite
-            return np.inf, start
+    try:
+        end = least_squares(
+            finite(problem.residuals), start, finite(problem.jacobian), method="lm", max_nfev=_MOST_STEPS
+        )
+    except ValueError:  # a start from which nothing is finite
+        return np.inf, start
     return float(end.cost), end.x
 
 
