@@ -101,8 +101,18 @@ def lines_of(
     return lines
 
 
-def curves(settings: Sequence[float | str], data_sets: list[str]) -> list[str]:
-    """Rows of the table of curves."""
+def curves(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
+    """Rows of the table of curves, each fitted by itself."""
+    return _of_curves(settings, data_sets, "average", vision=False, law=AVERAGED)
+
+
+def pooled(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
+    """Rows of the table of few-shot curves of which one fit is to all of a data set."""
+    asked = {"law": POOLED, "pool": "dataset", "baselines": False}
+    return _of_curves(settings, data_sets, "average, one pooled", vision=True, **asked)
+
+
+def _of_curves(settings, data_sets, called: str, *, vision: bool, **asked) -> list[str]:
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
     table["cluster"] = table["architecture"].astype(str) + " " + table["dataset"].astype(str)
     table.loc[table["domain"] != "IC", "cluster"] = table["curve_id"]
@@ -111,25 +121,17 @@ def curves(settings: Sequence[float | str], data_sets: list[str]) -> list[str]:
     lines = []
     for setting in settings:
         # Only the official split is asked of the domains with few curves.
-        here = table if setting == "is_train" else table[table["domain"] == "IC"]
+        here = table if setting == "is_train" and not vision else table[table["domain"] == "IC"]
         where = {"train": setting} if isinstance(setting, str) else {"cutoffs": [setting]}
         domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"].to_dict()
         name = "official" if setting == "is_train" else f"{setting:.0%}"
-        runs, vision = (
-            sb.read_runs(some, inputs={"D": "n_samples"}, response="loss", group="curve_id")
-            for some in (here, here[here["domain"] == "IC"])
-        )
-        asked = {"cluster": "cluster", "skip": True, "draws": DRAWS, **where}
-        found = [
-            (*timed(law=AVERAGED, runs=runs, **asked), "average"),
-            (*timed(law=POOLED, runs=vision, pool="dataset", baselines=False, **asked), "average, one pooled"),
-        ]
-        for result, seconds, called in found:
-            lines += lines_of(result, seconds, name, domains, called)
-            enough = result.curves.query("known >= @ENOUGH")["curve"]
-            if len(enough) < len(result.curves):
-                some = {curve: f"{domains[curve]}, {ENOUGH} or more known" for curve in enough}
-                lines += lines_of(result, seconds, name, some, called)
+        runs = sb.read_runs(here, inputs={"D": "n_samples"}, response="loss", group="curve_id")
+        result, seconds = timed(runs=runs, cluster="cluster", skip=True, draws=DRAWS, **where, **asked)
+        lines += lines_of(result, seconds, name, domains, called)
+        enough = result.curves.query("known >= @ENOUGH")["curve"]
+        if len(enough) < len(result.curves):
+            some = {curve: f"{domains[curve]}, {ENOUGH} or more known" for curve in enough}
+            lines += lines_of(result, seconds, name, some, called)
     return lines
 
 
@@ -235,7 +237,8 @@ SCORED = f"| cut-off | domain | curves | method | {HEADER} |\n|---|---|---:|---|
 DESIGNED = "| priors | tables | 95% covers | p of .95 | width | converged, r-hat, s |\n|---|---:|---:|---:|---:|---|"
 COSTS = "| curve | model | s, second fit | smallest bulk ESS | ESS per s | leapfrogs per draw |\n|---|---|---:|---:|---:|---:|"
 PARTS = {
-    "curves": ("Curves", SCORED, lambda: curves(CUTOFFS, [])),
+    "curves": ("Curves", SCORED, curves),
+    "pooled": ("Curves, one fit to all of a data set", SCORED, pooled),
     "other": ("Curves of other sources", SCORED, other_curves),
     "final": ("Final runs", SCORED.replace("cut-off | domain | curves", "held back | table | groups"), final_runs),
     "design": ("A simulated design", DESIGNED, design),
@@ -255,7 +258,9 @@ def main() -> None:
     )
     asked = parser.parse_args()
     if asked.setting or asked.data_set:
-        curves([s if s == "is_train" else float(s) for s in asked.setting or CUTOFFS], asked.data_set or [])
+        settings = [s if s == "is_train" else float(s) for s in asked.setting or CUTOFFS]
+        for part in (curves, pooled):
+            part(settings, asked.data_set or [])
     if asked.table:
         final_runs(asked.table, (SURFACE, STILL) if asked.still else (SURFACE,))
     if asked.setting or asked.data_set or asked.table:
