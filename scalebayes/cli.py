@@ -219,7 +219,8 @@ def backtest(
     law: Annotated[
         list[str],
         typer.Option(
-            help="A built-in law ('scalebayes laws' lists them), or one with a discrepancy, power_floor+drift; repeat to average."
+            help="A built-in law ('scalebayes laws' lists them), or one with a discrepancy, power_floor+drift; repeat to "
+            "average. With --pool, power_floor+drift+apart is fitted to each curve by itself."
         ),
     ],
     inputs: Annotated[
@@ -344,11 +345,13 @@ def _save_picture(result: Fit, output: Path, axis: str | None, to: float | None,
         figure.savefig(temporary)
 
 
-def _law(laws: ModuleType, word: str, discrepancy: str | None) -> tuple[Callable, str | None]:
-    """A law with its discrepancy, from power_floor, power_floor+drift or power_floor+none."""
-    name, sign, own = word.partition("+")
-    departs = own if sign else discrepancy
-    return laws.named(name), None if departs == "none" else departs
+def _law(laws: ModuleType, word: str, discrepancy: str | None) -> tuple[Callable, str | None] | tuple[Callable, str | None, None]:  # fmt: skip
+    """A law with its discrepancy, from power_floor, power_floor+drift or power_floor+none, each also with +apart."""
+    name, *said = word.split("+")
+    apart = said[-1:] == ["apart"]
+    departs = "+".join(said[: len(said) - apart]) or discrepancy
+    law, departs = laws.named(name), None if departs == "none" else departs
+    return (law, departs, None) if apart else (law, departs)
 
 
 def _shares(option: str | None, name: str) -> list[float] | None:

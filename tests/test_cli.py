@@ -151,6 +151,22 @@ def test_a_backtest_scores_every_curve_beside_the_baselines(ask, curves_file, tm
 
 
 @pytest.mark.parametrize(
+    ("word", "rest"),
+    [
+        ("power_floor", ("surface",)),
+        ("power_floor+drift", ("drift",)),
+        ("power_floor+none", (None,)),
+        ("power_floor+drift+apart", ("drift", None)),
+        ("power_floor+none+apart", (None, None)),
+        ("power_floor+apart", ("surface", None)),
+        ("power_floor+still surface", ("still surface",)),
+    ],
+)
+def test_a_law_is_told_with_its_discrepancy(word, rest):
+    assert cli._law(sb.laws, word, "surface") == (sb.laws.power_floor, *rest)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ((), "say what is known by one of train= (a column of 0 and 1), cutoffs= or top= (command line: --train-column, --cutoffs or --holdout-top)."),
