@@ -26,7 +26,10 @@ import scalebayes as sb
 CHOSEN_ON = ("birds", "cifar100")
 DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
-POOLED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift", None)]  # one to all, one to each by itself
+POOLED = [
+    (sb.laws.power_floor, "drift"),
+    (sb.laws.shifted_power, "drift", "separate"),
+]  # one to all, one to each by itself
 SURFACE, STILL = (sb.laws.chinchilla, "surface"), (sb.laws.chinchilla, "still surface")
 CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
 ENOUGH = 6  # known runs; curves of four or five are few and err most, so the others are shown by themselves as well
@@ -112,7 +115,9 @@ def pooled(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] =
     return _of_curves(settings, data_sets, "average, one pooled", vision=True, **asked)
 
 
-def _of_curves(settings, data_sets, called: str, *, vision: bool, **asked) -> list[str]:
+def _of_curves(
+    settings: Sequence[float | str], data_sets: Sequence[str], called: str, *, vision: bool, **asked
+) -> list[str]:
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
     table["cluster"] = table["architecture"].astype(str) + " " + table["dataset"].astype(str)
     table.loc[table["domain"] != "IC", "cluster"] = table["curve_id"]

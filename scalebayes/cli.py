@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -20,6 +19,7 @@ from scalebayes import deciding
 from scalebayes.shell import FitFile, Force, Json, Prob, check_picture, numbers, pairs, points, print_json, print_table
 
 if TYPE_CHECKING:
+    from scalebayes.checks.plans import Law
     from scalebayes.fitting import Fit
     from scalebayes.questions.forecasting import Forecast
 
@@ -220,7 +220,7 @@ def backtest(
         list[str],
         typer.Option(
             help="A built-in law ('scalebayes laws' lists them), or one with a discrepancy, power_floor+drift; repeat to "
-            "average. With --pool, power_floor+drift+apart is fitted to each curve by itself."
+            "average. With --pool, power_floor+drift+separate is fitted to each curve by itself."
         ),
     ],
     inputs: Annotated[
@@ -345,13 +345,13 @@ def _save_picture(result: Fit, output: Path, axis: str | None, to: float | None,
         figure.savefig(temporary)
 
 
-def _law(laws: ModuleType, word: str, discrepancy: str | None) -> tuple[Callable, str | None] | tuple[Callable, str | None, None]:  # fmt: skip
-    """A law with its discrepancy, from power_floor, power_floor+drift or power_floor+none, each also with +apart."""
-    name, *said = word.split("+")
-    apart = said[-1:] == ["apart"]
-    departs = "+".join(said[: len(said) - apart]) or discrepancy
+def _law(laws: ModuleType, word: str, discrepancy: str | None) -> Law:
+    """A law with its discrepancy, from power_floor, power_floor+drift or power_floor+none, each also with +separate."""
+    plain = word.removesuffix("+separate")
+    name, sign, own = plain.partition("+")
+    departs = own if sign else discrepancy
     law, departs = laws.named(name), None if departs == "none" else departs
-    return (law, departs, None) if apart else (law, departs)
+    return (law, departs) if plain == word else (law, departs, "separate")
 
 
 def _shares(option: str | None, name: str) -> list[float] | None:

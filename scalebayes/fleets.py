@@ -234,10 +234,13 @@ def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
 
 
 def _together(alike: dict[tuple, list[str]]) -> None:
-    """Tables too few to fill lanes join those of the next size, if it is at most twice theirs: longer steps, no more programs."""
-    for structure, size in sorted(alike, key=lambda kind: kind[1]):
+    """Let tables that are too few to fill lanes join those of the next size, if that is at most twice theirs.
+
+    Steps are longer, but lanes are filled and there is a program less to compile. Downwards, so that each moves once.
+    """
+    for structure, size in sorted(alike, key=lambda kind: -kind[1]):
         larger = min((to for other, to in alike if other == structure and to > size), default=np.inf)
-        if len(alike[structure, size]) <= LANES // 2 and larger <= 2 * size:
+        if len(alike[structure, size]) <= LANES // 2 and larger <= 2 * size and not structure.surface:
             alike[structure, larger] += alike.pop((structure, size))
 
 

@@ -1,5 +1,6 @@
 """Back-tests: scores against closed forms, splits, baselines that must be exact, and real curves."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import stats
 import scalebayes as sb
 from scalebayes.checks import scores
 from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line
+from scalebayes.checks.plans import averaged_laws, plan
 from scalebayes.checks.splits import masks, split
 
 
@@ -150,18 +152,20 @@ def test_a_backtest_leads_with_what_has_not_converged_and_one_cluster_has_no_int
 @pytest.mark.fits
 def test_a_fit_to_a_pool_is_averaged_with_one_to_each_curve():
     law = sb.laws.power_floor
-    both = sb.backtest([law, (law, None, None)], _runs(_curves()), train="is_train", pool="kind", baselines=False)
-    assert both.members["method"].tolist() == ["power_floor, pooled", "power_floor, apart"] * 2
+    both = sb.backtest([law, (law, None, "separate")], _runs(_curves()), train="is_train", pool="kind", baselines=False)
+    assert both.members["method"].tolist() == ["power_floor, pooled", "power_floor, separate"] * 2
     assert both.members["fit"].tolist() == ["is_train: made", "is_train: a", "is_train: made", "is_train: b"]
     assert set(both.curves["method"]) == {"average"}
-    apart = sb.backtest(law, _runs(_curves()), train="is_train", points=24, baselines=False)
-    own = both.members[both.members["method"] == "power_floor, apart"].set_index("curve")
-    # The same posterior from other random numbers.
-    np.testing.assert_allclose(own["rmsle"], apart.curves.set_index("curve")["rmsle"], atol=0.004)
-    fits = both.members.drop_duplicates(["method", "fit"])
-    (setting,) = both.to_dict()["settings"]
-    assert setting["divergences"] == fits["divergences"].sum()
-    assert len(fits) == 3
+    assert set(both.curves["fit"]) == {""}
+    assert both.law == "power_floor, pooled, power_floor, separate"
+    alone = sb.backtest(law, _runs(_curves()), train="is_train", baselines=False).curves.set_index("curve")
+    errors = both.members.pivot(index="curve", columns="method", values="rmsle")
+    # The same posterior from other random numbers; what curves learn from each other moves it farther.
+    separate = (errors["power_floor, separate"] - alone["rmsle"]).abs()
+    assert (separate < 0.004).all()
+    assert ((errors["power_floor, pooled"] - alone["rmsle"]).abs() > 3 * separate).any()
+    counted = replace(both, members=both.members.assign(divergences=[2, 1, 2, 3]))
+    assert counted.to_dict()["settings"][0]["divergences"] == 6
 
 
 @pytest.mark.fits
@@ -207,13 +211,35 @@ def test_what_cannot_be_tested_is_said(runs, arguments, message):
         sb.backtest(sb.laws.power_floor, runs, **arguments)
 
 
-def test_several_laws_are_told_in_one_way():
-    law, runs = sb.laws.power_floor, _runs(_curves())
-    message = r"each of several laws is law, \(law, discrepancy\) or \(law, discrepancy, None\), got \(<function power_floor .*, 'kind'\)\."
-    with pytest.raises(ValueError, match=message):
-        sb.backtest([(law, None, "kind")], runs, train="is_train", pool="kind")
-    with pytest.raises(ValueError, match=r"two of the laws to be averaged are power_floor; one of them is enough\."):
-        sb.backtest([law, (law, None, None)], runs, train="is_train")
+@pytest.mark.parametrize(
+    ("law", "message"),
+    [
+        ([(sb.laws.power_floor, None, "kind")], 'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), got (power_floor, None, \'kind\').'),
+        ((sb.laws.power_floor, "drift"), "a law with its discrepancy goes into a list, law=[(power_floor, 'drift')]."),
+        ([sb.laws.power_floor, (sb.laws.power_floor, None, "separate")], "two of the laws to be averaged are power_floor; one of them is enough."),
+        ([], "law is a law, or several of them; got none."),
+    ],
+)  # fmt: skip
+def test_several_laws_are_told_in_one_way(law, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        sb.backtest(law, _runs(_curves()), train="is_train")
+
+
+def test_what_is_fitted_to_a_pool_and_to_each_curve():
+    runs, law = _runs(_curves(40)), sb.laws.power_floor
+    parts, _ = split(runs, masks(runs, "is_train", None, None), False, False)
+    models, methods = plan(
+        averaged_laws([law, (law, None, "separate")], None), parts, runs, {"a": "made", "b": "made"}, pooled=True, points=None,
+        priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)}, noise=None,
+    )  # fmt: skip
+    assert {name: len(model.runs) for name, model in models.items()} == {
+        "power_floor, pooled, is_train: made": 24, "power_floor, separate, is_train: a": 24, "power_floor, separate, is_train: b": 24,
+    }  # fmt: skip
+    pooled, separate = methods["is_train", "a"]
+    assert (pooled.group, separate.group) == ("a", None)
+    # Of one curve a population says nothing; its middle is the prior.
+    assert models[pooled.fit].priors["alpha"] == sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)
+    assert models[separate.fit].priors["alpha"] == sb.shared(sb.LogNormal(0.3, 0.5))
 
 
 def test_curves_that_share_a_scale_are_named_and_others_go_on():

@@ -156,9 +156,9 @@ def test_a_backtest_scores_every_curve_beside_the_baselines(ask, curves_file, tm
         ("power_floor", ("surface",)),
         ("power_floor+drift", ("drift",)),
         ("power_floor+none", (None,)),
-        ("power_floor+drift+apart", ("drift", None)),
-        ("power_floor+none+apart", (None, None)),
-        ("power_floor+apart", ("surface", None)),
+        ("power_floor+drift+separate", ("drift", "separate")),
+        ("power_floor+none+separate", (None, "separate")),
+        ("power_floor+separate", ("surface", "separate")),
         ("power_floor+still surface", ("still surface",)),
     ],
 )

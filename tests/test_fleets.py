@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +87,27 @@ def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_pat
     assert nothing.submitted == 0
 
 
-@pytest.mark.fits
+@dataclass(frozen=True)
+class _Kind:
+    """As much of a structure as says which tables may go together."""
+
+    surface: bool
+
+
 def test_tables_too_few_to_fill_lanes_join_those_of_the_next_size():
+    def joined(sizes, kind=_Kind(surface=False)):
+        alike = {(kind, size): [f"{size} {i}" for i in range(n)] for size, n in sizes.items()}
+        fleets._together(alike)
+        return {size: len(names) for (_, size), names in alike.items()}
+
+    assert joined({16: 4, 24: 9}) == {24: 13}
+    assert joined({16: 5, 24: 5}) == {16: 5, 24: 5}  # enough of them
+    assert joined({16: 1, 64: 9}) == {16: 1, 64: 9}  # too far apart
+    assert joined({16: 1, 32: 1, 64: 1, 128: 1}) == {32: 2, 128: 2}  # each moves once
+    assert joined({16: 1, 24: 9}, _Kind(surface=True)) == {16: 1, 24: 9}  # whose lanes are one anyway
+
+
+def test_tables_that_join_others_are_fitted_with_them():
     lengths = [12] * 3 + [20] * 9 + [100] * 2
     named = {str(i): sb.Model(sb.laws.power, sb.read_runs(simulated(i, n))) for i, n in enumerate(lengths)}
     batches = fleets._batches(named, 0)
@@ -95,12 +115,9 @@ def test_tables_too_few_to_fill_lanes_join_those_of_the_next_size():
         (24, 8, 8), (24, 4, 8), (128, 1, 1), (128, 1, 1),
     ]  # fmt: skip
     assert sorted(name for batch in batches for name in batch.names) == sorted(named)
-    # Its seed is a fit's own, wherever it is made.
-    alone = {name: model for name, model in named.items() if len(model.runs) == 12}
-    (seeds, of_three) = ({n: s for b in some for n, s in zip(b.names, b.seeds, strict=False)} for some in (batches, fleets._batches(alone, 0)))  # fmt: skip
-    assert of_three == {name: seeds[name] for name in alone}
 
 
+@pytest.mark.fits
 def test_a_failed_fit_is_recorded_and_the_rest_go_on(tmp_path):
     def law(C, *, A, alpha):
         import jax.numpy as jnp

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from scalebayes import laws
-from scalebayes.averaging import mixed, name_of
+from scalebayes.averaging import mixed
 from scalebayes.checks import scores
-from scalebayes.checks.baselines import errors
+from scalebayes.checks.baselines import without_posterior
+from scalebayes.checks.plans import Law, Method, averaged_laws, checked_priors, own_priors, plan
 from scalebayes.checks.splits import compute, masks, of_curves, split, subset
 from scalebayes.fitting import check_seed
 from scalebayes.fleets import Fleet, fit_many
-from scalebayes.model import Model
 from scalebayes.model.discrepancy import Discrepancy, Drift, curves
 from scalebayes.model.noise import Noise
 from scalebayes.priors import Pooling, Prior
 from scalebayes.questions.forecasting import forecast
 from scalebayes.runs import Runs, select_inputs
-from scalebayes.thinning import spread, thin
+from scalebayes.thinning import spread
 
 _PER_CURVE, _PER_POOLED_CURVE = 24, 12
 _RESAMPLED = 1000
-Asked = Callable | tuple[Callable, Discrepancy | str | None] | tuple[Callable, Discrepancy | str | None, None]
 _PROB = 0.89
 
 
@@ -46,7 +45,7 @@ class Backtest:
         width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem.
     members : pandas.DataFrame
         The same scores of each fit that was averaged, by method; empty where there is one. Where some are fitted to a pool and
-        others to each curve by itself, they are called pooled and apart.
+        others to each curve by itself, they are called pooled and separate.
     baselines : pandas.DataFrame
         A row per setting, curve and method: rmsle, converged, and for the bootstrap coverage_89 and width_89.
     known : pandas.DataFrame
@@ -156,7 +155,7 @@ _SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scor
 
 
 def backtest(
-    law: Callable | Sequence[Asked],
+    law: Law | Sequence[Law],
     runs: Runs,
     *,
     train: str | None = None,
@@ -182,11 +181,11 @@ def backtest(
 
     Parameters
     ----------
-    law : Callable, or sequence of Callable, (Callable, discrepancy) or (Callable, discrepancy, None)
+    law : Callable, or list of Callable, (Callable, discrepancy) or (Callable, discrepancy, "separate")
         Of several, each is fitted and the forecasts are mixed with equal weights, see `average`:
-        ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``. With ``pool``, one that ends in None is
-        fitted to each curve by itself: ``[(power_floor, "drift"), (shifted_power, "drift", None)]``; outside a back-test that
-        is the average of a fit to all curves and one with ``pooling="separate"``.
+        ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``. With ``pool``, a separate one is fitted to
+        each curve by itself: ``[(power_floor, "drift"), (shifted_power, "drift", "separate")]``. To forecast in this way,
+        average a fit to all curves with one to the same runs that has ``pooling="separate"``.
     runs : Runs
     train : str, optional
         A column that is 1 for known runs and 0 for those to forecast.
@@ -202,7 +201,7 @@ def backtest(
         See `Model`. The discrepancy is that of every law for which none is named, a prior that of every law that has the
         parameter. Least squares are of the first law.
     points : int, optional
-        Most runs of a curve that are fitted, see `thin`; by default 24, or 12 with ``pool``. For laws of one input.
+        Most runs of a curve that are fitted, see `thin`; by default 24, or 12 in a fit to a pool. For laws of one input.
     tested : int
         Most runs of a curve that are forecast, spread evenly over the logarithm of their scale (compute) as in `thin`.
     baselines : bool
@@ -227,9 +226,9 @@ def backtest(
     check_seed(seed)
     if not isinstance(tested, int | np.integer) or tested < 1:
         raise ValueError(f"tested is a whole number from 1 on, got {tested!r}.")
-    averaged = _averaged(law, discrepancy)
+    averaged = averaged_laws(law, discrepancy)
     several = [each.law for each in averaged]
-    _check_priors(priors or {}, several)
+    checked_priors(priors or {}, several)
     declared = laws.signature(several[0])
     runs = select_inputs(runs, declared.name, declared.inputs)
     known_by = masks(runs, train, cutoffs, top)
@@ -240,7 +239,9 @@ def backtest(
         raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
     drifts = any(each.discrepancy == "drift" or isinstance(each.discrepancy, Drift) for each in averaged)
     parts, skipped = split(runs, known_by, drifts, skip)
-    models, methods = _planned(averaged, parts, runs, pools, bool(pool), points, priors or {}, noise)
+    models, methods = plan(
+        averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, noise=noise
+    )
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
     scored, judged, by_member, others, fitted = [], [], [], [], []
     scale = compute(runs)
@@ -251,7 +252,8 @@ def backtest(
         fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
         drawn, went = _forecasts(fleet, methods[setting, level], x, seed)
         method = went[0]["method"] if len(went) == 1 else "average"
-        fit = methods[setting, level][0].of
+        (fit, *others_of) = dict.fromkeys(each.of for each in methods[setting, level])
+        fit = "" if others_of else fit  # the members have theirs
         row = {**names, "method": method, "fit": fit, "known": len(known), "tested": len(rows), **_worst(went)}
         there = [each for each in drawn if each is not None]
         if len(there) == len(drawn):
@@ -266,7 +268,7 @@ def backtest(
             by_member += [{**names, **state, **means} for state, means in zip(went, of_each, strict=True)]
         if baselines:
             here = subset(runs, known, grouped=False)
-            found = errors(several[0], here, _of(several[0], priors or {}), x, runs.y[rows], seed)
+            found = without_posterior(several[0], here, own_priors(several[0], priors or {}), x, runs.y[rows], seed)
             others += [{**names, **each} for each in found]
     columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged"]
     return Backtest(
@@ -276,7 +278,7 @@ def backtest(
         pd.DataFrame(others, columns=columns),
         pd.concat(fitted, ignore_index=True),
         tuple(skipped),
-        ", ".join(dict.fromkeys(name_of(model) for model in models.values())),
+        ", ".join(dict.fromkeys(each.name for of_curve in methods.values() for each in of_curve)),
         runs.response,
         MappingProxyType(clusters),
     )
@@ -288,87 +290,8 @@ def _with_scores(rows: list[dict], columns: list[str]) -> pd.DataFrame:
     return table.reindex(columns=[*table.columns, *(name for name in _SCORES if name not in table.columns)])
 
 
-def _key(setting: str, name: str) -> str:
-    return f"{setting}: {name}" if name else setting
-
-
-class _Member(NamedTuple):
-    """What is fitted: a law, its discrepancy, and whether to each curve by itself though there are pools."""
-
-    law: Callable
-    discrepancy: Any
-    apart: bool
-
-
-class _Method(NamedTuple):
-    """One forecast of a curve: its name, the fit's in the fleet, what that was fitted to, and the group in it, if any."""
-
-    name: str
-    fit: str
-    of: str
-    group: str | None
-
-
-def _averaged(law: Any, discrepancy: Any) -> list[_Member]:
-    several = law if isinstance(law, list | tuple) else [law]
-    found = []
-    for each in several:
-        own = each if isinstance(each, tuple) else (each, discrepancy)
-        if len(own) not in (2, 3) or own[2:] not in ((), (None,)):
-            raise ValueError(
-                f"each of several laws is law, (law, discrepancy) or (law, discrepancy, None), got {own!r}."
-            )
-        found.append(_Member(own[0], own[1], len(own) == 3))
-    if not found:
-        raise ValueError("law is a law, or several of them; got none.")
-    return found
-
-
-def _planned(
-    averaged: Sequence[_Member], parts: Mapping, runs: Runs, pools: Mapping[str, str], pooled: bool, points: int | None,
-    priors: Mapping, noise: Any,
-) -> tuple[dict[str, Model], dict[tuple[str, str], list[_Method]]]:  # fmt: skip
-    """Every model by the name of its fit, and the methods of every curve at every setting."""
-    models: dict[str, Model] = {}
-    methods: dict[tuple[str, str], list[_Method]] = {key: [] for key in parts}
-    both = pooled and any(each.apart for each in averaged)
-    how = {True: ", pooled" if both else "", False: ", apart" if both else ""}
-    for each in averaged:
-        together = pooled and not each.apart
-        fit_of = {(s, level): _key(s, pools[level] if together else level) for s, level in parts}
-        for name in dict.fromkeys(fit_of.values()):
-            own = [key for key in parts if fit_of[key] == name]
-            table = subset(runs, np.sort(np.concatenate([parts[key][0] for key in own])), grouped=together)
-            if len(runs.inputs) == 1:
-                table = thin(table, points or (_PER_POOLED_CURVE if together else _PER_CURVE))
-            model = Model(each.law, table, priors=_of(each.law, priors), noise=noise, discrepancy=each.discrepancy)
-            called = name_of(model) + how[together]
-            fit = f"{called}, {name}"
-            if fit in models:
-                raise ValueError(f"two of the laws to be averaged are {called}; one of them is enough.")
-            models[fit] = model
-            for setting, level in own:
-                methods[setting, level].append(_Method(called, fit, name, level if together else None))
-    return models, methods
-
-
-def _of(law: Callable, priors: Mapping) -> dict:
-    """Those of its own parameters."""
-    return {name: prior for name, prior in priors.items() if name in laws.signature(law).parameters}
-
-
-def _check_priors(priors: Mapping, several: Sequence[Callable]) -> None:
-    known = {name for law in several for name in laws.signature(law).parameters}
-    for name in priors:
-        if name not in known:
-            every = ", ".join(laws.signature(law).name for law in several)
-            raise ValueError(
-                f"a prior is given for {name!r}, and {every} has the parameters {', '.join(sorted(known))}."
-            )
-
-
 def _forecasts(
-    fleet: Fleet, methods: Sequence[_Method], x: Mapping[str, np.ndarray], seed: int
+    fleet: Fleet, methods: Sequence[Method], x: Mapping[str, np.ndarray], seed: int
 ) -> tuple[list[np.ndarray | None], list[dict[str, Any]]]:
     """Logs of new runs drawn by each method, None where its fit failed, and how its sampling went."""
     drawn: list[np.ndarray | None] = []

@@ -14,7 +14,9 @@ from scipy.optimize import least_squares
 
 from scalebayes import laws
 from scalebayes.checks import scores
+from scalebayes.checks.splits import compute
 from scalebayes.model import Model
+from scalebayes.model.predictive import expected
 from scalebayes.precision import double_precision
 from scalebayes.priors import Normal, with_pooling
 from scalebayes.runs import Runs
@@ -121,13 +123,13 @@ def bootstrap(
         problem = _problem(law, names, logs, runs)
         weights = [np.bincount(rng.integers(n, size=n), minlength=n).astype(float) for _ in range(draws)]
         ends = np.stack([_climb(problem, weight, start)[1] for weight in weights])
-        values = dict(zip(names, _natural(ends, logs).T[:, :, None], strict=True))
-        residuals = np.log(runs.y) - np.log(np.asarray(law(*(runs.x(name) for name in runs.inputs), **values)))
-        chosen = rng.integers(n, size=(draws, len(points[0])))
-        return np.asarray(law(*points, **values)) * np.exp(np.take_along_axis(residuals, chosen, axis=1))
+    values = dict(zip(names, _natural(ends, logs).T, strict=True))
+    residuals = np.log(runs.y) - np.log(expected(law, [runs.x(name) for name in runs.inputs], values))
+    chosen = rng.integers(n, size=(draws, len(points[0])))
+    return expected(law, points, values) * np.exp(np.take_along_axis(residuals, chosen, axis=1))
 
 
-def errors(
+def without_posterior(
     law: Callable, runs: Runs, priors: Mapping, x: Mapping[str, np.ndarray], response: np.ndarray, seed: int
 ) -> list[dict]:
     """Errors of every method that has no posterior, on one curve.
@@ -151,11 +153,8 @@ def errors(
     list of dict
         method, rmsle, and converged or coverage_89 and width_89 where there is such a thing.
     """
-    scale, new, at = (
-        np.prod([runs.x(name) for name in runs.inputs], axis=0),
-        np.prod(list(x.values()), axis=0),
-        list(x.values()),
-    )
+    scale, new = compute(runs), np.prod(list(x.values()), axis=0)
+    at = list(x.values())
     found = [
         _judged("carry_forward", carried(scale, runs.y, new), response),
         _judged("log_log_line", line(scale, runs.y, new), response),
