@@ -26,10 +26,8 @@ import scalebayes as sb
 CHOSEN_ON = ("birds", "cifar100")
 DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
-POOLED = [
-    (sb.laws.power_floor, "drift"),
-    (sb.laws.shifted_power, "drift", "separate"),
-]  # one to all, one to each by itself
+# One to all curves of a data set, one to each by itself.
+POOLED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift", "separate")]
 SURFACE, STILL = (sb.laws.chinchilla, "surface"), (sb.laws.chinchilla, "still surface")
 CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
 ENOUGH = 6  # known runs; curves of four or five are few and err most, so the others are shown by themselves as well
@@ -106,17 +104,16 @@ def lines_of(
 
 def curves(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
     """Rows of the table of curves, each fitted by itself."""
-    return _of_curves(settings, data_sets, "average", vision=False, law=AVERAGED)
+    return _of_curves(settings, data_sets, "average", AVERAGED)
 
 
 def pooled(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
     """Rows of the table of few-shot curves of which one fit is to all of a data set."""
-    asked = {"law": POOLED, "pool": "dataset", "baselines": False}
-    return _of_curves(settings, data_sets, "average, one pooled", vision=True, **asked)
+    return _of_curves(settings, data_sets, "average, one pooled", POOLED, "dataset")
 
 
 def _of_curves(
-    settings: Sequence[float | str], data_sets: Sequence[str], called: str, *, vision: bool, **asked
+    settings: Sequence[float | str], data_sets: Sequence[str], called: str, law: Sequence, pool: str | None = None
 ) -> list[str]:
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
     table["cluster"] = table["architecture"].astype(str) + " " + table["dataset"].astype(str)
@@ -125,13 +122,15 @@ def _of_curves(
         table = table.query("dataset in @data_sets and domain == 'IC'")
     lines = []
     for setting in settings:
-        # Only the official split is asked of the domains with few curves.
-        here = table if setting == "is_train" and not vision else table[table["domain"] == "IC"]
+        # Of the domains with few curves only the official split is asked, each by itself.
+        here = table if setting == "is_train" and not pool else table[table["domain"] == "IC"]
         where = {"train": setting} if isinstance(setting, str) else {"cutoffs": [setting]}
         domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"].to_dict()
         name = "official" if setting == "is_train" else f"{setting:.0%}"
         runs = sb.read_runs(here, inputs={"D": "n_samples"}, response="loss", group="curve_id")
-        result, seconds = timed(runs=runs, cluster="cluster", skip=True, draws=DRAWS, **where, **asked)
+        result, seconds = timed(
+            law=law, runs=runs, pool=pool, baselines=not pool, cluster="cluster", skip=True, draws=DRAWS, **where
+        )
         lines += lines_of(result, seconds, name, domains, called)
         enough = result.curves.query("known >= @ENOUGH")["curve"]
         if len(enough) < len(result.curves):

@@ -260,7 +260,7 @@ def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[
     for i in [i for i, wanted in enumerate(lanes) if wanted]:
         try:
             priors[i] = checked_prior(batch.models[i], batch.seeds[i])
-        except Exception as error:  # a fit that fails must not end the sweep
+        except Exception as error:  # a law of the caller's may raise anything: recorded, and the sweep goes on
             results[i] = _reason(error)
     good = sorted(priors)
     if not good:

@@ -147,6 +147,23 @@ def test_a_forecast_moves_with_the_prior_that_is_moved(fits):
 
 
 @pytest.mark.fits
+def test_separate_curves_fitted_in_one_go_are_forecast_as_each_by_itself(fits):
+    # What makes the average of a pooled fit and a separate one, both to all curves, what a back-test scores.
+    tables = [_runs(seed=seed).table.assign(curve=name) for name, seed in (("a", 0), ("b", 5))]
+    runs = sb.read_runs(pd.concat(tables), inputs={"D": "n_tokens"}, response="loss", group="curve")
+    apart = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", pooling="separate", draws=500)
+    pooled = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=500)
+    at = {"D": [3e9, 1e10]}
+    one, alone = (np.log(f.draws["new_run"].to_numpy().reshape(-1, 2)) for f in (sb.forecast(apart, at, group="a"), sb.forecast(fits[0], at)))  # fmt: skip
+    # Of about a thousand independent draws each, so many standard errors of a mean and of a standard deviation.
+    np.testing.assert_allclose(one.mean(0), alone.mean(0), atol=4 * (2 / 1000) ** 0.5 * alone.std(0).max())
+    np.testing.assert_allclose(np.subtract(*np.quantile(one, [0.75, 0.25], axis=0)), np.subtract(*np.quantile(alone, [0.75, 0.25], axis=0)), rtol=0.2)  # fmt: skip
+    means = [float(sb.forecast(fit, at, group="a").draws["mean_response"][..., 1].median()) for fit in (pooled, apart)]
+    both = sb.forecast(sb.average({"pooled": pooled, "apart": apart}), at, group="a").table["median"][1]
+    assert min(means) * 0.999 <= both <= max(means) * 1.001
+
+
+@pytest.mark.fits
 def test_answers_about_several_fits_say_which_has_not_converged(fits):
     worse = fits[0].idata.copy()
     worse.attrs = {**worse.attrs, "max_r_hat": 1.2}

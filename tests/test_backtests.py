@@ -157,7 +157,7 @@ def test_a_fit_to_a_pool_is_averaged_with_one_to_each_curve():
     assert both.members["fit"].tolist() == ["is_train: made", "is_train: a", "is_train: made", "is_train: b"]
     assert set(both.curves["method"]) == {"average"}
     assert set(both.curves["fit"]) == {""}
-    assert both.law == "power_floor, pooled, power_floor, separate"
+    assert both.law == "power_floor, pooled; power_floor, separate"
     alone = sb.backtest(law, _runs(_curves()), train="is_train", baselines=False).curves.set_index("curve")
     errors = both.members.pivot(index="curve", columns="method", values="rmsle")
     # The same posterior from other random numbers; what curves learn from each other moves it farther.

@@ -25,9 +25,7 @@ from scalebayes.questions.forecasting import forecast
 from scalebayes.runs import Runs, select_inputs
 from scalebayes.thinning import spread
 
-_PER_CURVE, _PER_POOLED_CURVE = 24, 12
 _RESAMPLED = 1000
-_PROB = 0.89
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +40,8 @@ class Backtest:
         log_score, pit.
     curves : pandas.DataFrame
         A row per setting and curve, of the average where there are several fits: known and tested (numbers of runs), rmsle, crps, log_score, coverage_50, _80, _89, _95,
-        width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem.
+        width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem, and fit: what was fitted together, empty
+        where that differs between the fits that were averaged.
     members : pandas.DataFrame
         The same scores of each fit that was averaged, by method; empty where there is one. Where some are fitted to a pool and
         others to each curve by itself, they are called pooled and separate.
@@ -185,7 +184,8 @@ def backtest(
         Of several, each is fitted and the forecasts are mixed with equal weights, see `average`:
         ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``. With ``pool``, a separate one is fitted to
         each curve by itself: ``[(power_floor, "drift"), (shifted_power, "drift", "separate")]``. To forecast in this way,
-        average a fit to all curves with one to the same runs that has ``pooling="separate"``.
+        average a fit to all curves with one to the same runs that has ``pooling="separate"`` (and `separate` priors, if any are
+        given).
     runs : Runs
     train : str, optional
         A column that is 1 for known runs and 0 for those to forecast.
@@ -278,7 +278,7 @@ def backtest(
         pd.DataFrame(others, columns=columns),
         pd.concat(fitted, ignore_index=True),
         tuple(skipped),
-        ", ".join(dict.fromkeys(each.name for of_curve in methods.values() for each in of_curve)),
+        "; ".join(dict.fromkeys(each.name for of_curve in methods.values() for each in of_curve)),
         runs.response,
         MappingProxyType(clusters),
     )
@@ -301,7 +301,7 @@ def _forecasts(
         drawn.append(None)
         if np.isfinite(state["max_r_hat"]):
             fit = fleet[each.fit]
-            new = forecast(fit, x, group=each.group, prob=_PROB, seed=seed).draws["new_run"].to_numpy()
+            new = forecast(fit, x, group=each.group, prob=scores.BAND, seed=seed).draws["new_run"].to_numpy()
             drawn[-1] = np.log(new.reshape(-1, new.shape[-1]))
             state["diverging"] = fit.diagnostics.divergences / fit.diagnostics.draws
         went.append(state)
@@ -321,8 +321,8 @@ def _worst(states: Sequence[Mapping]) -> dict[str, Any]:
 def _scored(drawn: np.ndarray, response: np.ndarray) -> tuple[pd.DataFrame, dict[str, float]]:
     """Scores of draws of new runs in logs, by run and on average."""
     y, median = np.log(response), np.median(drawn, axis=0)
-    _, widths = scores.covered(drawn, y, _PROB)
-    lower, upper = np.exp(np.quantile(drawn, [(1 - _PROB) / 2, (1 + _PROB) / 2], axis=0))
+    _, widths = scores.covered(drawn, y, scores.BAND)
+    lower, upper = np.exp(np.quantile(drawn, [(1 - scores.BAND) / 2, (1 + scores.BAND) / 2], axis=0))
     table = pd.DataFrame(
         {
             "response": response, "median": np.exp(median), "lower": lower, "upper": upper, "error": median - y,
@@ -348,7 +348,7 @@ def _with_interval(name: str, values: np.ndarray, clusters: np.ndarray) -> dict[
     sums, counts = np.bincount(index, values, n), np.bincount(index, minlength=n)
     chosen = np.random.default_rng(0).integers(n, size=(_RESAMPLED, n))
     means = sums[chosen].sum(1) / counts[chosen].sum(1)
-    lower, upper = np.quantile(means, [(1 - _PROB) / 2, (1 + _PROB) / 2])
+    lower, upper = np.quantile(means, [(1 - scores.BAND) / 2, (1 + scores.BAND) / 2])
     return {name: float(values.mean()), f"{name}_lower": float(lower), f"{name}_upper": float(upper)}
 
 

@@ -23,7 +23,6 @@ from scalebayes.runs import Runs
 
 STARTS = 8
 _RIVALS = (laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power)
-_PROB = 0.89
 _SMALLEST = 1e-300  # of a prediction, which has a logarithm
 _MOST_STARTS = 32
 _MOST_STEPS = 400
@@ -168,7 +167,7 @@ def without_posterior(
         found.append(_judged(f"least_squares_{declared.name}", predicted, response) | {"converged": converged})
         if rival is law:
             drawn = np.log(np.maximum(bootstrap(law, runs, own, values, at, seed=seed), _SMALLEST))
-            inside, width = scores.covered(drawn, np.log(response), _PROB)
+            inside, width = scores.covered(drawn, np.log(response), scores.BAND)
             band = {"coverage_89": float(inside.mean()), "width_89": float(width.mean())}
             found.append(_judged("bootstrap", np.exp(np.median(drawn, 0)), response) | band)
     return found

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 PROBS = (0.5, 0.8, 0.89, 0.95)
+BAND = 0.89  # whose width is told as well
 
 
 def covered(drawn: np.ndarray, y: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
