@@ -154,10 +154,12 @@ def test_separate_curves_fitted_in_one_go_are_forecast_as_each_by_itself(fits):
     apart = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", pooling="separate", draws=500)
     pooled = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=500)
     at = {"D": [3e9, 1e10]}
-    one, alone = (np.log(f.draws["new_run"].to_numpy().reshape(-1, 2)) for f in (sb.forecast(apart, at, group="a"), sb.forecast(fits[0], at)))  # fmt: skip
+    one = np.log(sb.forecast(apart, at, group="a").draws["new_run"].to_numpy().reshape(-1, 2))
+    alone = np.log(sb.forecast(fits[0], at).draws["new_run"].to_numpy().reshape(-1, 2))
     # Of about a thousand independent draws each, so many standard errors of a mean and of a standard deviation.
     np.testing.assert_allclose(one.mean(0), alone.mean(0), atol=4 * (2 / 1000) ** 0.5 * alone.std(0).max())
-    np.testing.assert_allclose(np.subtract(*np.quantile(one, [0.75, 0.25], axis=0)), np.subtract(*np.quantile(alone, [0.75, 0.25], axis=0)), rtol=0.2)  # fmt: skip
+    widths = [np.subtract(*np.quantile(draws, [0.75, 0.25], axis=0)) for draws in (one, alone)]
+    np.testing.assert_allclose(*widths, rtol=0.2)
     means = [float(sb.forecast(fit, at, group="a").draws["mean_response"][..., 1].median()) for fit in (pooled, apart)]
     both = sb.forecast(sb.average({"pooled": pooled, "apart": apart}), at, group="a").table["median"][1]
     assert min(means) * 0.999 <= both <= max(means) * 1.001

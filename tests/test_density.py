@@ -148,6 +148,24 @@ def test_whitening_is_a_bijection_with_the_stated_jacobian(case):
         np.testing.assert_allclose(jacobians, jacobians[0], atol=1e-7)
 
 
+def test_the_map_of_groups_is_differentiated_as_it_changes():
+    # A wrong derivative would only make trajectories be refused, which no posterior shows.
+    rng = np.random.default_rng(4)
+    root, pull, w = rng.normal(size=(4, 4, 3)), rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    information, mu, tau = np.einsum("ijg,kjg->ikg", root, root), rng.normal(size=4), rng.uniform(0.1, 2, 4)
+    weights = rng.normal(size=(4, 3)), rng.normal(size=(4, 4)), rng.normal(size=4)
+
+    def seen(tau):
+        given = conditional(tau, jnp.asarray(information), jnp.asarray(pull))
+        parts = given.solve(jnp.asarray(mu), jnp.asarray(w)), given.precision, given.drawn
+        return given.log_jacobian + sum((a * part).sum() for a, part in zip(weights, parts, strict=True))
+
+    with double_precision():
+        steps = 1e-5 * np.eye(4)
+        differences = [float(seen(jnp.asarray(tau + step)) - seen(jnp.asarray(tau - step))) / 2e-5 for step in steps]
+        np.testing.assert_allclose(jax.grad(seen)(jnp.asarray(tau)), differences, rtol=1e-6)
+
+
 def test_groups_given_the_spreads_are_those_of_a_normal_model():
     rng = np.random.default_rng(2)
     blocks, groups = 4, 3
