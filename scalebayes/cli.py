@@ -86,7 +86,7 @@ def fit(
     pooling: Annotated[str | None, typer.Option(help="pooled (default with groups), shared or separate.")] = None,
     noise: Annotated[str | None, typer.Option(help="student_t (default) or gaussian (default beside a drift).")] = None,
     discrepancy: Annotated[
-        str | None, typer.Option(help="drift (along curves), surface (several inputs), or none.")
+        str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
     ] = None,
     thin: Annotated[int | None, typer.Option(help="Keep at most so many runs of each curve, evenly in logs.")] = None,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
@@ -239,7 +239,7 @@ def backtest(
     cutoffs: Annotated[str | None, typer.Option(help="Shares of the largest scale, 0.03,0.1,0.3.")] = None,
     holdout_top: Annotated[str | None, typer.Option(help="Shares to hold back, the largest by compute.")] = None,
     discrepancy: Annotated[
-        str | None, typer.Option(help="drift (along curves), surface (several inputs), or none.")
+        str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
     ] = None,
     skip: Annotated[bool, typer.Option("--skip", help="Leave out curves with too few runs, and count them.")] = False,
     baselines: Annotated[bool, typer.Option(help="Compare with least squares and rules of thumb.")] = True,

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +27,7 @@ from scalebayes.model import Model
 from scalebayes.storage import describe_model, load
 
 LANES = 8
+FEW = 8 * LANES  # tables that are not worth programs of their own
 _PLAN = "sweep.json"
 
 
@@ -218,7 +219,7 @@ def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
     seeds = {name: int(np.random.SeedSequence((seed, i)).generate_state(1)[0] >> 1) for i, name in enumerate(named)}
     for name, model in named.items():
         structure, _ = model.describe()
-        alike.setdefault((replace(structure, n_runs=0), _round_up(structure.n_runs)), []).append(name)
+        alike.setdefault((structure.kind, _round_up(structure.n_runs)), []).append(name)
     _together(alike)
     batches = []
     for (structure, size), names in alike.items():
@@ -234,13 +235,14 @@ def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
 
 
 def _together(alike: dict[tuple, list[str]]) -> None:
-    """Let tables that are too few to fill lanes join those of the next size, if that is at most twice theirs.
+    """Let few tables join those of the next size, if that is at most twice theirs.
 
-    Steps are longer, but lanes are filled and there is a program less to compile. Downwards, so that each moves once.
+    Steps are longer, but lanes are filled and there are programs less to compile, which takes as long as hundreds of fits.
+    Downwards, so that each moves once.
     """
-    for structure, size in sorted(alike, key=lambda kind: -kind[1]):
+    for structure, size in sorted(alike, key=lambda of: -of[1]):
         larger = min((to for other, to in alike if other == structure and to > size), default=np.inf)
-        if len(alike[structure, size]) <= LANES // 2 and larger <= 2 * size and not structure.surface:
+        if len(alike[structure, size]) <= FEW and larger <= 2 * size and not structure.surface:
             alike[structure, larger] += alike.pop((structure, size))
 
 
@@ -268,7 +270,7 @@ def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[
     # A lane without work copies one that has some, so that the others keep their places.
     source = [i if i in priors else good[0] for i in range(len(lanes))]
     try:
-        found = _draw([batch.models[i] for i in source], [batch.seeds[i] for i in source], batch.size, settings)
+        found = _draw([batch.models[i] for i in source], [batch.seeds[i] for i in source], good, batch.size, settings)
     except Exception as error:  # whatever the compiler or a law of the caller's raises: recorded, not lost
         if len(good) == 1:
             results[good[0]] = _reason(error)
@@ -282,7 +284,7 @@ def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[
     return results
 
 
-def _draw(models: list[Model], seeds: list[int], size: int, settings: Settings) -> list:
+def _draw(models: list[Model], seeds: list[int], wanted: list[int], size: int, settings: Settings) -> dict:
     from scalebayes.inference.sampling import sample
     from scalebayes.preparing import prepare
 
@@ -290,7 +292,7 @@ def _draw(models: list[Model], seeds: list[int], size: int, settings: Settings) 
         ready = [prepare(model, size) for model in models]
         return sample(
             ready[0].source, [r.numbers for r in ready], initial=[r.initial for r in ready], seeds=seeds,
-            settings=settings, advanced=lambda made, total: None,
+            settings=settings, advanced=lambda made, total: None, wanted=wanted,
         )  # fmt: skip
 
 

@@ -41,6 +41,10 @@ class Prepared:
     initial: dict[str, np.ndarray]
 
 
+# Places of runs along a curve or over a surface, and what stands where there is none.
+_OF_PLACES = {"curve_slots": -1, "surface_slots": -1, "surface_squared": 0, "surface_ratio": 0, "surface_drifted": 0}
+
+
 def prepare(model: Model, size: int | None = None) -> Prepared:
     """Density, numbers and starting position of a model.
 
@@ -50,19 +54,28 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     size : int, optional
         Number of runs to make the table up to, by copies that do not count; by default one of a few sizes.
     """
-    structure, numbers = model.describe()
-    n = structure.n_runs
+    described, numbers = model.describe()
+    structure, n = described.kind, described.n_runs
     size = size or round_size(n)
-    of_runs = (
-        *structure.inputs,
-        f"{structure.observed}_data",
-        f"{structure.group}_index",
-        "curve_distance",
-        "surface_alone",
-    )
+    renamed = {
+        f"{old}{end}": f"{new}{end}"
+        for old, new, end in (
+            (described.observed, structure.observed, "_data"),
+            (described.group, structure.group, "_index"),
+        )
+    }
+    numbers = {renamed.get(name, name): value for name, value in numbers.items()}
+    of_runs = (*structure.inputs, *renamed.values(), "curve_distance", "surface_alone")
     numbers = {
         name: value[np.minimum(np.arange(size), n - 1)] if name in of_runs else value for name, value in numbers.items()
     }
+    if not structure.group:  # what has a place for each run of a group is of the table's size as well
+        for name, nothing in _OF_PLACES.items():
+            if name in numbers:
+                along = [(0, 0)] * (numbers[name].ndim - 1)
+                more = max(size - numbers[name].shape[-1], 0)
+                numbers[name] = np.pad(numbers[name], [*along, (0, more)], constant_values=nothing)
+        structure = replace(structure, places=size if structure.places else 0)
     structure = replace(structure, n_runs=size)
     source, initial = Specification(structure, dict(numbers)), initial_values(structure, numbers)
     numbers[REAL] = np.arange(size) < n

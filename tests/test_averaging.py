@@ -184,7 +184,7 @@ def test_answers_about_several_fits_say_which_has_not_converged(fits):
     [
         (0, {"of": ["gamma"]}, "there is no prior of 'gamma'; there are those of E, A, alpha, sigma, drift, kappa, rho, ell."),
         (0, {"factor": 0.5}, "factor is above 1 (the prior is moved by it and by its inverse), got 0.5."),
-        (1, {}, "the fit has no discrepancy; name the priors to move, of=['E']."),
+        (1, {}, "the fit has no drift and no misfit; name the priors to move, of=['E']."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_moved_is_refused(fits, index, options, message):

@@ -29,6 +29,7 @@ CASES = {
     "crossed": {"priors": CROSSED},
     "drift": {"discrepancy": "drift"},
     "drift, separate": {"discrepancy": "drift", "pooling": "separate"},
+    "correlated": {"discrepancy": "correlated"},
     "surface": {"discrepancy": "surface", "pooling": "shared"},
     "still surface, student": {"discrepancy": "still surface", "noise": "student_t", "pooling": "shared"},
 }
@@ -65,7 +66,7 @@ def test_density_equals_the_logp_of_pymc(case):
     graph = model.pymc()
     try:
         # In Python a sum has at most 32 terms, and a pooled drift more.
-        logp = graph.compile_logp(mode=None if case == "drift" else "FAST_COMPILE")
+        logp = graph.compile_logp(mode=None if case in ("drift", "correlated") else "FAST_COMPILE")
         names = [v.name for v in graph.value_vars]
         shapes = [np.shape(graph.initial_point()[name]) for name in names]
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])

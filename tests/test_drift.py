@@ -39,15 +39,17 @@ def drifting():
     return sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=500, seed=2)
 
 
-def test_likelihood_is_that_of_the_normal_distribution_it_factors():
+@pytest.mark.parametrize("drift", [SCALES["drift"], [0.0, 0.0]])
+def test_likelihood_is_that_of_the_normal_distribution_it_factors(drift):
     curve, distance, weight, error = _two_curves()
-    scales = {name: np.asarray(value)[curve] for name, value in SCALES.items()}
+    every = SCALES | {"drift": drift}
+    scales = {name: np.asarray(value)[curve] for name, value in every.items()}
     with double_precision():
         each = loglik(error, np.zeros(11), weight, *(scales[n] for n in ("sigma", "drift", "kappa", "rho", "ell")), SLOTS, distance)  # fmt: skip
         each = np.asarray(each)
     for c, slots in enumerate(SLOTS):
         rows = slots[slots >= 0]
-        own = {name: value[c] for name, value in SCALES.items()}
+        own = {name: value[c] for name, value in every.items()}
         covariance = (
             between(distance[rows], weight[rows], **own) + np.eye(len(rows)) * (1 - own["rho"]) * own["sigma"] ** 2
         )
@@ -110,11 +112,65 @@ def test_bands_start_at_the_runs_widen_with_distance_and_stay_above_the_floor(dr
     assert (width[2:].to_numpy() > np.log(narrow["upper"] / narrow["lower"]).to_numpy()).all()
 
 
+def test_a_curve_that_keeps_to_its_law_has_no_drift_ahead():
+    distance, weight, error = np.array([0.0, 0.3, 1.0]), np.array([[0.5, 0.6, 0.4]]), np.array([[0.01, -0.02, 0.03]])
+    scales = {"sigma": [0.02], "drift": [0.0], "kappa": [1.0], "rho": [0.7], "ell": [0.4]}
+    g, o, d = ahead(np.array([2.0, -0.5]), error, distance, weight, {k: np.asarray(v) for k, v in scales.items()}, np.random.default_rng(0))  # fmt: skip
+    np.testing.assert_allclose(g, 0, atol=1e-6)
+    assert (o != 0).all()
+    assert (d != 0).all()
+
+
+@pytest.mark.fits
+def test_a_correlated_fit_takes_its_law_for_true_and_is_saved(tmp_path):
+    fit = sb.fit(sb.laws.power_floor, _runs(_curve()), discrepancy="correlated", draws=500)
+    assert fit.summary()["name"].tolist() == ["E", "A", "alpha", "sigma", "rho", "ell"]
+    assert "noise: Gaussian, correlated;" in repr(fit)
+    fit.save(tmp_path / "fit.nc")
+    assert sb.load(tmp_path / "fit.nc").model.discrepancy == sb.Drift(drift=None)
+    found = sb.forecast(fit, {"D": [3e9, 1e12]})
+    assert "These bands take the form of power_floor for true" in str(found)
+    drifts = sb.forecast(
+        sb.fit(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", draws=500), {"D": [3e9, 1e12]}
+    )
+    narrow, wide = (np.log(f.table["upper"] / f.table["lower"]).to_numpy() for f in (found, drifts))
+    assert narrow[1] < wide[1]
+
+
+def test_names_of_columns_do_not_part_what_is_compiled():
+    table = pd.concat([_curve(seed=s).assign(curve=name) for s, name in enumerate("ab")], ignore_index=True)
+    other = table.rename(columns={"loss": "error", "curve": "recipe"})
+    for discrepancy in (None, "drift"):
+        mine = prepare(sb.Model(sb.laws.power_floor, _runs(table, group="curve"), discrepancy=discrepancy))
+        runs = sb.read_runs(other, inputs={"D": "n_tokens"}, response="error", group="recipe")
+        theirs = prepare(sb.Model(sb.laws.power_floor, runs, discrepancy=discrepancy))
+        assert mine.source == theirs.source
+        assert mine.source.name == theirs.source.name
+        assert mine.numbers.keys() == theirs.numbers.keys()
+
+
 def test_curves_of_almost_equal_length_share_a_compilation():
     ready = [prepare(sb.Model(sb.laws.power_floor, _runs(_curve(n)), discrepancy="drift")) for n in (9, 13)]
     assert ready[0].source == ready[1].source
     shapes = [{name: np.shape(value) for name, value in r.numbers.items()} for r in ready]
     assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(
+    ("law", "inputs", "discrepancy"), [("power_floor", ["D"], "drift"), ("chinchilla", ["N", "D"], "surface")]
+)
+def test_a_table_made_up_to_a_larger_size_has_the_same_density(law, inputs, discrepancy):
+    table = _curve(20).assign(n_params=lambda t: np.tile([1e6, 1e7], 10))
+    columns = {"N": "n_params", "D": "n_tokens"}
+    runs = sb.read_runs(table, inputs={name: columns[name] for name in inputs}, response="loss")
+    model = sb.Model(getattr(sb.laws, law), runs, discrepancy=discrepancy)
+    found = []
+    for size in (None, 48):
+        ready = prepare(model, size)
+        density = ready.source.transport().density
+        with double_precision():
+            found.append(float(density.logp(density.position(ready.initial), ready.numbers)))
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
 
 
 @pytest.mark.fits
@@ -160,7 +216,7 @@ def _runs(table, **columns):
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="wiggle"),
-            r"discrepancy is 'drift', 'surface', 'still surface', a sb\.Drift or sb\.Surface, or None, got 'wiggle'\.",
+            r"discrepancy is 'drift', 'correlated', 'surface', 'still surface', a sb\.Drift or sb\.Surface, or None, got 'wiggle'\.",
         ),
         (
             lambda: sb.Model(

@@ -101,7 +101,7 @@ def test_tables_too_few_to_fill_lanes_join_those_of_the_next_size():
         return {size: len(names) for (_, size), names in alike.items()}
 
     assert joined({16: 4, 24: 9}) == {24: 13}
-    assert joined({16: 5, 24: 5}) == {16: 5, 24: 5}  # enough of them
+    assert joined({16: 65, 24: 5}) == {16: 65, 24: 5}  # enough of them
     assert joined({16: 1, 64: 9}) == {16: 1, 64: 9}  # too far apart
     assert joined({16: 1, 32: 1, 64: 1, 128: 1}) == {32: 2, 128: 2}  # each moves once
     assert joined({16: 1, 24: 9}, _Kind(surface=True)) == {16: 1, 24: 9}  # whose lanes are one anyway

@@ -237,7 +237,9 @@ def backtest(
     clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
     if pool and not runs.group:
         raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
-    drifts = any(each.discrepancy == "drift" or isinstance(each.discrepancy, Drift) for each in averaged)
+    drifts = any(
+        each.discrepancy in ("drift", "correlated") or isinstance(each.discrepancy, Drift) for each in averaged
+    )
     parts, skipped = split(runs, known_by, drifts, skip)
     models, methods = plan(
         averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, noise=noise

@@ -91,9 +91,6 @@ def _functions(transport: Transport) -> dict[str, Callable]:
 
     each = jax.vmap
 
-    def of_tables(advance):
-        return each(advance, (0, 0, None, None, 0, 0, 0))
-
     return {
         "locate": each(density.position),
         "climb": each(lambda starts, centre, data: tuple(climb(transport, starts, centre, data))),
@@ -104,8 +101,8 @@ def _functions(transport: Transport) -> dict[str, Callable]:
         "from_draws": each(seen),
         "start": each(start),
         "set_out": each(set_out),
-        "glide": of_tables(glide),
-        "advance": of_tables(advance),
+        "glide": each(glide),
+        "advance": each(advance),
         "expand": each(each(each(expand, (0, None, None)), (0, None, None))),
     }
 

@@ -2,36 +2,48 @@
 
 Chains glide: their trajectories have one length, which is right where the coordinates are nearly standard normal. Where
 a pilot or the draws show that they are not, the coordinates are made better and NUTS finds the length.
-A batch of tables goes as far together as the easy ones need; a table that needs more goes on alone, so that none waits
-for another. The chains of one table run beside each other: gliding ones abreast, as many as each processor has to take,
+A batch of tables goes as far together as the easy ones need; those that need more go on in lanes of their own, so that what
+each draws does not depend on the others. The chains of one table run beside each other: gliding ones abreast, as many as each processor has to take,
 NUTS's each as far as its own trees take it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
 from scalebayes.inference.data import Data
 from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, SMALLEST_ESS, worst_of
+from scalebayes.inference.lanes import (
+    Asking,
+    Run,
+    Steps,
+    Told,
+    Trace,
+    Whitening,
+    abreast,
+    advance,
+    answered,
+    one,
+    told,
+    whole,
+)
 from scalebayes.inference.modes import Climb, best, elsewhere, separate, shares, starting_points
 from scalebayes.inference.processors import linear_algebra_on_one_thread
 from scalebayes.inference.programs import Programs, programs
-from scalebayes.inference.schedule import DRAW, FAST, LENGTH, MANY, warmup
+from scalebayes.inference.schedule import CHUNK, DRAW, FAST, LENGTH, MANY, warmup
 from scalebayes.inference.settings import Settings
 from scalebayes.precision import double_precision
 
 if TYPE_CHECKING:
     from scalebayes.preparing import Specification
 
-CHUNK = 50
 STARTS = 8
 MOST_LONGER = 8
 PILOT = 150
@@ -100,20 +112,6 @@ class Draws:
     thin: float
 
 
-class _Run(NamedTuple):
-    """A batch of tables under way; every leaf has a leading table dimension."""
-
-    data: dict[str, np.ndarray]
-    keys: np.ndarray
-    geometry: tuple[np.ndarray, ...]
-    carry: tuple[np.ndarray, ...]
-    target_accept: np.ndarray
-
-
-Trace = tuple[np.ndarray, dict[str, np.ndarray]]
-Told = Callable[[int, int], None]
-
-
 def sample(
     source: Specification,
     tables: Sequence[Data],
@@ -122,7 +120,8 @@ def sample(
     seeds: Sequence[int],
     settings: Settings,
     advanced: Told,
-) -> list[Draws]:
+    wanted: Sequence[int] | None = None,
+) -> dict[int, Draws]:
     """Draw from a density with each table as its data.
 
     Parameters
@@ -137,11 +136,13 @@ def sample(
     settings : Settings
     advanced : Callable
         Told after each chunk how many steps of every chain have been made, and how many there will be.
+    wanted : sequence of int, optional
+        Places of the tables whose draws are wanted; the others only make up a size. By default all.
 
     Returns
     -------
-    list of Draws
-        One for each table.
+    dict of int to Draws
+        By the table's place.
     """
     with double_precision(), linear_algebra_on_one_thread():
         compiled = programs(source)
@@ -153,29 +154,25 @@ def sample(
         gliding = settings.warmup is None
         target = np.full(len(tables), settings.target_accept or (EASY if gliding else STEADY))
         start = compiled.set_out if gliding else compiled.start
-        run = _Run(data, keys, geometry, start(z, geometry, data), target)
+        run = Run(data, keys, geometry, start(z, geometry, data), target)
         length = PILOT if settings.warmup is None else settings.warmup
-        stages = np.full(length, FAST) if gliding else warmup(_whole(length))
-        run, pilot = _advance(compiled, gliding, run, 0, stages, _told(advanced, length + settings.draws))
-        begin = settings.draws if settings.ess is None else _enough(settings)
+        stages = np.full(length, FAST) if gliding else warmup(whole(length))
+        run, pilot = advance(compiled, run, gliding, 0, stages, told(advanced, length + settings.draws))
         poor = ~_calm(run, *pilot, 2 if z.shape[-1] >= MANY else 1) & gliding
-        made = _whole(length)
-        easy = None if poor.all() else _draw(compiled, gliding, run, made, begin, advanced)
-        found = []
-        for i in range(len(tables)):
-            warmed, glides = made, gliding
-            if poor[i] or easy is None:
-                alone = _only(run, i)._replace(target_accept=np.full(1, settings.target_accept or STEADY))
-                z, pilots = pilot[0][i : i + 1], 0 if modes[i] else 2
-                alone, warmed, glides = _rewhiten(compiled, alone, z, pilots, made, settings, advanced)
-                begun = _draw(compiled, glides, alone, warmed, begin, advanced)
-            else:
-                begun = _only(easy[0], i), jax.tree.map(lambda x: x[i : i + 1], easy[1])  # noqa: B023
-            found.append(_finish(compiled, glides, *begun, settings, modes[i], warmed, advanced))
-        return found
+        made = whole(length)
+        kept = range(len(tables)) if wanted is None else wanted
+        first, begin = (run, pilot), _first(settings)
+        if not poor[list(kept)].all():
+            easy, trace = advance(compiled, run, gliding, made, np.full(begin, DRAW), told(advanced, made + begin))
+            first = easy, jax.tree.map(lambda x: x[:, :, :begin], trace)
+        asking: dict[int, Asking] = {}
+        for i in kept:
+            own, trace = one((run, pilot) if poor[i] else first, i)
+            asking[i] = _finished(compiled, len(tables), own, trace, poor[i], settings, modes[i], made)
+        return answered(compiled, asking, len(tables), advanced)
 
 
-def _calm(run: _Run, z: np.ndarray, stats: dict[str, np.ndarray], gradients: int = 1) -> np.ndarray:
+def _calm(run: Run, z: np.ndarray, stats: dict[str, np.ndarray], gradients: int = 1) -> np.ndarray:
     """Tables along whose coordinates trajectories of `LENGTH` need few gradients, and chains stray no farther than one goes.
 
     Also where trajectories are shorter: what is judged is the step, and how far a coordinate is from standard normal.
@@ -232,7 +229,7 @@ def _places(compiled: Programs, data, initial, seeds, chains):
 
 
 def _climbed(compiled: Programs, starts: np.ndarray, centres: np.ndarray, data) -> Climb:
-    width = _abreast(True, *starts.shape[:2])
+    width = abreast(True, *starts.shape[:2])
 
     def some(first: int):
         with double_precision():
@@ -252,35 +249,56 @@ def _described(compiled, found: Climb, i: int, places: list, share: np.ndarray, 
     )
 
 
-def _rewhiten(compiled, run: _Run, z: np.ndarray, pilots: int, made: int, settings: Settings, advanced: Told):
+def _rewhitened(run: Run, z: np.ndarray, pilots: int, made: int, settings: Settings) -> Asking:
     """Whitening again from what pilots drew, and a warm-up of NUTS that also adapts the mass matrix.
 
     The first has drawn z. Where there is none the whitening stays: chains in several modes drew what describes none of
     them. Returned with the steps made, and whether chains may glide now.
     """
-    total = made + max(pilots - 1, 0) * PILOT + WARMUP
-    told = _told(advanced, total + settings.draws)
+    made_then = made + max(pilots - 1, 0) * PILOT + WARMUP
+    total = made_then + settings.draws
     for left in reversed(range(pilots)):
         pilot = z[:, :, -2 * CHUNK :].reshape(1, -1, z.shape[-1])
-        geometry = compiled.from_draws(pilot, run.geometry, run.data)
-        scattered = _scatter(run.keys, made, z[:, :, 0].shape)
-        run = run._replace(geometry=geometry, carry=compiled.start(scattered, geometry, run.data))
+        run = yield Whitening(run, pilot, _scatter(run.keys, made, z[:, :, 0].shape))
         if left:  # who starts from a better place sees further
-            run, (z, _) = _advance(compiled, False, run, made, np.full(PILOT, FAST), told)
+            run, (z, _) = yield Steps(run, False, made, np.full(PILOT, FAST), total)
             made += PILOT
-    run, last = _advance(compiled, False, run, made, warmup(WARMUP), told)
+    run, last = yield Steps(run, False, made, warmup(WARMUP), total)
     # With many coordinates gliding chains make steps of another kind than those that NUTS has learned.
-    return run, total, z.shape[-1] < MANY and bool(_calm(run, *last)[0])
+    return run, made_then, z.shape[-1] < MANY and bool(_calm(run, *last)[0])
 
 
-def _finish(
-    compiled, glides: bool, run: _Run, trace: Trace, settings: Settings, modes, warmed: int, advanced: Told
-) -> Draws:
-    """Go on with one table until it has mixed, or has what was asked for, or the limit is reached.
+def _drawn(run: Run, glides: bool, made: int, draws: int) -> Asking:
+    run, trace = yield Steps(run, glides, made, np.full(draws, DRAW), made + draws)
+    return run, jax.tree.map(lambda x: x[:, :, :draws], trace)
+
+
+def _finished(
+    compiled: Programs, lanes: int, run: Run, trace: Trace, poor: bool, settings: Settings, modes, warmed: int
+) -> Asking:
+    """What one table wants until it has mixed, or has what was asked for, or the limit is reached; then its draws.
 
     Draws that diverge or tell little of each other are thrown away, and those after them better whitened: twice for
     chains that glided, and once for NUTS.
+
+    Parameters
+    ----------
+    compiled : Programs
+    lanes : int
+        Tables of a program.
+    run, trace
+        Of one table, after a pilot, if its whitening is poor, or its first draws.
+    poor : bool
+    settings : Settings
+    modes : tuple of Mode
+    warmed : int
+        Steps made before the draws.
     """
+    glides = settings.warmup is None
+    if poor:
+        run = run._replace(target_accept=np.full(1, settings.target_accept or STEADY))
+        run, warmed, glides = yield from _rewhitened(run, trace[0], 0 if modes else 2, warmed, settings)
+        run, trace = yield from _drawn(run, glides, warmed, _first(settings))
     asked = settings.ess or SMALLEST_ESS
     limit = _limit(settings)
     hopeless = settings.draws * settings.chains <= SMALLEST_ESS and settings.ess is None
@@ -290,7 +308,7 @@ def _finish(
         kept = _evenly(drawn, drawn if settings.ess else settings.draws)
         z = trace[0]
         stats = _thinned({name: value[0] for name, value in trace[1].items()}, kept)
-        variables, log_likelihood = _expand(compiled, z[0][:, kept], run)
+        variables, log_likelihood = _expand(compiled, lanes, z[0][:, kept], run)
         r_hat, ess = worst_of(variables)
         enough = hopeless or (r_hat < LARGEST_R_HAT and ess > asked)
         # As few slow draws as the first pilot had would be no better one.
@@ -301,17 +319,17 @@ def _finish(
             pilot, pilots = z[:, :, :: drawn // (2 * CHUNK)], 0 if modes else 1
             least = (settings.target_accept or STEADY) if glides else CAREFUL
             run = run._replace(target_accept=np.maximum(run.target_accept, least))
-            run, warmed, calm = _rewhiten(compiled, run, pilot, pilots, warmed + _whole(drawn), settings, advanced)
+            run, warmed, calm = yield from _rewhitened(run, pilot, pilots, warmed + whole(drawn), settings)
             left = left - 1 if glides else 0
             glides = glides and calm and left > 0
-            run, trace = _draw(compiled, glides, run, warmed, begin, advanced)
+            run, trace = yield from _drawn(run, glides, warmed, begin)
             drawn = begin
             continue
         if enough or drawn >= limit:
             break
         most = 4.0 if settings.ess and r_hat < LARGEST_R_HAT else 2.0
-        more = min(_whole(drawn * (_times(r_hat, ess, asked, most) - 1)), limit - drawn)
-        run, further = _draw(compiled, glides, run, warmed + _whole(drawn), more, advanced)
+        more = min(whole(drawn * (_times(r_hat, ess, asked, most) - 1)), limit - drawn)
+        run, further = yield from _drawn(run, glides, warmed + whole(drawn), more)
         trace = jax.tree.map(lambda a, b: np.concatenate([a, b], axis=2), trace, further)
         drawn += more
     return Draws(
@@ -332,10 +350,11 @@ def _limit(settings: Settings) -> int:
     return (settings.max_draws if settings.ess else None) or MOST_LONGER * settings.draws
 
 
-def _enough(settings: Settings) -> int:
-    """Draws of each chain that reach an ESS if they are a little dependent."""
-    assert settings.ess is not None
-    return min(max(_whole(1.2 * settings.ess / settings.chains), 2 * CHUNK), _limit(settings))
+def _first(settings: Settings) -> int:
+    """Draws of each chain to begin with; for an ESS as many as reach it if they are a little dependent."""
+    if settings.ess is None:
+        return settings.draws
+    return min(max(whole(1.2 * settings.ess / settings.chains), 2 * CHUNK), _limit(settings))
 
 
 def _times(r_hat: float, ess: float, asked: float, most: float) -> float:
@@ -358,81 +377,20 @@ def _thinned(stats: dict[str, np.ndarray], kept: np.ndarray) -> dict[str, np.nda
     }
 
 
-def _expand(compiled, z: np.ndarray, run: _Run) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Every variable and the log likelihood at every draw, in chunks of one size."""
-    draws, size = z.shape[1], _whole(z.shape[1])
+def _expand(compiled: Programs, lanes: int, z: np.ndarray, run: Run) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Every variable and the log likelihood at every draw of one table, in chunks of one size, one in each lane."""
+    chains, draws = z.shape[:2]
+    step = lanes * CHUNK
+    size = -(-draws // step) * step
     padded = np.pad(z, ((0, 0), (0, size - draws), (0, 0)), mode="edge")
+    geometry, data = jax.tree.map(lambda x: np.repeat(x, lanes, axis=0), (run.geometry, run.data))
 
     def expanded(first: int):
+        chunks = padded[:, first : first + step].reshape(chains, lanes, CHUNK, -1).swapaxes(0, 1)
         with double_precision():
-            return compiled.expand(padded[None, :, first : first + CHUNK], run.geometry, run.data)
+            found = compiled.expand(chunks, geometry, data)
+        return jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(chains, step, *x.shape[3:]), found)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        chunks = list(pool.map(expanded, range(0, size, CHUNK)))
-    variables, log_likelihood = jax.tree.map(
-        lambda *parts: np.concatenate([p[0] for p in parts], axis=1)[:, :draws], *chunks
-    )
-    return variables, log_likelihood
-
-
-def _draw(compiled, glides: bool, run: _Run, made: int, draws: int, advanced: Told) -> tuple[_Run, Trace]:
-    stages = np.full(_whole(draws), DRAW)
-    run, trace = _advance(compiled, glides, run, made, stages, _told(advanced, made + draws))
-    return run, jax.tree.map(lambda x: x[:, :, :draws], trace)
-
-
-def _advance(
-    compiled, glides: bool, run: _Run, made: int, stages: np.ndarray, told: Callable[[int], None]
-) -> tuple[_Run, Trace]:
-    """Make the steps that a schedule lists, in chunks of equal length, so that one compilation serves any number."""
-    stages = np.concatenate([stages, np.full(_whole(len(stages)) - len(stages), stages[-1])]).astype(np.int64)
-    move, carry, keys = compiled.glide if glides else compiled.advance, run.carry, run.keys
-    width = _abreast(glides, len(keys), keys.shape[1])
-    fixed, stopped = jax.device_put((run.target_accept, run.geometry, run.data)), Event()
-
-    def go(chain: int) -> tuple[tuple, Trace]:
-        mine, own = jax.tree.map(lambda x: x[:, chain : chain + width], (carry, keys))
-        traces = []
-        with double_precision():
-            for first in range(0, len(stages), CHUNK):
-                if stopped.is_set():
-                    raise RuntimeError("another chain, or the caller, has stopped")
-                schedule = stages[first : first + CHUNK]
-                mine, trace = move(mine, own, np.int64(made + first), schedule, *fixed)
-                traces.append(trace)
-                if chain == 0:
-                    told(made + first + CHUNK)
-        return mine, jax.tree.map(lambda *parts: np.concatenate(parts, axis=2), *traces)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            ends = list(pool.map(go, range(0, keys.shape[1], width)))
-        finally:
-            stopped.set()  # an interrupt must not wait for chains that have minutes to go
-    carry, trace = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *ends)
-    return run._replace(carry=carry), trace
-
-
-def _abreast(patient: bool, tables: int, chains: int) -> int:
-    """How many chains, or climbs, of a table go in one program.
-
-    All of a batch of tables, and on an accelerator. Of one table on processors those that must not wait for each other, as
-    trees of NUTS differ, one by one; others as many as each processor must take, or more if groups were unequal else.
-    """
-    if tables > 1 or jax.default_backend() != "cpu":
-        return chains
-    share = -(-chains // (os.cpu_count() or 1)) if patient else 1
-    return next(width for width in range(share, chains + 1) if chains % width == 0)
-
-
-def _whole(steps: float) -> int:
-    return int(-(-steps // CHUNK) * CHUNK)
-
-
-def _told(advanced: Told, total: int) -> Callable[[int], None]:
-    return lambda made: advanced(made, max(_whole(total), made))
-
-
-def _only(run: _Run, i: int) -> _Run:
-    """One table of a batch, as a batch of one."""
-    return jax.tree.map(lambda x: x[i : i + 1], run)
+        parts = list(pool.map(expanded, range(0, size, step)))
+    return jax.tree.map(lambda *some: np.concatenate(some, axis=1)[:, :draws], *parts)

@@ -13,6 +13,9 @@ MANY = 256
 # period turns a coordinate over and keeps that distance, and the largest r-hat of thousands of numbers is one of it.
 SHORT = 1.7
 
+# Steps of a program; one compilation serves any number.
+CHUNK = 50
+
 # Adapt the step size; also gather the mass matrix; also use it; leave all as it is.
 FAST, SLOW, SLOW_END, DRAW = range(4)
 

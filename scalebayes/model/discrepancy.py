@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,10 +38,11 @@ class Drift:
 
     Parameters
     ----------
-    drift : prior
-        Of s: far from the frontier the slope of g has standard deviation :math:`s / \sqrt{2 \kappa}`.
+    drift : prior or None
+        Of s: far from the frontier the slope of g has standard deviation :math:`s / \sqrt{2 \kappa}`. None for curves that keep
+        to their law, g = 0, whose residuals are correlated nevertheless.
     kappa : prior
-        1 means that a slope is forgotten over an e-fold, 2 over half of one.
+        1 means that a slope is forgotten over an e-fold, 2 over half of one. None without drift.
     rho : prior
         Between 0 and 1, a `Share`.
     ell : prior
@@ -51,24 +52,28 @@ class Drift:
     --------
     >>> Drift().kappa
     shared(LogNormal(median=2.0, spread=0.3))
+    >>> sorted(Drift(drift=None).priors(["D"]))
+    ['ell', 'rho']
     """
 
-    drift: Pooling = field(default_factory=lambda: _around(0.12, 1.0))
-    kappa: Pooling = field(default_factory=lambda: with_pooling(LogNormal(2.0, 0.3)))
+    drift: Pooling | None = field(default_factory=lambda: _around(0.12, 1.0))
+    kappa: Pooling | None = field(default_factory=lambda: with_pooling(LogNormal(2.0, 0.3)))
     rho: Pooling = field(default_factory=lambda: pooled(Share(logit=0.0, sd=1.5), spread=0.75))
     ell: Pooling = field(default_factory=lambda: _around(0.4, 0.7))
 
     def __post_init__(self) -> None:
-        for name in PARAMETERS:
-            object.__setattr__(self, name, with_pooling(getattr(self, name)))
+        if self.drift is None:
+            object.__setattr__(self, "kappa", None)
+        for name, prior in self.priors(()).items():
+            object.__setattr__(self, name, with_pooling(prior))
 
     def priors(self, inputs: Sequence[str]) -> dict[str, Pooling]:
         """Of each of its parameters, for a law of these inputs."""
-        return {name: getattr(self, name) for name in PARAMETERS}
+        return {name: getattr(self, name) for name in PARAMETERS if getattr(self, name) is not None}
 
     def repooled(self, how: str) -> Drift:
         """The same, pooled otherwise."""
-        return Drift(**{name: repool(getattr(self, name), how) for name in PARAMETERS})
+        return replace(self, **{name: repool(prior, how) for name, prior in self.priors(()).items()})
 
 
 @dataclass(frozen=True)
@@ -125,14 +130,17 @@ class Surface:
 Discrepancy = Drift | Surface
 _WORDS: dict[str, Callable[[], Discrepancy]] = {
     "drift": Drift,
+    "correlated": lambda: Drift(drift=None),
     "surface": Surface,
     "still surface": lambda: Surface(drift=None),
 }
 
 
 def word(discrepancy: object) -> str:
-    """What it is called: drift, surface or still surface."""
-    return "still surface" if getattr(discrepancy, "drift", 0) is None else type(discrepancy).__name__.lower()
+    """What it is called: drift, correlated, surface or still surface."""
+    if isinstance(discrepancy, Drift):
+        return "correlated" if discrepancy.drift is None else "drift"
+    return "still surface" if getattr(discrepancy, "drift", 0) is None else "surface"
 
 
 def checked(discrepancy: object, runs: Runs) -> Discrepancy | None:

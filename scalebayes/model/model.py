@@ -58,9 +58,10 @@ class Model:
         shared, pooled beside a discrepancy, or separate if everything is.
     noise : {"student_t", "gaussian"} or StudentT or Gaussian, optional
         Of a run about the law, on the log response; by default Student-t, or Gaussian beside a discrepancy.
-    discrepancy : "drift", "surface" or "still surface", or Drift or Surface, optional
+    discrepancy : "drift", "correlated", "surface" or "still surface", or Drift or Surface, optional
         How runs depart from the law beyond their noise: along a curve of one input (each group is a curve), or over
-        several inputs (each group has its surface).
+        several inputs (each group has its surface). "correlated" is for curves that keep to their law, with residuals that are
+        correlated: ``Drift(drift=None)``.
 
     Raises
     ------

@@ -66,7 +66,11 @@ def of_group(structure: Structure, draws: xr.Dataset, level: str | None) -> dict
     chosen = draws[names]
     if level is not None and structure.group in chosen.dims:  # a model may share everything
         chosen = chosen.sel({structure.group: level})
-    return {name: chosen[name].to_numpy().reshape(-1) for name in names}
+    found = {name: chosen[name].to_numpy().reshape(-1) for name in names}
+    if structure.places and "drift" not in found:  # a curve that keeps to its law
+        still = np.zeros(len(found["sigma"]))
+        found |= {"drift": still, "kappa": still + 1}
+    return found
 
 
 def drifted(model: Model, end: Frontier, parameters: Mapping[str, np.ndarray], level: str | None, x: np.ndarray, rng):

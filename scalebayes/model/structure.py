@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -136,6 +136,21 @@ class Structure:
         """Names of the discrepancy's parameters."""
         names = [p.name for p in self.parameters]
         return tuple(names[names.index("sigma") + 1 :])
+
+    @property
+    def kind(self) -> Structure:
+        """Without what programs do not depend on, or are made up to: tables of one kind share what is compiled.
+
+        The names of columns go, but for those of several factors, which names of variables have in them; so do the number
+        of runs, and the length of a curve that is a table by itself.
+        """
+        plain = replace(self, response="response", n_runs=0)
+        if not self.group:
+            return replace(plain, places=int(self.places > 0))
+        if self.factors or any(len(p.factors) > 1 for p in self.parameters):
+            return plain
+        parameters = tuple(replace(p, factors=("group",) * len(p.factors)) for p in self.parameters)
+        return replace(plain, group="group", parameters=parameters)
 
     def levels(self, factor: str) -> int:
         """Number of levels of a factor."""

@@ -124,7 +124,9 @@ def sensitivity(
     scales = [name for name in ("misfit", "drift") if name in priors]
     names = list(of) if of is not None else scales
     if not names:
-        raise ValueError(f"the fit has no discrepancy; name the priors to move, of={list(model.parameters)[:1]}.")
+        raise ValueError(
+            f"the fit has no drift and no misfit; name the priors to move, of={list(model.parameters)[:1]}."
+        )
     for name in names:
         if name not in priors:
             raise ValueError(f"there is no prior of {name!r}; there are those of {', '.join(priors)}.")
