@@ -18,6 +18,7 @@ import scalebayes as sb
 
 SPLITS, OF_SURFACE, HELD = 50, 4, 0.1
 SIMULATED, KNOWN, BEYOND = 1000, 24, 10.0
+TOGETHER = 100  # pairs fitted at once
 CASES, OUTCOMES, UNDECIDED = 20, 60, 0.003
 SIZES = {"N": "n_params", "D": "n_tokens"}
 
@@ -144,11 +145,19 @@ def simulated(
         # Neighbours at the frontier as observed: what is known chooses the pairs, so their risks stay what they are.
         possible = np.flatnonzero(y.max(1) < np.log(13))[: 2 * pairs]
         order = possible[np.argsort(np.median(y[possible, -3:], axis=1))]
-        for a, b in order.reshape(-1, 2):
-            fits = {name: sb.fit(sb.laws.power_floor, sb.read_runs(pd.DataFrame({"D": known, "loss": np.exp(y[i])}), response="loss"), discrepancy="drift", draws=300) for name, i in (("a", a), ("b", b))}  # fmt: skip
-            rows.append(
-                {"kind": kind, **_against(sb.crossover(fits, axis="D", to=BEYOND), f[[a, b], KNOWN - 1 :], rng)}
+        neighbours = order.reshape(-1, 2)
+        for some in np.array_split(neighbours, -(-len(neighbours) // TOGETHER)):
+            tables = {str(i): pd.DataFrame({"D": known, "loss": np.exp(y[i])}) for i in some.ravel()}
+            fits = sb.fit_many(
+                {
+                    name: sb.Model(sb.laws.power_floor, sb.read_runs(table, response="loss"), discrepancy="drift")
+                    for name, table in tables.items()
+                },
+                draws=300,
             )
+            for a, b in some:
+                found = sb.crossover({"a": fits[str(a)], "b": fits[str(b)]}, axis="D", to=BEYOND)
+                rows.append({"kind": kind, **_against(found, f[[a, b], KNOWN - 1 :], rng)})
     return pd.DataFrame(rows)
 
 

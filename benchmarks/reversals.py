@@ -10,9 +10,10 @@ are kept there, and a second run goes on where the first stopped. It rewrites ta
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -46,7 +47,8 @@ EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 1.0)
 
 def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The risk of each pair by each forecaster, every curve fitted by itself, and how its bands cover."""
-    rows, fits = [], {}
+    wanted = tuple(dict.fromkeys(name for names in kinds.values() for name in names))
+    fits, rows = _fitted(some, wanted), []
     for pair in some:
         row = {
             "source": pair.source, "cluster": pair.cluster, "pair": pair.name, "cutoff": pair.cutoff, "to": pair.to,
@@ -56,25 +58,33 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFr
         for kind, names in kinds.items():
             two = {}
             for curve, known in pair.known.items():
-                keys = {
-                    name: (name, known["x"].to_numpy().tobytes(), known["y"].to_numpy().tobytes()) for name in names
-                }
-                for name, key in keys.items():
-                    if key not in fits:  # the same curve, known as far, in another pair
-                        fits[key] = _fitted(sb.read_runs(known, inputs={"D": "x"}, response="y"), *FITS[name])
-                own = {name: fits[key] for name, key in keys.items()}
+                own = {name: fits[_key(name, known)] for name in names}
                 two[curve] = sb.average(own) if len(own) > 1 else own[names[0]]
             rows.append({**row, "kind": kind, **_judged(two, pair)})
     return pd.DataFrame(rows)
 
 
-def _fitted(runs: sb.Runs, law: Callable, discrepancy: str | None) -> sb.Fit:
-    """A curve by itself, with the defaults; once more and more carefully if that has not converged, as anyone would."""
-    thinned = sb.thin(runs, 24)
-    fit = sb.fit(law, thinned, discrepancy=discrepancy, draws=DRAWS)
-    if fit.diagnostics.problems:
-        fit = sb.fit(law, thinned, discrepancy=discrepancy, draws=4 * DRAWS, target_accept=0.99)
-    return fit
+def _key(name: str, known: pd.DataFrame) -> str:
+    """A fit of a curve, known as far; in several pairs it is the same."""
+    values = known[["x", "y"]].to_numpy()
+    return f"{name} {hashlib.sha256(values.tobytes()).hexdigest()[:16]}"
+
+
+def _fitted(some: Sequence[Pair], names: Sequence[str]) -> dict[str, sb.Fit]:
+    """Every curve by itself, with the defaults; once more and more carefully where that has not converged, as anyone would."""
+    models = {
+        _key(name, known): sb.Model(
+            law, sb.thin(sb.read_runs(known, inputs={"D": "x"}, response="y"), 24), discrepancy=discrepancy
+        )
+        for name, (law, discrepancy) in ((name, FITS[name]) for name in names)
+        for pair in some
+        for known in pair.known.values()
+    }
+    fleet = sb.fit_many(models, draws=DRAWS)
+    return {
+        name: fleet[name] if done else sb.sample(models[name], draws=4 * DRAWS, target_accept=0.99)
+        for name, done in fleet.table["converged"].items()
+    }
 
 
 def _judged(two: Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict:
