@@ -88,8 +88,8 @@ def fit_many(
 ) -> Fleet:
     """Sample the posteriors of many models: tables, laws, prior settings, simulated tables.
 
-    Models that differ in their numbers only are sampled together, `LANES` at a time. A model that needs more than the
-    others goes on alone; one that fails is recorded and the rest go on. With a ``folder`` every fit is written there as
+    Models that differ in their numbers only are sampled together, `LANES` at a time. Those that need more than the
+    others go on, together where runs are few; one that fails is recorded and the rest go on. With a ``folder`` every fit is written there as
     soon as it is done, whole or not at all; called again with the same models and settings, what is there is not fitted
     again (failures are), and the numbers are the same as without the interruption.
 

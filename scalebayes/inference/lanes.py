@@ -1,8 +1,8 @@
 """Steps that tables ask for: of a batch at once, of one with its chains beside each other, of several in lanes.
 
 After what a batch needs in common its tables part: one wants more draws, one a better whitening. Each says what it wants
-next; tables that want the like get it together, a lane each, in the program of the batch: there is none to compile for one
-table alone, and a step of all lanes takes hardly longer than one of a single table where runs are few.
+next; tables that want the like get it together, a lane each, in the program of the batch. There is none to compile for one
+table alone, and where runs are few a step of all lanes takes hardly longer than one of a single table.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Chains glide: their trajectories have one length, which is right where the coordinates are nearly standard normal. Where
 a pilot or the draws show that they are not, the coordinates are made better and NUTS finds the length.
-A batch of tables goes as far together as the easy ones need; those that need more go on in lanes of their own, so that what
-each draws does not depend on the others. The chains of one table run beside each other: gliding ones abreast, as many as each processor has to take,
-NUTS's each as far as its own trees take it.
+A batch of tables goes as far together as the easy ones need; those that need more go on in lanes of their own, or alone
+where they have many runs, so that what each draws does not depend on the others. The chains of one table run beside each
+other: gliding ones abreast, as many as each processor has to take, NUTS's each as far as its own trees take it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from scalebayes.inference.data import Data
+from scalebayes.inference.data import REAL, Data
 from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, SMALLEST_ESS, worst_of
 from scalebayes.inference.lanes import (
     Asking,
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from scalebayes.preparing import Specification
 
 STARTS = 8
+# Runs of a table with which it goes on in a lane beside others.
+MOST_IN_LANES = 128
 MOST_LONGER = 8
 PILOT = 150
 WARMUP = 300
@@ -165,11 +167,15 @@ def sample(
         if not poor[list(kept)].all():
             easy, trace = advance(compiled, run, gliding, made, np.full(begin, DRAW), told(advanced, made + begin))
             first = easy, jax.tree.map(lambda x: x[:, :, :begin], trace)
+        # With many runs a step of all lanes takes as long as it has tables.
+        lanes = len(tables) if data[REAL].shape[1] <= MOST_IN_LANES else 1
         asking: dict[int, Asking] = {}
         for i in kept:
             own, trace = one((run, pilot) if poor[i] else first, i)
-            asking[i] = _finished(compiled, len(tables), own, trace, poor[i], settings, modes[i], made)
-        return answered(compiled, asking, len(tables), advanced)
+            asking[i] = _finished(compiled, lanes, own, trace, poor[i], settings, modes[i], made)
+        if lanes > 1:
+            return answered(compiled, asking, lanes, advanced)
+        return {i: answered(compiled, {0: each}, 1, advanced)[0] for i, each in asking.items()}
 
 
 def _calm(run: Run, z: np.ndarray, stats: dict[str, np.ndarray], gradients: int = 1) -> np.ndarray:

@@ -75,7 +75,7 @@ class Forecast:
             lines.append(f"... and {len(self.table) - len(shown)} more points, in .table.")
         if not self.departs and (self.table["extrapolation"] > 1).any():
             lines.append(
-                f"These bands take the form of {self.law} for true; on published runs such 89% bands held "
+                f"These bands take the form of {self.law} for true; on published runs 89% bands of a law alone held "
                 f"{_ALONE[len(self.inputs) == 1]}. Fit with discrepancy= to let runs depart from it."
             )
         elif (self.table["extrapolation"] > _LOOKED_AT).any():
