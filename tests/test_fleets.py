@@ -18,6 +18,7 @@ import pytest
 
 import scalebayes as sb
 from scalebayes import fleets
+from scalebayes.inference import sampling
 
 SETTINGS = {"draws": 200, "chains": 2, "seed": 3}
 pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: their numbers matter
@@ -85,6 +86,22 @@ def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_pat
     nothing = _Now()
     sb.fit_many(models(), folder=tmp_path / "a", executor=nothing, **SETTINGS)
     assert nothing.submitted == 0
+
+
+@pytest.mark.fits
+@pytest.mark.parametrize("most", [128, 0])  # in lanes beside each other, and alone
+def test_a_table_that_needs_more_gets_the_same_whatever_the_others_do(tmp_path, monkeypatch, most):
+    monkeypatch.setattr(sampling, "MOST_IN_LANES", most)
+    named = {str(i): sb.Model(sb.laws.power_floor, sb.read_runs(simulated(i, 12))) for i in range(6)}
+    settings = {"draws": 200, "ess": 1200, "seed": 3}
+    whole = sb.fit_many(named, folder=tmp_path / "a", **settings)
+    assert whole.table["converged"].all()
+    assert (whole.table["min_ess_bulk"] > 1200).all()
+    made = {name: whole[name].posterior.sizes["draw"] for name in whole}
+    assert len(set(made.values())) > 2  # each as many as it needs
+    for name in ("1", "4"):
+        (tmp_path / "a" / f"{name}.json").unlink()
+    assert _draws(sb.fit_many(named, folder=tmp_path / "a", **settings)) == _draws(whole)
 
 
 @dataclass(frozen=True)
