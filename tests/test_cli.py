@@ -25,7 +25,9 @@ CALLBACKS = {info.name or info.callback.__name__: info.callback for info in cli.
 FAMILIES = ["Cerebras-GPT", "Cerebras-GPT-muP", "Pythia"]
 FILE_NEEDED = "a file written by 'scalebayes fit' or Fit.save is needed"
 POINT_NEEDED = "--at takes numbers by name, for example --at N=70e9,D=1.4e12"
-WIGGLE = "discrepancy is 'drift', 'correlated', 'surface', 'still surface', a sb.Drift or sb.Surface, or None, got 'wiggle'."
+WIGGLE = (
+    "discrepancy is 'drift', 'correlated', 'surface', 'still surface', a sb.Drift or sb.Surface, or None, got 'wiggle'."
+)
 EXISTS = "exists; choose another name or say --force to replace it."
 
 
