@@ -28,6 +28,7 @@ from scalebayes.storage import describe_model, load
 
 LANES = 8
 FEW = 8 * LANES  # tables that are not worth programs of their own
+SMALL = 64  # runs of a table up to which a step takes hardly longer with more of them
 _PLAN = "sweep.json"
 
 
@@ -238,11 +239,13 @@ def _together(alike: dict[tuple, list[str]]) -> None:
     """Let few tables join those of the next size, if that is at most twice theirs.
 
     Steps are longer, but lanes are filled and there are programs less to compile, which takes as long as hundreds of fits.
-    Downwards, so that each moves once.
+    Of larger tables, whose steps take as long as they have runs, only what would not fill lanes. Downwards, so that each
+    moves once.
     """
     for structure, size in sorted(alike, key=lambda of: -of[1]):
         larger = min((to for other, to in alike if other == structure and to > size), default=np.inf)
-        if len(alike[structure, size]) <= FEW and larger <= 2 * size and not structure.surface:
+        few = FEW if larger <= SMALL else LANES // 2
+        if len(alike[structure, size]) <= few and larger <= 2 * size and not structure.surface:
             alike[structure, larger] += alike.pop((structure, size))
 
 

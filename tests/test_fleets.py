@@ -89,7 +89,7 @@ def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_pat
 
 
 @pytest.mark.fits
-@pytest.mark.parametrize("most", [128, 0])  # in lanes beside each other, and alone
+@pytest.mark.parametrize("most", [64, 0])  # in lanes beside each other, and alone
 def test_a_table_that_needs_more_gets_the_same_whatever_the_others_do(tmp_path, monkeypatch, most):
     monkeypatch.setattr(sampling, "MOST_IN_LANES", most)
     named = {str(i): sb.Model(sb.laws.power_floor, sb.read_runs(simulated(i, 12))) for i in range(6)}
@@ -119,6 +119,7 @@ def test_tables_too_few_to_fill_lanes_join_those_of_the_next_size():
 
     assert joined({16: 4, 24: 9}) == {24: 13}
     assert joined({16: 65, 24: 5}) == {16: 65, 24: 5}  # enough of them
+    assert joined({64: 5, 96: 5}) == {64: 5, 96: 5}  # as soon as they are large
     assert joined({16: 1, 64: 9}) == {16: 1, 64: 9}  # too far apart
     assert joined({16: 1, 32: 1, 64: 1, 128: 1}) == {32: 2, 128: 2}  # each moves once
     assert joined({16: 1, 24: 9}, _Kind(surface=True)) == {16: 1, 24: 9}  # whose lanes are one anyway

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 STARTS = 8
 # Runs of a table with which it goes on in a lane beside others.
-MOST_IN_LANES = 128
+MOST_IN_LANES = 64
 MOST_LONGER = 8
 PILOT = 150
 WARMUP = 300
