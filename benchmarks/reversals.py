@@ -72,14 +72,13 @@ def _key(name: str, known: pd.DataFrame) -> str:
 
 def _fitted(some: Sequence[Pair], names: Sequence[str]) -> dict[str, sb.Fit]:
     """Every curve by itself, with the defaults; once more and more carefully where that has not converged, as anyone would."""
-    models = {
-        _key(name, known): sb.Model(
-            law, sb.thin(sb.read_runs(known, inputs={"D": "x"}, response="y"), 24), discrepancy=discrepancy
-        )
-        for name, (law, discrepancy) in ((name, FITS[name]) for name in names)
-        for pair in some
-        for known in pair.known.values()
-    }
+    tables = {_key("", known): known for pair in some for known in pair.known.values()}  # each once
+    models = {}
+    for known in tables.values():
+        runs = sb.thin(sb.read_runs(known, inputs={"D": "x"}, response="y"), 24)
+        for name in names:
+            law, discrepancy = FITS[name]
+            models[_key(name, known)] = sb.Model(law, runs, discrepancy=discrepancy)
     fleet = sb.fit_many(models, draws=DRAWS)
     return {
         name: fleet[name] if done else sb.sample(models[name], draws=4 * DRAWS, target_accept=0.99)

@@ -18,7 +18,6 @@ import pytest
 
 import scalebayes as sb
 from scalebayes import fleets
-from scalebayes.inference import sampling
 
 SETTINGS = {"draws": 200, "chains": 2, "seed": 3}
 pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: their numbers matter
@@ -89,10 +88,11 @@ def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_pat
 
 
 @pytest.mark.fits
-@pytest.mark.parametrize("most", [64, 0])  # in lanes beside each other, and alone
-def test_a_table_that_needs_more_gets_the_same_whatever_the_others_do(tmp_path, monkeypatch, most):
-    monkeypatch.setattr(sampling, "MOST_IN_LANES", most)
-    named = {str(i): sb.Model(sb.laws.power_floor, sb.read_runs(simulated(i, 12))) for i in range(6)}
+@pytest.mark.parametrize("discrepancy", ["drift", None])  # in lanes beside each other, and alone
+def test_a_table_that_needs_more_gets_the_same_whatever_the_others_do(tmp_path, discrepancy):
+    named = {
+        str(i): sb.Model(sb.laws.power_floor, sb.read_runs(simulated(i, 12)), discrepancy=discrepancy) for i in range(6)
+    }
     settings = {"draws": 200, "ess": 1200, "seed": 3}
     whole = sb.fit_many(named, folder=tmp_path / "a", **settings)
     assert whole.table["converged"].all()

@@ -18,7 +18,7 @@ from scalebayes.checks.plans import Law, Method, averaged_laws, checked_priors, 
 from scalebayes.checks.splits import compute, masks, of_curves, split, subset
 from scalebayes.fitting import check_seed
 from scalebayes.fleets import Fleet, fit_many
-from scalebayes.model.discrepancy import Discrepancy, Drift, curves
+from scalebayes.model.discrepancy import Discrepancy, Drift, curves, named
 from scalebayes.model.noise import Noise
 from scalebayes.priors import Pooling, Prior
 from scalebayes.questions.forecasting import forecast
@@ -237,9 +237,7 @@ def backtest(
     clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
     if pool and not runs.group:
         raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
-    drifts = any(
-        each.discrepancy in ("drift", "correlated") or isinstance(each.discrepancy, Drift) for each in averaged
-    )
+    drifts = any(isinstance(named(each.discrepancy), Drift) for each in averaged)
     parts, skipped = split(runs, known_by, drifts, skip)
     models, methods = plan(
         averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, noise=noise

@@ -2,7 +2,7 @@
 
 After what a batch needs in common its tables part: one wants more draws, one a better whitening. Each says what it wants
 next; tables that want the like get it together, a lane each, in the program of the batch. There is none to compile for one
-table alone, and where runs are few a step of all lanes takes hardly longer than one of a single table.
+table alone; but a step of all lanes is made also where one table is left, and its trees wait for the longest.
 """
 
 from __future__ import annotations

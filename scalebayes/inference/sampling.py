@@ -2,8 +2,8 @@
 
 Chains glide: their trajectories have one length, which is right where the coordinates are nearly standard normal. Where
 a pilot or the draws show that they are not, the coordinates are made better and NUTS finds the length.
-A batch of tables goes as far together as the easy ones need; those that need more go on in lanes of their own, or alone
-where they have many runs, so that what each draws does not depend on the others. The chains of one table run beside each
+A batch of tables goes as far together as the easy ones need; those that need more go on alone, or in lanes of their own, so
+that what each draws does not depend on the others. The chains of one table run beside each
 other: gliding ones abreast, as many as each processor has to take, NUTS's each as far as its own trees take it.
 """
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from scalebayes.inference.data import REAL, Data
+from scalebayes.inference.data import Data
 from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, SMALLEST_ESS, worst_of
 from scalebayes.inference.lanes import (
     Asking,
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from scalebayes.preparing import Specification
 
 STARTS = 8
-# Runs of a table with which it goes on in a lane beside others.
-MOST_IN_LANES = 64
 MOST_LONGER = 8
 PILOT = 150
 WARMUP = 300
@@ -123,6 +121,7 @@ def sample(
     settings: Settings,
     advanced: Told,
     wanted: Sequence[int] | None = None,
+    in_lanes: bool = False,
 ) -> dict[int, Draws]:
     """Draw from a density with each table as its data.
 
@@ -140,6 +139,8 @@ def sample(
         Told after each chunk how many steps of every chain have been made, and how many there will be.
     wanted : sequence of int, optional
         Places of the tables whose draws are wanted; the others only make up a size. By default all.
+    in_lanes : bool
+        Whether tables that need more than the others go on in lanes of the batch's program, or each alone.
 
     Returns
     -------
@@ -167,8 +168,7 @@ def sample(
         if not poor[list(kept)].all():
             easy, trace = advance(compiled, run, gliding, made, np.full(begin, DRAW), told(advanced, made + begin))
             first = easy, jax.tree.map(lambda x: x[:, :, :begin], trace)
-        # With many runs a step of all lanes takes as long as it has tables.
-        lanes = len(tables) if data[REAL].shape[1] <= MOST_IN_LANES else 1
+        lanes = len(tables) if in_lanes else 1
         asking: dict[int, Asking] = {}
         for i in kept:
             own, trace = one((run, pilot) if poor[i] else first, i)

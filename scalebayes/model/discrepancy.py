@@ -11,6 +11,7 @@ from scalebayes.priors import LogNormal, Pooling, Share, pooled, repool, with_po
 from scalebayes.runs import Runs
 
 PARAMETERS = ("drift", "kappa", "rho", "ell")
+STILL = {"drift": 0.0, "kappa": 1.0}  # of a curve that keeps to its law
 _MOST_RUNS = 200
 _OF_LEVEL = 3  # runs at the end of a curve whose median is its level there
 
@@ -143,6 +144,12 @@ def word(discrepancy: object) -> str:
     return "still surface" if getattr(discrepancy, "drift", 0) is None else "surface"
 
 
+def named(discrepancy: object) -> object:
+    """A discrepancy that is told by its word; anything else as it is."""
+    made = _WORDS.get(discrepancy) if isinstance(discrepancy, str) else None
+    return made() if made else discrepancy
+
+
 def checked(discrepancy: object, runs: Runs) -> Discrepancy | None:
     """A discrepancy that suits the runs, or None.
 
@@ -153,8 +160,7 @@ def checked(discrepancy: object, runs: Runs) -> Discrepancy | None:
     """
     if discrepancy is None:
         return None
-    if isinstance(discrepancy, str) and discrepancy in _WORDS:
-        discrepancy = _WORDS[discrepancy]()
+    discrepancy = named(discrepancy)
     if not isinstance(discrepancy, Drift | Surface):
         raise ValueError(
             f"discrepancy is {', '.join(map(repr, _WORDS))}, a sb.Drift or sb.Surface, or None, got {discrepancy!r}."
@@ -195,6 +201,11 @@ def curves(runs: Runs) -> list[tuple[str, np.ndarray]]:
     if not runs.group:
         return [("", np.arange(len(runs)))]
     return [(label, np.flatnonzero(runs.group_index == g)) for g, label in enumerate(runs.levels)]
+
+
+def wanders(discrepancy: object) -> bool:
+    """Whether what lies beyond the runs may depart from the law."""
+    return discrepancy is not None and not (isinstance(discrepancy, Drift) and discrepancy.drift is None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import pytensor.tensor as pt
 from pytensor import wrap_jax
 
 from scalebayes import laws
-from scalebayes.model.discrepancy import PARAMETERS
+from scalebayes.model.discrepancy import PARAMETERS, STILL
 from scalebayes.model.drift import loglik
 from scalebayes.model.structure import Parameter, Structure, build_order, deviate, publish, scales, unlink
 from scalebayes.model.surface import Surroundings, departures
@@ -58,8 +58,8 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
         floor = laws.floor(structure.law, at_runs)
         above = 1 - floor / expected
         if structure.places:
-            still = {"drift": pt.as_tensor(0.0), "kappa": pt.as_tensor(1.0)}
-            along = [pt.broadcast_to((still | at_runs)[name], expected.shape) for name in ("sigma", *PARAMETERS)]
+            own = STILL | at_runs
+            along = [pt.broadcast_to(own[name], expected.shape) for name in ("sigma", *PARAMETERS)]
             places = (data["curve_slots"], data["curve_distance"])
 
             def logp(value, log_f, above, *along):

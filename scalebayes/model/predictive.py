@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from scalebayes import laws
-from scalebayes.model.discrepancy import Drift, Frontier, curves, frontier
+from scalebayes.model.discrepancy import STILL, Drift, Frontier, curves, frontier
 from scalebayes.model.drift import LEVEL, ahead, given_others, integrated
 from scalebayes.model.structure import Structure, build_order, deviate, publish, scales, unlink
 from scalebayes.model.surface import ahead as off
@@ -67,10 +67,8 @@ def of_group(structure: Structure, draws: xr.Dataset, level: str | None) -> dict
     if level is not None and structure.group in chosen.dims:  # a model may share everything
         chosen = chosen.sel({structure.group: level})
     found = {name: chosen[name].to_numpy().reshape(-1) for name in names}
-    if structure.places and "drift" not in found:  # a curve that keeps to its law
-        still = np.zeros(len(found["sigma"]))
-        found |= {"drift": still, "kappa": still + 1}
-    return found
+    still = STILL if structure.places else {}
+    return {name: np.full_like(found["sigma"], value) for name, value in still.items()} | found
 
 
 def drifted(model: Model, end: Frontier, parameters: Mapping[str, np.ndarray], level: str | None, x: np.ndarray, rng):

@@ -13,7 +13,7 @@ from scalebayes import laws
 from scalebayes.averaging import Average, members, mixed
 from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.model.discrepancy import frontier, word
+from scalebayes.model.discrepancy import frontier, wanders
 from scalebayes.model.predictive import before_runs, drifted, expected, of_group, of_new_group, off_surface, scatter
 from scalebayes.questions.points import (
     Points,
@@ -53,7 +53,7 @@ class Forecast:
     response, law : str
         What is forecast, from what, by which law.
     departs : bool
-        Whether runs may depart from the law, by drift or surface.
+        Whether what lies beyond the runs may depart from the law, by drift or surface.
     diagnostics : Diagnostics
         Of the fit.
     """
@@ -210,7 +210,7 @@ def forecast(
     dims, shape = ("chain", "draw", "point"), (chains, -1, len(points))
     draws = xr.Dataset({"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))})
     draws = draws.assign_coords({dim: np.arange(n) for dim, n in draws.sizes.items()})
-    departs = any(each.model.discrepancy and word(each.model.discrepancy) != "correlated" for each, _ in parts)
+    departs = any(wanders(each.model.discrepancy) for each, _ in parts)
     return Forecast(table, draws, prob, tuple(runs.inputs), runs.response, name, departs, fit.diagnostics)
 
 
