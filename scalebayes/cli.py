@@ -154,12 +154,20 @@ def forecast(
         float | None,
         typer.Option(help="Value of the input where the training schedule changes; points beyond it are flagged."),
     ] = None,
+    schedule_gain: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="MEDIAN SPREAD",
+            help="What that change takes off the log response, log-normal: 0.023 0.5 for a language model's cross-entropy.",
+        ),
+    ] = None,
     weights: Annotated[str, typer.Option(help="Of several fits: equal, loo or holdout.")] = "equal",
     seed: Annotated[int, typer.Option(help="Random seed for the noise of new runs.")] = 0,
     json: Json = False,
 ) -> None:
     """Forecast the response at new values of the inputs."""
     from scalebayes.averaging import average
+    from scalebayes.priors import LogNormal
     from scalebayes.questions.forecasting import forecast as ask
     from scalebayes.storage import load
     from scalebayes.tables import read_table
@@ -171,8 +179,9 @@ def forecast(
     inputs = list(next(iter(fits.values())).model.runs.inputs)
     places = read_table(at_file)[0] if at_file is not None else points(at or [])
     answer = ask(
-        result, places, group=group, new_group=new_group, prob=prob, schedule_change=schedule_change, seed=seed
-    )
+        result, places, group=group, new_group=new_group, prob=prob, schedule_change=schedule_change,
+        schedule_gain=LogNormal(*schedule_gain) if schedule_gain else None, seed=seed,
+    )  # fmt: skip
     if json:
         print_json(_forecast(answer, inputs))
     else:
