@@ -26,7 +26,7 @@ import scalebayes as sb
 CHOSEN_ON = ("birds", "cifar100")
 DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
-# One to all curves of a data set, one to each by itself.
+# One to all curves of a data set, whose architectures and numbers of shots cross, one to each by itself.
 POOLED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift", "separate")]
 SURFACE, STILL = (sb.laws.chinchilla, "surface"), (sb.laws.chinchilla, "still surface")
 CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
@@ -109,12 +109,15 @@ def curves(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] =
 
 def pooled(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
     """Rows of the table of few-shot curves of which one fit is to all of a data set."""
-    return _of_curves(settings, data_sets, "average, one pooled", POOLED, "dataset")
+    return _of_curves(
+        settings, data_sets, "average, one pooled", POOLED, "dataset", ["dataset", "shots", "architecture"]
+    )
 
 
 def _of_curves(
-    settings: Sequence[float | str], data_sets: Sequence[str], called: str, law: Sequence, pool: str | None = None
-) -> list[str]:
+    settings: Sequence[float | str], data_sets: Sequence[str], called: str, law: Sequence, pool: str | None = None,
+    group: Sequence[str] = ("curve_id",),
+) -> list[str]:  # fmt: skip
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
     table["cluster"] = table["architecture"].astype(str) + " " + table["dataset"].astype(str)
     table.loc[table["domain"] != "IC", "cluster"] = table["curve_id"]
@@ -125,12 +128,13 @@ def _of_curves(
         # Of the domains with few curves only the official split is asked, each by itself.
         here = table if setting == "is_train" and not pool else table[table["domain"] == "IC"]
         where = {"train": setting} if isinstance(setting, str) else {"cutoffs": [setting]}
-        domains = here.drop_duplicates("curve_id").set_index("curve_id")["domain"].to_dict()
         name = "official" if setting == "is_train" else f"{setting:.0%}"
-        runs = sb.read_runs(here, inputs={"D": "n_samples"}, response="loss", group="curve_id")
+        runs = sb.read_runs(here, inputs={"D": "n_samples"}, response="loss", group=group)
+        domains = dict(zip(runs.group_labels, here["domain"], strict=True))
         result, seconds = timed(
-            law=law, runs=runs, pool=pool, baselines=not pool, cluster="cluster", skip=True, draws=DRAWS, **where
-        )
+            law=law, runs=runs, pool=pool, pooling="crossed" if pool else None, baselines=not pool, cluster="cluster",
+            skip=True, draws=DRAWS, **where,
+        )  # fmt: skip
         lines += lines_of(result, seconds, name, domains, called)
         enough = result.curves.query("known >= @ENOUGH")["curve"]
         if len(enough) < len(result.curves):

@@ -83,7 +83,9 @@ def fit(
         list[str] | None, typer.Option("--group", metavar="COLUMN", help="Column of groups; repeat.")
     ] = None,
     where: Annotated[str | None, typer.Option(help="Rows to keep, for example 'split == \"train\"'.")] = None,
-    pooling: Annotated[str | None, typer.Option(help="pooled (default with groups), shared or separate.")] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="pooled (default with groups), crossed, shared or separate.")
+    ] = None,
     noise: Annotated[str | None, typer.Option(help="student_t (default) or gaussian (default beside a drift).")] = None,
     discrepancy: Annotated[
         str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
@@ -241,6 +243,9 @@ def backtest(
     ] = None,
     where: Annotated[str | None, typer.Option(help="Rows to use, for example 'domain == \"IC\"'.")] = None,
     pool: Annotated[str | None, typer.Option(metavar="COLUMN", help="Fit the curves of one value together.")] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="Of the curves of a pool: pooled (default), crossed, shared or separate.")
+    ] = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Curves of one value are resampled together for intervals.")
     ] = None,
@@ -268,8 +273,8 @@ def backtest(
     table = read_runs(runs, inputs=pairs(inputs or [], "--input"), response=response, group=curve, where=where)
     answer = ask(
         [_law(laws, word, discrepancy) for word in law], table, train=train_column, cutoffs=_shares(cutoffs, "--cutoffs"),
-        top=_shares(holdout_top, "--holdout-top"), pool=pool, cluster=cluster, skip=skip, baselines=baselines,
-        draws=draws, seed=seed,
+        top=_shares(holdout_top, "--holdout-top"), pool=pool, pooling=pooling, cluster=cluster, skip=skip,  # type: ignore[arg-type]
+        baselines=baselines, draws=draws, seed=seed,
     )  # fmt: skip
     if output is not None:
         from scalebayes.files import atomically

@@ -167,7 +167,7 @@ def fit(
     runs: Runs,
     *,
     priors: Mapping[str, Prior | Pooling] | None = None,
-    pooling: Literal["shared", "pooled", "separate"] | None = None,
+    pooling: Literal["shared", "pooled", "crossed", "separate"] | None = None,
     noise: Noise | Literal["student_t", "gaussian"] | None = None,
     discrepancy: Discrepancy | str | None = None,
     draws: int = 1000,

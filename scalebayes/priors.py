@@ -401,8 +401,14 @@ def with_pooling(prior: Prior | Pooling) -> Pooling:
     return prior if isinstance(prior, Shared | Pooled | Separate) else shared(prior)
 
 
-def repool(pooling: Pooling, how: str) -> Pooling:
-    """The same prior under another word; a parameter that was not pooled gets a spread of 0.3."""
+WORDS = ("shared", "pooled", "crossed", "separate")
+
+
+def repool(pooling: Pooling, how: str, factors: tuple[str, ...] = ()) -> Pooling:
+    """The same prior under another word; a parameter that was not pooled gets a spread of 0.3.
+
+    ``"crossed"`` leaves what is not pooled as it is, and divides the variance of what is evenly among the factors.
+    """
     match how:
         case "shared":
             return Shared(pooling.prior)
@@ -410,7 +416,11 @@ def repool(pooling: Pooling, how: str) -> Pooling:
             return Separate(pooling.prior)
         case "pooled":
             return pooling if isinstance(pooling, Pooled) else Pooled(pooling.prior, 0.3)
-    raise ValueError(f"pooling is 'shared', 'pooled' or 'separate', got {how!r}.")
+        case "crossed":
+            if not isinstance(pooling, Pooled) or isinstance(pooling.spread, Mapping):
+                return pooling
+            return Pooled(pooling.prior, dict.fromkeys(factors, pooling.spread / math.sqrt(len(factors))))
+    raise ValueError(f"there is no pooling {how!r}.")
 
 
 _WORDS = {

@@ -112,6 +112,12 @@ class Runs:
         """Position in `levels` of each run's group."""
         return np.searchsorted(np.asarray(self.levels), self.group_labels)
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """What groups differ in: each group column that has several levels, but fewer than there are groups; then themselves."""
+        crossing = [c for c in self.group if 1 < len(self.factor(c)[0]) < len(self.levels)]
+        return (*map(str, crossing), self.group_name)
+
     def factor(self, column: str) -> tuple[tuple[str, ...], np.ndarray]:
         """Levels of one of the group's columns, sorted, and the position of each group's level among them."""
         labels = np.asarray(self.table[column].astype(str), dtype=str)

@@ -203,6 +203,10 @@ def _with(**columns):
             r"is_train, a: 1 of its 1 runs to forecast lie below its largest known one, first run 0; is_train, b: no run",
         ),
         (_with(), {"cutoffs": [0.1], "pool": "is_train"}, r"pool='is_train' has several values within a: 0, 1\."),
+        (
+            _with(), {"cutoffs": [0.1], "pooling": "crossed"},
+            r"pooling='crossed' is about curves that are fitted together: say which, pool=\.",
+        ),
         (_with(is_train=1), {"train": "is_train", "skip": True}, r"no curve can be tested: is_train, a: no run to forecast\."),
     ],
 )  # fmt: skip
@@ -230,7 +234,7 @@ def test_what_is_fitted_to_a_pool_and_to_each_curve():
     parts, _ = split(runs, masks(runs, "is_train", None, None), False, False)
     models, methods = plan(
         averaged_laws([law, (law, None, "separate")], None), parts, runs, {"a": "made", "b": "made"}, pooled=True, points=None,
-        priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)}, noise=None,
+        priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)}, pooling="shared", noise=None,
     )  # fmt: skip
     assert {name: len(model.runs) for name, model in models.items()} == {
         "power_floor, pooled, is_train: made": 24, "power_floor, separate, is_train: a": 24, "power_floor, separate, is_train: b": 24,
@@ -240,6 +244,12 @@ def test_what_is_fitted_to_a_pool_and_to_each_curve():
     # Of one curve a population says nothing; its middle is the prior.
     assert models[pooled.fit].priors["alpha"] == sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)
     assert models[separate.fit].priors["alpha"] == sb.shared(sb.LogNormal(0.3, 0.5))
+    # The word is about what is fitted together, and about what has no prior of its own.
+    assert (
+        type(models[pooled.fit].priors["E"])
+        is type(models[separate.fit].priors["E"])
+        is type(sb.shared(sb.LogNormal(1, 1)))
+    )
 
 
 def test_curves_that_share_a_scale_are_named_and_others_go_on():

@@ -458,8 +458,19 @@ def test_an_anchor_that_may_be_negative_is_refused():
 
 
 def test_an_unknown_pooling_word_is_refused():
-    with refuses(ValueError, "pooling is 'shared', 'pooled' or 'separate', got 'partial'."):
+    with refuses(ValueError, "pooling is 'shared', 'pooled', 'crossed' or 'separate', got 'partial'."):
         sb.Model(sb.laws.chinchilla, sb.read_runs(table()), pooling="partial")
+
+
+@pytest.mark.parametrize(("group", "grouped"), [(None, "not at all"), ("family", "by 'family' alone")])
+def test_crossing_needs_several_group_columns(group, grouped):
+    runs = sb.read_runs(table(family=["a", "b"] * 3), group=group)
+    message = (
+        f"pooling='crossed' is over several group columns, and the runs are grouped {grouped}; name what crosses in "
+        "read_runs, such as group=['architecture', 'task'], or leave it out."
+    )
+    with refuses(ValueError, message):
+        sb.Model(sb.laws.chinchilla, runs, pooling="crossed")
 
 
 def test_an_unknown_noise_is_refused():

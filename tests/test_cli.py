@@ -541,7 +541,7 @@ def test_fit_refuses_a_column_that_is_not_there(refuses, table_file, tmp_path):
     ("option", "value", "message"),
     [
         ("--noise", "cauchy", "noise is 'student_t' or 'gaussian', or a StudentT or Gaussian, got 'cauchy'."),
-        ("--pooling", "some", "pooling is 'shared', 'pooled' or 'separate', got 'some'."),
+        ("--pooling", "some", "pooling is 'shared', 'pooled', 'crossed' or 'separate', got 'some'."),
         ("--draws", 1, "draws is a whole number from 4 on, got 1."),
         ("--chains", 0, "chains is a whole number from 1 on, got 0."),
         ("--seed", -1, "seed is a whole number from 0 on, got -1."),

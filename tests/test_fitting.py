@@ -162,6 +162,25 @@ def test_law_of_three_inputs_from_a_notebook_is_a_law_like_any_other(public_data
     assert again.table.equals(answer.table)
 
 
+def test_what_crosses_has_an_equal_part_of_the_variance():
+    table = pd.DataFrame(
+        {"D": np.tile(np.geomspace(1e6, 1e9, 5), 4), "loss": np.tile(np.geomspace(3, 2, 5), 4)}
+    ).assign(arch=np.repeat(list("xxyy"), 5), task=np.repeat(list("abab"), 5))
+    runs = sb.read_runs(table, inputs={"D": "D"}, response="loss", group=["arch", "task"])
+    given = {"alpha": sb.shared(sb.LogNormal(0.3, 0.5))}
+    plain, crossed = (
+        sb.Model(sb.laws.power_floor, runs, pooling=how, priors=given, discrepancy="drift") for how in (None, "crossed")
+    )
+    spreads = crossed.priors["E"].spread
+    assert list(spreads) == ["arch", "task", "arch_task"]
+    assert sum(spread**2 for spread in spreads.values()) == pytest.approx(plain.priors["E"].spread ** 2)
+    assert len(set(spreads.values())) == 1
+    # What is not pooled by default stays so, as do noise, discrepancy and what has a prior of its own.
+    assert crossed.priors["A"] == plain.priors["A"]
+    assert crossed.priors["alpha"] == given["alpha"]
+    assert (crossed.noise, crossed.discrepancy) == (plain.noise, plain.discrepancy)
+
+
 @pytest.mark.fits
 def test_several_group_columns_survive_saving(tmp_path):
     table = sb.pile_families().assign(lab=lambda t: np.where(t["family"] == "Pythia", "Eleuther", "Cerebras"))

@@ -47,6 +47,16 @@ def test_several_columns_name_one_group():
     assert runs.group_index.tolist() == [0, 0, 0, 1, 1, 1]
 
 
+def test_groups_differ_in_the_columns_that_cross_and_in_themselves():
+    table = pd.concat([_table(), _table().assign(context=4096)])
+    assert sb.read_runs(table, group=["architecture", "context"]).factors == (
+        "architecture", "context", "architecture_context",
+    )  # fmt: skip
+    # A column with a level for every group is the groups.
+    assert sb.read_runs(_table(), group=["architecture", "context"]).factors == ("architecture_context",)
+    assert sb.read_runs(_table(), group="architecture").factors == ("architecture",)
+
+
 def test_rows_left_out_are_counted_and_units_are_said():
     runs = sb.read_runs(_table(), group="architecture", where="`Model Size` < 5e8")
     assert str(runs) == (

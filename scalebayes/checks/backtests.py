@@ -161,6 +161,7 @@ def backtest(
     cutoffs: Sequence[float] | None = None,
     top: Sequence[float] | None = None,
     pool: str | None = None,
+    pooling: Literal["pooled", "crossed", "shared", "separate"] | None = None,
     cluster: str | None = None,
     priors: Mapping[str, Prior | Pooling] | None = None,
     noise: Noise | Literal["student_t", "gaussian"] | None = None,
@@ -195,6 +196,8 @@ def backtest(
         Each holds back this share of the runs of every curve, the largest by compute (the product of the inputs).
     pool : str, optional
         A column; curves with one value of it are fitted together.
+    pooling : {"pooled", "crossed", "shared", "separate"}, optional
+        How the curves of a pool divide the parameters, see `Model`.
     cluster : str, optional
         A column; curves with one value of it are not independent, and are resampled together for intervals.
     priors, noise, discrepancy
@@ -237,10 +240,20 @@ def backtest(
     clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
     if pool and not runs.group:
         raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
+    if pooling and not pool:
+        raise ValueError(f"pooling={pooling!r} is about curves that are fitted together: say which, pool=.")
     drifts = any(isinstance(named(each.discrepancy), Drift) for each in averaged)
     parts, skipped = split(runs, known_by, drifts, skip)
     models, methods = plan(
-        averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, noise=noise
+        averaged,
+        parts,
+        runs,
+        pools,
+        pooled=bool(pool),
+        points=points,
+        priors=priors or {},
+        pooling=pooling,
+        noise=noise,
     )
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
     scored, judged, by_member, others, fitted = [], [], [], [], []

@@ -72,7 +72,7 @@ def _told(own: tuple) -> str:
 
 def plan(
     averaged: Sequence[Member], parts: Mapping, runs: Runs, pools: Mapping[str, str], *, pooled: bool,
-    points: int | None, priors: Mapping, noise: Any,
+    points: int | None, priors: Mapping, pooling: Any, noise: Any,
 ) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]]]:  # fmt: skip
     """Every model by the name of its fit, and the methods of every curve at every setting.
 
@@ -90,6 +90,8 @@ def plan(
         Most runs of a curve that are fitted.
     priors, noise
         See `Model`.
+    pooling
+        See `Model`, of what is fitted together.
 
     Raises
     ------
@@ -110,7 +112,8 @@ def plan(
             table = subset(runs, np.sort(np.concatenate([parts[key][0] for key in keys])), grouped=together)
             if len(runs.inputs) == 1:
                 table = thin(table, points or (_PER_POOLED_CURVE if together else _PER_CURVE))
-            model = Model(each.law, table, priors=own, noise=noise, discrepancy=each.discrepancy)
+            how = pooling if together else None
+            model = Model(each.law, table, priors=own, pooling=how, noise=noise, discrepancy=each.discrepancy)
             called = name_of(model) + (", pooled" if told and together else ", separate" if told else "")
             fit = f"{called}, {name}"
             if fit in models:

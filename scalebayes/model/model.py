@@ -15,6 +15,7 @@ from scalebayes.model.discrepancy import Discrepancy, Drift, Surface, checked
 from scalebayes.model.noise import Gaussian, Noise, StudentT
 from scalebayes.model.structure import Structure, describe, safe
 from scalebayes.priors import (
+    WORDS,
     Anchored,
     LogNormal,
     Pooled,
@@ -53,9 +54,12 @@ class Model:
         For some or, with a law of your own, all parameters of the law. A bare prior such as
         ``LogNormal(median=0.3, spread=0.5)`` is shared by all groups; `pooled` and `separate` say otherwise. The rest
         are the law's defaults. After creation this holds the prior of every parameter.
-    pooling : {"shared", "pooled", "separate"}, optional
-        How groups divide every parameter not named in ``priors``; by default pooled. The default noise scale is
-        shared, pooled beside a discrepancy, or separate if everything is.
+    pooling : {"shared", "pooled", "crossed", "separate"}, optional
+        How groups divide every parameter not named in ``priors``; by default pooled. "crossed" is for several group columns,
+        such as architecture and task: what is pooled has a deviation for every level of each column and one for the group
+        itself, which add up, see `pooled`; each has an equal part of the prior variance that groups have otherwise. Noise and
+        discrepancy stay as they are by default. The default noise scale is shared, pooled beside a discrepancy, or separate
+        if everything is.
     noise : {"student_t", "gaussian"} or StudentT or Gaussian, optional
         Of a run about the law, on the log response; by default Student-t, or Gaussian beside a discrepancy.
     discrepancy : "drift", "correlated", "surface" or "still surface", or Drift or Surface, optional
@@ -82,7 +86,7 @@ class Model:
     law: Callable
     runs: Runs
     priors: Mapping[str, Prior | Pooling] = field(default_factory=dict)
-    pooling: Literal["shared", "pooled", "separate"] | None = None
+    pooling: Literal["shared", "pooled", "crossed", "separate"] | None = None
     noise: Noise | Literal["student_t", "gaussian"] | None = None
     discrepancy: Discrepancy | str | None = None
 
@@ -96,7 +100,7 @@ class Model:
         noise = _noise(self.noise, discrepancy)
         if self.pooling == "separate" and not isinstance(self.noise, Noise):
             noise = replace(noise, sigma=repool(noise.sigma, "separate"))
-        if self.pooling and isinstance(self.discrepancy, str):
+        if self.pooling not in (None, "crossed") and isinstance(self.discrepancy, str):
             assert discrepancy is not None
             discrepancy = discrepancy.repooled(self.pooling)
         beside = {Drift: "drift", Surface: "surface"}.get(type(discrepancy), "")
@@ -216,8 +220,14 @@ def _complete(
 ) -> dict[str, Pooling]:
     if not isinstance(given, Mapping):
         raise TypeError(f"priors are a mapping from parameters to priors, got {type(given).__name__}.")
-    if pooling not in (None, "shared", "pooled", "separate"):
-        raise ValueError(f"pooling is 'shared', 'pooled' or 'separate', got {pooling!r}.")
+    if pooling not in (None, *WORDS):
+        raise ValueError(f"pooling is {', '.join(map(repr, WORDS[:-1]))} or {WORDS[-1]!r}, got {pooling!r}.")
+    if pooling == "crossed" and len(runs.group) < 2:
+        grouped = f"by {runs.group_name!r} alone" if runs.group else "not at all"
+        raise ValueError(
+            f"pooling='crossed' is over several group columns, and the runs are grouped {grouped}; name what crosses in "
+            "read_runs, such as group=['architecture', 'task'], or leave it out."
+        )
     unknown = [name for name in given if name not in declared.parameters]
     if unknown:
         raise ValueError(
@@ -241,7 +251,7 @@ def _complete(
                     "Name a group in read_runs, or use shared(...)."
                 )
         else:
-            complete[name] = repool(defaults[name], pooling) if pooling else defaults[name]
+            complete[name] = repool(defaults[name], pooling, runs.factors) if pooling else defaults[name]
             if not runs.group:
                 complete[name] = with_pooling(complete[name].prior)
         anchor = complete[name].prior
