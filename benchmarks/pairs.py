@@ -138,13 +138,17 @@ def at_scale(x: np.ndarray, y: np.ndarray, scale: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two curves, the one ahead at the decision scale first, what is known of them and what came of it."""
+    """Two curves, the one ahead at the decision scale first, what is known of them and what came of it.
+
+    ``beside`` are all curves of the task that are known well enough as far, these two among them.
+    """
 
     source: str
     cluster: str
     name: str
     cutoff: float
     known: Mapping[str, pd.DataFrame]
+    beside: Mapping[str, pd.DataFrame]
     at: float
     to: float
     margin: float
@@ -167,10 +171,11 @@ def pairs(table: pd.DataFrame, cutoff: float) -> Iterator[Pair]:
         every = {name: part.sort_values("x") for name, part in of_task.groupby("group")}
         for a, b in combinations(every, 2):
             to = min(every[a]["x"].max(), every[b]["x"].max())
-            known = {name: every[name][every[name]["x"] <= cutoff * to] for name in (a, b)}
-            if min(map(len, known.values())) < FEWEST:
+            known = {name: part[part["x"] <= cutoff * to] for name, part in every.items()}
+            known = {name: part for name, part in known.items() if len(part) >= FEWEST}
+            if not {a, b} <= set(known):
                 continue
-            at = min(part["x"].max() for part in known.values())
+            at = min(known[name]["x"].max() for name in (a, b))
             first, last = (
                 {name: at_scale(of[name]["x"].to_numpy(), of[name]["y"].to_numpy(), scale) for name in (a, b)}
                 for of, scale in ((known, at), (every, to))
@@ -178,6 +183,6 @@ def pairs(table: pd.DataFrame, cutoff: float) -> Iterator[Pair]:
             leader, other = sorted((a, b), key=first.__getitem__)
             yield Pair(
                 source, of_task["cluster"].iloc[0], f"{task}: {leader}, {other}", cutoff,
-                {leader: known[leader], other: known[other]}, at, to,
+                {leader: known[leader], other: known[other]}, known, at, to,
                 float(np.log(first[other] / first[leader])), last[leader], last[other],
             )  # fmt: skip

@@ -41,6 +41,7 @@ KINDS = {
     "average": tuple(FITS),
 }
 SHOWN = next(iter(KINDS))
+TOGETHER = "drift, one fit"  # to all curves of a task that are known as far
 # Language models whose learning rate a cosine takes to a tenth by the target. What that gains is no secret beforehand: of
 # other language models it is known (Luo et al. 2025, arXiv:2503.12811), and the forecasts of a loss are told so.
 SCHEDULED, GAIN = ("datablations", "routing, tokens"), sb.LogNormal(median=0.023, spread=0.5)
@@ -53,18 +54,38 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFr
     wanted = tuple(dict.fromkeys(name for names in kinds.values() for name in names))
     fits, rows = _fitted(some, wanted), []
     for pair in some:
-        row = {
-            "source": pair.source, "cluster": pair.cluster, "pair": pair.name, "cutoff": pair.cutoff, "to": pair.to,
-            "margin": pair.margin, "reversed": pair.reversed,
-            "regret_naive": max(0.0, np.log(pair.leader / pair.other)),
-        }  # fmt: skip
         for kind, names in kinds.items():
             two = {}
             for curve, known in pair.known.items():
                 own = {name: fits[_key(name, known)] for name in names}
                 two[curve] = sb.average(own) if len(own) > 1 else own[names[0]]
-            rows.append({**row, "kind": kind, **_judged(two, pair)})
+            rows.append({**_told(pair), "kind": kind, **_judged(two, pair)})
     return pd.DataFrame(rows)
+
+
+def asked_together(some: Sequence[Pair]) -> pd.DataFrame:
+    """The risk of each pair by one fit to all curves of its task, which learn from each other."""
+    law, discrepancy = FITS["drift"]
+    models = {}
+    for pair in some:
+        if _task(pair) not in models:
+            table = pd.concat([known.assign(curve=name) for name, known in pair.beside.items()])
+            runs = sb.read_runs(table, inputs={"D": "x"}, response="y", group="curve")
+            models[_task(pair)] = sb.Model(law, sb.thin(runs, 12), discrepancy=discrepancy)
+    fits = _sampled(models)
+    return pd.DataFrame([{**_told(pair), "kind": TOGETHER, **_judged(fits[_task(pair)], pair)} for pair in some])
+
+
+def _task(pair: Pair) -> str:
+    """What a fit to all its curves is a fit of: the task, and how far its curves are known."""
+    return f"{pair.source} {pair.name.partition(': ')[0]} {pair.cutoff * pair.to:.12g}"
+
+
+def _told(pair: Pair) -> dict:
+    return {
+        "source": pair.source, "cluster": pair.cluster, "pair": pair.name, "cutoff": pair.cutoff, "to": pair.to,
+        "margin": pair.margin, "reversed": pair.reversed, "regret_naive": max(0.0, np.log(pair.leader / pair.other)),
+    }  # fmt: skip
 
 
 def _key(name: str, known: pd.DataFrame) -> str:
@@ -82,16 +103,20 @@ def _fitted(some: Sequence[Pair], names: Sequence[str]) -> dict[str, sb.Fit]:
         for name in names:
             law, discrepancy = FITS[name]
             models[_key(name, known)] = sb.Model(law, runs, discrepancy=discrepancy)
+    return _sampled(models)
+
+
+def _sampled(models: Mapping[str, sb.Model]) -> dict[str, sb.Fit]:
     fleet = sb.fit_many(models, draws=DRAWS)
     again = {name: models[name] for name, done in fleet.table["converged"].items() if not done}
     careful = sb.fit_many(again, draws=4 * DRAWS, target_accept=0.99) if again else {}
     return {name: careful[name] if name in again else fleet[name] for name in models}
 
 
-def _judged(two: Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict:
-    found = sb.crossover(two, axis="D", at=pair.at, to=pair.to)
+def _judged(fit: sb.Fit | Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict:
+    found = sb.crossover(fit, list(pair.known), axis="D", at=pair.at, to=pair.to)
     (of_pair,) = found.pairs.to_dict("records")
-    mean = np.log(found.draws.isel(scale=-1).to_numpy().T)
+    mean = np.log(found.draws.isel(scale=-1).transpose("group", "sample").sel(group=list(pair.known)).to_numpy())
     # In logs, as the regret that came is: of the loss itself the mean hangs on the tail of a drift far out.
     foretold = (mean[list(pair.known).index(found.winner)] - mean.min(0)).mean()
     judged = {
@@ -101,27 +126,35 @@ def _judged(two: Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict:
         "converged": not found.diagnostics.problems, "max_r_hat": found.diagnostics.max_r_hat,
     }  # fmt: skip
     truth = np.log([pair.leader, pair.other])
-    new = [_at_target(two[curve], pair, None)["new_run"] for curve in pair.known]
-    rng, fewest = np.random.default_rng(0), min(map(len, new))
+    new = _at_target(fit, pair, None)["new_run"]
     # What a schedule gains is common to both, and no part of their difference.
-    for called, values in (("mean", mean), ("new", np.stack([rng.permutation(each)[:fewest] for each in new]))):
+    for called, values in (("mean", mean), ("new", new)):
         ends = np.quantile(values[0] - values[1], [0.055, 0.945])
         judged[f"covers_gap_{called}"] = bool(ends[0] <= truth[0] - truth[1] <= ends[1])
-    gain = GAIN if pair.source in SCHEDULED else None
-    told = [_at_target(two[curve], pair, gain) for curve in pair.known]
-    for called, both in (
-        ("mean", [each["mean_response"] for each in told]), ("new", [each["new_run"] for each in told]), ("untold", new),
-    ):  # fmt: skip
-        low, high = np.transpose([np.quantile(each, [0.055, 0.945]) for each in both])
+    told = _at_target(fit, pair, GAIN if pair.source in SCHEDULED else None)
+    for called, values in (("mean", told["mean_response"]), ("new", told["new_run"]), ("untold", new)):
+        low, high = np.quantile(values, [0.055, 0.945], axis=1)
         judged[f"covers_{called}"] = float(((low <= truth) & (truth <= high)).mean())
     return judged
 
 
-def _at_target(fit: sb.Fit | sb.Average, pair: Pair, gain: sb.LogNormal | None) -> dict[str, np.ndarray]:
-    """Logs of what is drawn at the target, where a schedule that is told of ends."""
-    change = pair.to if gain is not None else None
-    drawn = sb.forecast(fit, {"D": [pair.to]}, schedule_change=change, schedule_gain=gain).draws
-    return {str(name): np.log(values.to_numpy().ravel()) for name, values in drawn.items()}
+def _at_target(
+    fit: sb.Fit | Mapping[str, sb.Fit | sb.Average], pair: Pair, gain: sb.LogNormal | None
+) -> dict[str, np.ndarray]:
+    """Logs of what is drawn of both curves at the target, where a schedule that is told of ends, shape (curve, sample)."""
+    change, found = pair.to if gain is not None else None, {}
+    if isinstance(fit, sb.Fit):  # of both at once: one draw of the parameters is one of both
+        points = pd.DataFrame({"D": pair.to, "curve": list(pair.known)})
+        drawn = sb.forecast(fit, points, schedule_change=change, schedule_gain=gain).draws
+        return {str(name): np.log(values.to_numpy()).reshape(-1, 2).T for name, values in drawn.items()}
+    apart = [
+        sb.forecast(fit[c], {"D": [pair.to]}, schedule_change=change, schedule_gain=gain).draws for c in pair.known
+    ]
+    fewest = min(each.sizes["chain"] * each.sizes["draw"] for each in apart)
+    for name in ("mean_response", "new_run"):
+        rng = np.random.default_rng(0)  # two fits that were started from one seed share random numbers
+        found[name] = np.log([rng.permutation(each[name].to_numpy().ravel())[:fewest] for each in apart])
+    return found
 
 
 def _squared(risk: np.ndarray, happened: np.ndarray) -> np.ndarray:
@@ -191,7 +224,7 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
         for name, risk in forecasters.items():
             brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
             apart = ["", ""]
-            if name in KINDS:
+            if name in (*KINDS, TOGETHER):
                 for i, other in enumerate(("rate of these pairs", "margin, logistic")):
                     less = brier - _squared(forecasters[other], happened)[rows]
                     low, high = resampled(less, cluster[rows])
@@ -285,8 +318,8 @@ SCORES = (
     "|---|---:|---:|---|---|---:|---:|---|---|"
 )
 SOURCES = (
-    "| source | cut-off | pairs | reversed | foretold | Brier, two that drift | drift | law alone | average | rate of these pairs | loss covered | "
-    "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| source | cut-off | pairs | reversed | foretold | Brier, two that drift | drift | law alone | average | drift, one fit | rate of these pairs | loss covered | "
+    "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 ALARMS = (
     "| flagged above | false alarms | misses | of the flagged, did not reverse | flagged |\n|---:|---:|---:|---:|---:|"
@@ -304,20 +337,22 @@ def answers(folder: Path | None, at: str) -> pd.DataFrame:
     for cutoff in CUTOFFS:
         every = list(pairs(table, cutoff))
         for source in dict.fromkeys(pair.source for pair in every):
-            kept = None if folder is None else folder / f"{cutoff:g} {source}.csv"
-            if kept is not None and kept.is_file():
-                found.append(pd.read_csv(kept))
-                continue
-            start = time.perf_counter()
-            some = asked([pair for pair in every if pair.source == source], KINDS)
-            found.append(some.assign(commit=at, seconds=(time.perf_counter() - start) / len(some)))
-            print(
-                f"{cutoff:.0%} {source}: {len(some) // len(KINDS)} pairs, {found[-1]['seconds'].sum():.0f} s",
-                flush=True,
-            )
-            if kept is not None:
-                found[-1].to_csv(kept, index=False)
-    return pd.concat(found, ignore_index=True)
+            some = [pair for pair in every if pair.source == source]
+            for how, ask in (("", lambda own: asked(own, KINDS)), (", together", asked_together)):
+                kept = None if folder is None else folder / f"{cutoff:g} {source}{how}.csv"
+                if kept is not None and kept.is_file():
+                    found.append(pd.read_csv(kept))
+                    continue
+                start = time.perf_counter()
+                told = ask(some)
+                found.append(told.assign(commit=at, seconds=(time.perf_counter() - start) / len(told)))
+                seconds = found[-1]["seconds"].sum()
+                print(f"{cutoff:.0%} {source}{how}: {len(some)} pairs, {seconds:.0f} s", flush=True)
+                if kept is not None:
+                    found[-1].to_csv(kept, index=False)
+    frame = pd.concat(found, ignore_index=True)
+    order = {kind: place for place, kind in enumerate((*KINDS, TOGETHER))}
+    return frame.sort_values("kind", key=lambda kind: kind.map(order), kind="stable", ignore_index=True)
 
 
 def main() -> None:
