@@ -113,4 +113,5 @@ print(sb.forecast(sb.average(fits), {"C": largest * 10.0}, group="Pythia"))
 # - Hold back your own largest runs at the distance over which you mean to extrapolate, and count.
 # - Beyond the distances at which a band was seen to cover, it is an assumption; `Forecast` says how far each point lies
 #   beyond the runs.
-# - A change of schedule, data or tokenizer ahead is in no band at all.
+# - A change of data or tokenizer ahead is in no band at all, and one of schedule only if you say what it gains
+#   (`schedule_gain` of `sb.forecast`).

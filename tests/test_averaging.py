@@ -1,6 +1,7 @@
 """Averages of fits, leaving one run out along a curve, and how far an answer hangs on a prior."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -190,6 +191,18 @@ def test_answers_about_several_fits_say_which_has_not_converged(fits):
 def test_what_cannot_be_moved_is_refused(fits, index, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         sb.sensitivity(fits[index], {"D": 1e10}, **options)
+
+
+@pytest.mark.fits
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_prior_too_steep_for_its_amplitude_leaves_its_band_a_number(fits, which):
+    tree = fits[which].idata.copy(deep=True)
+    tree["prior"]["alpha"][0, :5], tree["prior"]["A"][0, :5] = 40.0, np.inf  # (1e9)**40
+    steep = replace(fits[which], idata=tree)
+    row = sb.forecast(steep, {"D": 1e10}).table.iloc[0]
+    assert 0 < row["prior_lower"] < row["prior_upper"] < np.inf
+    found = sb.crossover({"a": steep, "b": steep}, axis="D", to=1e10)
+    assert found.prior_decision_risk == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.fits

@@ -83,6 +83,11 @@ def drifted(model: Model, end: Frontier, parameters: Mapping[str, np.ndarray], l
     return ahead(h, np.log(runs.y[rows]) - np.log(f), end.distance[rows], weight, parameters, rng)
 
 
+def settled(f: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """Draws of the prior, those so steep that an infinite amplitude meets a power of nothing at the floor to which they tend."""
+    return np.where(np.isnan(f), floor, f)
+
+
 def before_runs(
     model: Model, parameters: Mapping[str, np.ndarray], level: str | None, x: Sequence, rng
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -192,6 +192,8 @@ def crossover(
     surface if the fit has one. Two curves above floors may cross twice: the order at the two scales and any crossing
     between them are different questions, and both are answered.
 
+    A change of schedule that all groups go through before the target, see `forecast`, is taken to leave their order alone.
+
     A fit says that groups differ by some amount, however little. Whether they differ at all is the question of
     ``average({"each": sb.fit(law, runs), "one": sb.fit(law, runs, pooling="shared")}, weights="loo")``; where one law does
     for all of them, the risk is one half.

@@ -14,7 +14,16 @@ from scalebayes.averaging import Average, members, mixed
 from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.discrepancy import frontier, wanders
-from scalebayes.model.predictive import before_runs, drifted, expected, of_group, of_new_group, off_surface, scatter
+from scalebayes.model.predictive import (
+    before_runs,
+    drifted,
+    expected,
+    of_group,
+    of_new_group,
+    off_surface,
+    scatter,
+    settled,
+)
 from scalebayes.priors import LogNormal, Normal
 from scalebayes.questions.points import (
     Points,
@@ -298,6 +307,8 @@ def _drawn(
             law = {name: parameters[name] for name in fit.model.parameters}
             f = expected(fit.model.law, x, law)
             floor = np.reshape(laws.floor(fit.model.law, law), (-1, 1))
+            if source is prior:
+                f = settled(f, floor)
             g, level, wander = np.zeros((1, 1)), np.zeros((1, 1)), 0.0
             if source is prior and fit.model.discrepancy and not new_group:
                 g, level = before_runs(fit.model, parameters, known, x, rng_of_prior)

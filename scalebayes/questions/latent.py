@@ -13,7 +13,7 @@ from scalebayes import laws
 from scalebayes.averaging import Average, members, mixed
 from scalebayes.fitting import Fit
 from scalebayes.fleets import Fleet
-from scalebayes.model.predictive import before_runs, elementwise, expected, of_group
+from scalebayes.model.predictive import before_runs, elementwise, expected, of_group, settled
 from scalebayes.precision import double_precision
 from scalebayes.questions.forecasting import forecast
 from scalebayes.questions.paths import FLOPS_PER_TOKEN, Path, path_along
@@ -221,13 +221,13 @@ def latent_prior(fit: Fit, levels: Sequence[str | None], path: Path, scale: floa
     found, structure = [], fit.model.describe()[0]
     for level in levels:
         theta, at = parameters_of(fit, level, "prior"), np.asarray([[scale]])
-        f = evaluated(fit.model.law, path, at, theta)
+        floor = np.reshape(laws.floor(fit.model.law, theta), (-1, 1))
+        f = settled(evaluated(fit.model.law, path, at, theta), floor)
         if fit.model.discrepancy:
             x = _inputs(path, at[0], theta)
             every = of_group(structure, fit.idata["prior"].to_dataset(), level)
             rng = np.random.default_rng(_seed(fit.model.runs, level, seed))
             g, own = before_runs(fit.model, every, level, x, rng)
-            floor = np.reshape(laws.floor(fit.model.law, theta), (-1, 1))
             f = np.exp(own) * (floor + (f - floor) * np.exp(g))
         found.append(f[:, 0])
     return np.stack(found, 1)
