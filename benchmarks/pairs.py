@@ -138,26 +138,23 @@ def at_scale(x: np.ndarray, y: np.ndarray, scale: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two curves, the one ahead at the decision scale first, what is known of them and what came of it.
-
-    ``beside`` are all curves of the task that are known well enough as far, these two among them.
-    """
+    """Two curves, the one ahead at the decision scale first, what is known of them and what came of it."""
 
     source: str
     cluster: str
-    name: str
+    task: str
     cutoff: float
     known: Mapping[str, pd.DataFrame]
-    beside: Mapping[str, pd.DataFrame]
     at: float
     to: float
     margin: float
     leader: float
     other: float
 
-    def at_target(self, curve: str) -> float:
-        """What a curve came to."""
-        return self.leader if curve == next(iter(self.known)) else self.other
+    @property
+    def name(self) -> str:
+        """The task and both curves."""
+        return f"{self.task}: {', '.join(self.known)}"
 
     @property
     def reversed(self) -> bool:
@@ -171,18 +168,22 @@ def pairs(table: pd.DataFrame, cutoff: float) -> Iterator[Pair]:
         every = {name: part.sort_values("x") for name, part in of_task.groupby("group")}
         for a, b in combinations(every, 2):
             to = min(every[a]["x"].max(), every[b]["x"].max())
-            known = {name: part[part["x"] <= cutoff * to] for name, part in every.items()}
-            known = {name: part for name, part in known.items() if len(part) >= FEWEST}
-            if not {a, b} <= set(known):
+            known = {name: every[name][every[name]["x"] <= cutoff * to] for name in (a, b)}
+            if min(map(len, known.values())) < FEWEST:
                 continue
-            at = min(known[name]["x"].max() for name in (a, b))
+            at = min(part["x"].max() for part in known.values())
             first, last = (
                 {name: at_scale(of[name]["x"].to_numpy(), of[name]["y"].to_numpy(), scale) for name in (a, b)}
                 for of, scale in ((known, at), (every, to))
             )
             leader, other = sorted((a, b), key=first.__getitem__)
             yield Pair(
-                source, of_task["cluster"].iloc[0], f"{task}: {leader}, {other}", cutoff,
-                {leader: known[leader], other: known[other]}, known, at, to,
+                source, of_task["cluster"].iloc[0], task, cutoff, {leader: known[leader], other: known[other]}, at, to,
                 float(np.log(first[other] / first[leader])), last[leader], last[other],
             )  # fmt: skip
+
+
+def beside(table: pd.DataFrame, pair: Pair) -> pd.DataFrame:
+    """What is known, as far as of the pair, of all curves of its cluster that have enough runs there."""
+    known = table[(table["cluster"] == pair.cluster) & (table["x"] <= pair.cutoff * pair.to)]
+    return known[known.groupby(["task", "group"])["x"].transform("size") >= FEWEST]

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from page import HERE, commit, written
-from pairs import CUTOFFS, Pair, curves, pairs
+from pairs import CUTOFFS, Pair, beside, curves, pairs
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -41,7 +41,11 @@ KINDS = {
     "average": tuple(FITS),
 }
 SHOWN = next(iter(KINDS))
-TOGETHER = "drift, one fit"  # to all curves of a task that are known as far
+TOGETHER = "drift, one fit"  # to all curves of a cluster that are known as far
+FAR = (
+    0.03,
+    0.1,
+)  # cut-offs beyond which lies more than three times the scale, where curves are to learn from each other
 # Language models whose learning rate a cosine takes to a tenth by the target. What that gains is no secret beforehand: of
 # other language models it is known (Luo et al. 2025, arXiv:2503.12811), and the forecasts of a loss are told so.
 SCHEDULED, GAIN = ("datablations", "routing, tokens"), sb.LogNormal(median=0.023, spread=0.5)
@@ -63,22 +67,24 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
-def asked_together(some: Sequence[Pair]) -> pd.DataFrame:
-    """The risk of each pair by one fit to all curves of its task, which learn from each other."""
+def asked_together(some: Sequence[Pair], table: pd.DataFrame) -> pd.DataFrame:
+    """The risk of each pair by one fit to all curves of its cluster, which learn from each other; tasks and groups cross."""
     law, discrepancy = FITS["drift"]
     models = {}
     for pair in some:
-        if _task(pair) not in models:
-            table = pd.concat([known.assign(curve=name) for name, known in pair.beside.items()])
-            runs = sb.read_runs(table, inputs={"D": "x"}, response="y", group="curve")
-            models[_task(pair)] = sb.Model(law, sb.thin(runs, 12), discrepancy=discrepancy)
+        if _cluster(pair) not in models:
+            known = beside(table, pair).rename(columns={"group": "curve"})
+            columns = ["task", "curve"] if known["task"].nunique() > 1 else ["curve"]
+            runs = sb.thin(sb.read_runs(known, inputs={"D": "x"}, response="y", group=columns), 12)
+            how = "crossed" if len(columns) > 1 else None
+            models[_cluster(pair)] = sb.Model(law, runs, pooling=how, discrepancy=discrepancy)
     fits = _sampled(models)
-    return pd.DataFrame([{**_told(pair), "kind": TOGETHER, **_judged(fits[_task(pair)], pair)} for pair in some])
+    return pd.DataFrame([{**_told(pair), "kind": TOGETHER, **_judged(fits[_cluster(pair)], pair)} for pair in some])
 
 
-def _task(pair: Pair) -> str:
-    """What a fit to all its curves is a fit of: the task, and how far its curves are known."""
-    return f"{pair.source} {pair.name.partition(': ')[0]} {pair.cutoff * pair.to:.12g}"
+def _cluster(pair: Pair) -> str:
+    """What a fit to all its curves is a fit of, and how far they are known."""
+    return f"{pair.cluster} {pair.cutoff * pair.to:.12g}"
 
 
 def _told(pair: Pair) -> dict:
@@ -114,15 +120,19 @@ def _sampled(models: Mapping[str, sb.Model]) -> dict[str, sb.Fit]:
 
 
 def _judged(fit: sb.Fit | Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict:
-    found = sb.crossover(fit, list(pair.known), axis="D", at=pair.at, to=pair.to)
+    two = list(pair.known)
+    if isinstance(fit, sb.Fit) and len(fit.model.runs.group) > 1:
+        two = [f"{pair.task}, {curve}" for curve in two]
+    found = sb.crossover(fit, two, axis="D", at=pair.at, to=pair.to)
     (of_pair,) = found.pairs.to_dict("records")
-    mean = np.log(found.draws.isel(scale=-1).transpose("group", "sample").sel(group=list(pair.known)).to_numpy())
+    mean = np.log(found.draws.isel(scale=-1).transpose("group", "sample").sel(group=two).to_numpy())
+    winner, ahead = two.index(found.winner), of_pair["p_a_ahead_at_target"]
     # In logs, as the regret that came is: of the loss itself the mean hangs on the tail of a drift far out.
-    foretold = (mean[list(pair.known).index(found.winner)] - mean.min(0)).mean()
+    foretold = (mean[winner] - mean.min(0)).mean()
     judged = {
-        "risk": 1 - of_pair["p_a_ahead_at_target"], "ordered": found.ordered,
+        "risk": 1 - ahead if of_pair["a"] == two[0] else ahead, "ordered": found.ordered,
         "expected_regret_log": foretold,
-        "regret": max(0.0, np.log(pair.at_target(found.winner) / min(pair.leader, pair.other))),
+        "regret": max(0.0, np.log((pair.leader, pair.other)[winner] / min(pair.leader, pair.other))),
         "converged": not found.diagnostics.problems, "max_r_hat": found.diagnostics.max_r_hat,
     }  # fmt: skip
     truth = np.log([pair.leader, pair.other])
@@ -144,7 +154,7 @@ def _at_target(
     """Logs of what is drawn of both curves at the target, where a schedule that is told of ends, shape (curve, sample)."""
     change, found = pair.to if gain is not None else None, {}
     if isinstance(fit, sb.Fit):  # of both at once: one draw of the parameters is one of both
-        points = pd.DataFrame({"D": pair.to, "curve": list(pair.known)})
+        points = pd.DataFrame({"D": pair.to, "task": pair.task, "curve": list(pair.known)})
         drawn = sb.forecast(fit, points, schedule_change=change, schedule_gain=gain).draws
         return {str(name): np.log(values.to_numpy()).reshape(-1, 2).T for name, values in drawn.items()}
     apart = [
@@ -211,7 +221,11 @@ def resampled(value: np.ndarray, cluster: np.ndarray) -> tuple[float, float]:
 def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> list[str]:
     """Rows of the table of scores for some pairs: each forecaster at each cut-off and over all."""
     one = frame[frame["kind"] == frame["kind"].iloc[0]].reset_index(drop=True)
-    forecasters = {kind: part["risk"].to_numpy() for kind, part in frame.groupby("kind", sort=False)} | baselines(one)
+    every = pd.MultiIndex.from_frame(one[["source", "cutoff", "pair"]])
+    forecasters = {
+        kind: part.set_index(["source", "cutoff", "pair"])["risk"].reindex(every).to_numpy()
+        for kind, part in frame.groupby("kind", sort=False)
+    } | baselines(one)
     happened, cluster = one["reversed"].to_numpy(float), one["cluster"].to_numpy()
     # One pair at several cut-offs or shots is one.
     names = one["pair"].str.partition(": ")[2].map(lambda pair: " ".join(sorted(pair.split(", "))))
@@ -222,6 +236,8 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
         part = f"{called}, {'all cut-offs' if cutoff is None else f'{cutoff:.0%}'} | {rows.sum()} | {len(np.unique(cluster[rows]))}"
         held = f"{part} | {happened[rows].mean():.3f} ({distinct} distinct)"
         for name, risk in forecasters.items():
+            if np.isnan(risk[rows]).any():  # not asked so near
+                continue
             brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
             apart = ["", ""]
             if name in (*KINDS, TOGETHER):
@@ -250,6 +266,7 @@ def by_source(frame: pd.DataFrame) -> list[str]:
         own = part[part["kind"] == SHOWN]
         rate, happened = own["reversed"].mean(), own["reversed"].to_numpy(float)
         scores = [f"{_squared(p['risk'].to_numpy(), happened).mean():.4f}" for _, p in part.groupby("kind", sort=False)]
+        scores += [""] * (len(KINDS) + 1 - len(scores))
         lines.append(
             f"| {source} | {cutoff:.0%} | {len(own)} | {int(own['reversed'].sum())} | {own['risk'].sum():.1f} | {' | '.join(scores)} | "
             f"{rate * (1 - rate):.4f} | {own['covers_new'].mean():.2f} | {own['covers_gap_new'].mean():.2f} | {own['converged'].mean():.2f}, {own['max_r_hat'].max():.3f} |"
@@ -338,7 +355,11 @@ def answers(folder: Path | None, at: str) -> pd.DataFrame:
         every = list(pairs(table, cutoff))
         for source in dict.fromkeys(pair.source for pair in every):
             some = [pair for pair in every if pair.source == source]
-            for how, ask in (("", lambda own: asked(own, KINDS)), (", together", asked_together)):
+            for how, ask in (
+                ("", lambda own: asked(own, KINDS)), (", together", lambda own: asked_together(own, table)),
+            ):  # fmt: skip
+                if how and cutoff not in FAR:
+                    continue
                 kept = None if folder is None else folder / f"{cutoff:g} {source}{how}.csv"
                 if kept is not None and kept.is_file():
                     found.append(pd.read_csv(kept))
