@@ -1,6 +1,7 @@
 """The command line: what it answers, and the one line with which it refuses."""
 
 import json
+import math
 import subprocess
 import sys
 import warnings
@@ -174,6 +175,7 @@ def test_a_law_is_told_with_its_discrepancy(word, rest):
         ((), "say what is known by one of train= (a column of 0 and 1), cutoffs= or top= (command line: --train-column, --cutoffs or --holdout-top)."),
         (("--cutoffs", "a few"), "--cutoffs takes numbers between 0 and 1, for example --cutoffs 0.1,0.3; got 'a few'."),
         (("--cutoffs", "0.3"), "1 curve cannot be tested: 0.3, short: 0 known runs, and 4 are needed. skip=True (--skip) leaves them out."),
+        (("--cutoffs", "0.3", "--pooling", "crossed"), "pooling='crossed' is about curves that are fitted together: say which, pool=."),
         (("--cutoffs", "0.3", "-o", "b.jpeg"), "a picture is written as .png, .pdf, .svg; got 'b.jpeg'."),
     ],
 )  # fmt: skip
@@ -255,6 +257,17 @@ def test_forecast_of_a_new_group_is_wider_than_of_a_known_one(ask, fit_file):
     (known,) = ask("forecast", fit_file, "--at", "C=1e22", "--group", "Pythia")["points"]
     assert new["group"] not in FAMILIES
     assert new["upper"] - new["lower"] > 2 * (known["upper"] - known["lower"])
+
+
+def test_a_schedule_told_of_lowers_a_forecast_beyond_its_change(ask, answer, fit_file):
+    places = ("--at", "C=1e22", "--at", "C=2.4e23", "--group", "Pythia")
+    plain = ask("forecast", fit_file, *places)["points"]
+    told = ("--schedule-change", "1e23", "--schedule-gain", "0.03", "0.000001")
+    found = ask("forecast", fit_file, *places, *told)["points"]
+    assert [point["schedule_change"] for point in found] == [False, True]
+    ratios = [a["median"] / b["median"] for a, b in zip(found, plain, strict=True)]
+    assert ratios == pytest.approx([1.0, math.exp(-0.03)], rel=1e-5)
+    assert "there the response is taken to be 3.0% lower" in answer("forecast", fit_file, *places, *told)
 
 
 def test_forecast_in_words_is_a_sentence_for_each_group_and_one_on_the_draws(answer, fit_file):
