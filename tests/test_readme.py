@@ -10,7 +10,7 @@ import numpy as np
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-NUMBER = re.compile(r"\d+\.\d+(?:e\d+)?|\d+e\d+")
+NUMBER = re.compile(r"\d+\.\d+(?:e\d+)?|\d+e\d+|\d+(?=x\b)")  # 11x is a number as 10.2x is
 
 
 def _words_and_numbers(text):
