@@ -167,6 +167,7 @@ def test_separate_curves_fitted_in_one_go_are_forecast_as_each_by_itself(fits):
 
 
 @pytest.mark.fits
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")  # ArviZ's, of leaving one run out: on some processors
 def test_answers_about_several_fits_say_which_has_not_converged(fits):
     worse = fits[0].idata.copy()
     worse.attrs = {**worse.attrs, "max_r_hat": 1.2}
