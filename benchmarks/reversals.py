@@ -42,10 +42,6 @@ KINDS = {
 }
 SHOWN = next(iter(KINDS))
 TOGETHER = "drift, one fit"  # to all curves of a cluster that are known as far
-FAR = (
-    0.03,
-    0.1,
-)  # cut-offs beyond which lies more than three times the scale, where curves are to learn from each other
 # Language models whose learning rate a cosine takes to a tenth by the target. What that gains is no secret beforehand: of
 # other language models it is known (Luo et al. 2025, arXiv:2503.12811), and the forecasts of a loss are told so.
 SCHEDULED, GAIN = ("datablations", "routing, tokens"), sb.LogNormal(median=0.023, spread=0.5)
@@ -221,11 +217,7 @@ def resampled(value: np.ndarray, cluster: np.ndarray) -> tuple[float, float]:
 def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> list[str]:
     """Rows of the table of scores for some pairs: each forecaster at each cut-off and over all."""
     one = frame[frame["kind"] == frame["kind"].iloc[0]].reset_index(drop=True)
-    every = pd.MultiIndex.from_frame(one[["source", "cutoff", "pair"]])
-    forecasters = {
-        kind: part.set_index(["source", "cutoff", "pair"])["risk"].reindex(every).to_numpy()
-        for kind, part in frame.groupby("kind", sort=False)
-    } | baselines(one)
+    forecasters = {kind: part["risk"].to_numpy() for kind, part in frame.groupby("kind", sort=False)} | baselines(one)
     happened, cluster = one["reversed"].to_numpy(float), one["cluster"].to_numpy()
     # One pair at several cut-offs or shots is one.
     names = one["pair"].str.partition(": ")[2].map(lambda pair: " ".join(sorted(pair.split(", "))))
@@ -236,8 +228,6 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
         part = f"{called}, {'all cut-offs' if cutoff is None else f'{cutoff:.0%}'} | {rows.sum()} | {len(np.unique(cluster[rows]))}"
         held = f"{part} | {happened[rows].mean():.3f} ({distinct} distinct)"
         for name, risk in forecasters.items():
-            if np.isnan(risk[rows]).any():  # not asked so near
-                continue
             brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
             apart = ["", ""]
             if name in (*KINDS, TOGETHER):
@@ -266,7 +256,6 @@ def by_source(frame: pd.DataFrame) -> list[str]:
         own = part[part["kind"] == SHOWN]
         rate, happened = own["reversed"].mean(), own["reversed"].to_numpy(float)
         scores = [f"{_squared(p['risk'].to_numpy(), happened).mean():.4f}" for _, p in part.groupby("kind", sort=False)]
-        scores += [""] * (len(KINDS) + 1 - len(scores))
         lines.append(
             f"| {source} | {cutoff:.0%} | {len(own)} | {int(own['reversed'].sum())} | {own['risk'].sum():.1f} | {' | '.join(scores)} | "
             f"{rate * (1 - rate):.4f} | {own['covers_new'].mean():.2f} | {own['covers_gap_new'].mean():.2f} | {own['converged'].mean():.2f}, {own['max_r_hat'].max():.3f} |"
@@ -335,8 +324,8 @@ SCORES = (
     "|---|---:|---:|---|---|---:|---:|---|---|"
 )
 SOURCES = (
-    "| source | cut-off | pairs | reversed | foretold | Brier, two that drift | drift | law alone | average | drift, one fit | rate of these pairs | loss covered | "
-    "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| source | cut-off | pairs | reversed | foretold | Brier, two that drift | drift | law alone | average | rate of these pairs | loss covered | "
+    "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 ALARMS = (
     "| flagged above | false alarms | misses | of the flagged, did not reverse | flagged |\n|---:|---:|---:|---:|---:|"
@@ -355,25 +344,17 @@ def answers(folder: Path | None, at: str) -> pd.DataFrame:
         every = list(pairs(table, cutoff))
         for source in dict.fromkeys(pair.source for pair in every):
             some = [pair for pair in every if pair.source == source]
-            for how, ask in (
-                ("", lambda own: asked(own, KINDS)), (", together", lambda own: asked_together(own, table)),
-            ):  # fmt: skip
-                if how and cutoff not in FAR:
-                    continue
-                kept = None if folder is None else folder / f"{cutoff:g} {source}{how}.csv"
-                if kept is not None and kept.is_file():
-                    found.append(pd.read_csv(kept))
-                    continue
-                start = time.perf_counter()
-                told = ask(some)
-                found.append(told.assign(commit=at, seconds=(time.perf_counter() - start) / len(told)))
-                seconds = found[-1]["seconds"].sum()
-                print(f"{cutoff:.0%} {source}{how}: {len(some)} pairs, {seconds:.0f} s", flush=True)
-                if kept is not None:
-                    found[-1].to_csv(kept, index=False)
-    frame = pd.concat(found, ignore_index=True)
-    order = {kind: place for place, kind in enumerate((*KINDS, TOGETHER))}
-    return frame.sort_values("kind", key=lambda kind: kind.map(order), kind="stable", ignore_index=True)
+            kept = None if folder is None else folder / f"{cutoff:g} {source}.csv"
+            if kept is not None and kept.is_file():
+                found.append(pd.read_csv(kept))
+                continue
+            start = time.perf_counter()
+            told = asked(some, KINDS)
+            found.append(told.assign(commit=at, seconds=(time.perf_counter() - start) / len(told)))
+            print(f"{cutoff:.0%} {source}: {len(some)} pairs, {found[-1]['seconds'].sum():.0f} s", flush=True)
+            if kept is not None:
+                found[-1].to_csv(kept, index=False)
+    return pd.concat(found, ignore_index=True)
 
 
 def main() -> None:
@@ -381,14 +362,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="keep answers here, and go on from what is there")
     parser.add_argument(
-        "--pythia", action="store_true", help="3% with Pythia's curves, which are left out; printed only"
+        "--pythia", action="store_true", help="3%% with Pythia's curves, which are left out; printed only"
+    )
+    parser.add_argument(
+        "--together", metavar="SOURCE", help="3%% of one source, by one fit to all curves of a cluster; printed only"
     )
     told = parser.parse_args()
-    if told.pythia:
+    if told.pythia or told.together:
+        table = curves(told.pythia)
+        some = [pair for pair in pairs(table, CUTOFFS[0]) if told.together in (None, pair.source)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sb.ConvergenceWarning)
-            frame = asked(list(pairs(curves(pythia=True), CUTOFFS[0])), {"drift": ("drift",)})
-        print("\n".join(scored(frame, "3%, with Pythia")))
+            frame = asked_together(some, table) if told.together else asked(some, {"drift": ("drift",)})
+        print("\n".join([*scored(frame, f"3%, {told.together or 'with Pythia'}"), *covered(frame)]))
         return
     folder = told.folder
     if folder is not None:
