@@ -42,8 +42,8 @@ KINDS = {
 }
 SHOWN = next(iter(KINDS))
 TOGETHER = "drift, one fit"  # to all curves of a cluster that are known as far
-# Language models whose learning rate a cosine takes to a tenth by the target. What that gains is no secret beforehand: of
-# other language models it is known (Luo et al. 2025, arXiv:2503.12811), and the forecasts of a loss are told so.
+# Language models whose learning rate a cosine takes down by the target (so the papers; the tables do not say how far). What
+# that gains is known of other language models (Luo et al. 2025, arXiv:2503.12811), and the forecasts of a loss are told so.
 SCHEDULED, GAIN = ("datablations", "routing, tokens"), sb.LogNormal(median=0.023, spread=0.5)
 NAMED = ("vision", "translation", "porian recipes", "xlstm", "openclip curves", "openclip upstream", "datablations")
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 1.0)
