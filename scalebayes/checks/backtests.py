@@ -245,16 +245,8 @@ def backtest(
     drifts = any(isinstance(named(each.discrepancy), Drift) for each in averaged)
     parts, skipped = split(runs, known_by, drifts, skip)
     models, methods = plan(
-        averaged,
-        parts,
-        runs,
-        pools,
-        pooled=bool(pool),
-        points=points,
-        priors=priors or {},
-        pooling=pooling,
-        noise=noise,
-    )
+        averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, pooling=pooling, noise=noise
+    )  # fmt: skip
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
     scored, judged, by_member, others, fitted = [], [], [], [], []
     scale = compute(runs)
