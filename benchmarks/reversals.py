@@ -14,6 +14,8 @@ import hashlib
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,15 +54,46 @@ EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 1.0)
 def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The risk of each pair by each forecaster, every curve fitted by itself, and how its bands cover."""
     wanted = tuple(dict.fromkeys(name for names in kinds.values() for name in names))
-    fits, rows = _fitted(some, wanted), []
-    for pair in some:
-        for kind, names in kinds.items():
-            two = {}
-            for curve, known in pair.known.items():
-                own = {name: fits[_key(name, known)] for name in names}
-                two[curve] = sb.average(own) if len(own) > 1 else own[names[0]]
-            rows.append({**_told(pair), "kind": kind, **_judged(two, pair)})
-    return pd.DataFrame(rows)
+    fits = _fitted(some, wanted)
+
+    @cache
+    def fit_of(kind: str, curve: str) -> sb.Fit | sb.Average:
+        own = {name: fits[f"{name} {curve}"] for name in kinds[kind]}
+        return sb.average(own) if len(own) > 1 else own[kinds[kind][0]]
+
+    @cache
+    def far_out(kind: str, curve: str, to: float, gain: sb.LogNormal | None) -> dict[str, np.ndarray]:
+        """Logs of what is drawn of a curve at the target, of the mean response and of a new run."""
+        change = to if gain is not None else None
+        draws = sb.forecast(fit_of(kind, curve), {"D": [to]}, schedule_change=change, schedule_gain=gain).draws
+        return {str(name): np.log(values.to_numpy().ravel()) for name, values in draws.items()}
+
+    def of_pair(pair: Pair) -> list[dict]:
+        rows, keys = [], {curve: _key(known, pair.cutoff) for curve, known in pair.known.items()}
+        for kind in kinds:
+            apart = {gain: [far_out(kind, key, pair.to, gain) for key in keys.values()] for gain in {None, _gain(pair)}}
+            drawn = {gain: _side_by_side(of_both) for gain, of_both in apart.items()}
+            fit = {curve: fit_of(kind, key) for curve, key in keys.items()}
+            rows.append({**_told(pair), "kind": kind, **_judged(fit, list(keys), pair, drawn)})
+        return rows
+
+    with ThreadPoolExecutor(2) as pool:
+        return pd.DataFrame([row for rows in pool.map(of_pair, some) for row in rows])
+
+
+def _side_by_side(of_both: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Draws of two fits that know nothing of each other, shape (curve, sample)."""
+    found = {}
+    for name in of_both[0]:
+        rng = np.random.default_rng(0)  # two fits that were started from one seed share random numbers
+        fewest = min(len(own[name]) for own in of_both)
+        found[name] = np.array([rng.permutation(own[name])[:fewest] for own in of_both])
+    return found
+
+
+def _gain(pair: Pair) -> sb.LogNormal | None:
+    """What the end of a schedule at the target is known to gain."""
+    return GAIN if pair.source in SCHEDULED else None
 
 
 def asked_together(some: Sequence[Pair], table: pd.DataFrame) -> pd.DataFrame:
@@ -73,9 +106,20 @@ def asked_together(some: Sequence[Pair], table: pd.DataFrame) -> pd.DataFrame:
             columns = ["task", "curve"] if known["task"].nunique() > 1 else ["curve"]
             runs = sb.thin(sb.read_runs(known, inputs={"D": "x"}, response="y", group=columns), 12)
             how = "crossed" if len(columns) > 1 else None
-            models[_cluster(pair)] = sb.Model(law, runs, pooling=how, discrepancy=discrepancy)
-    fits = _sampled(models)
-    return pd.DataFrame([{**_told(pair), "kind": TOGETHER, **_judged(fits[_cluster(pair)], pair)} for pair in some])
+            models[_cluster(pair)] = sb.Model(law, runs, pooling=how, discrepancy=discrepancy, horizon=1 / pair.cutoff)
+    fits, rows = _sampled(models), []
+    for pair in some:
+        fit, drawn = fits[_cluster(pair)], {}
+        levels = (
+            [f"{pair.task}, {curve}" for curve in pair.known] if len(fit.model.runs.group) > 1 else list(pair.known)
+        )
+        points = pd.DataFrame({"D": pair.to, "task": pair.task, "curve": list(pair.known)})
+        for gain in {None, _gain(pair)}:  # of both at once: one draw of the parameters is one of both
+            change = pair.to if gain is not None else None
+            draws = sb.forecast(fit, points, schedule_change=change, schedule_gain=gain).draws
+            drawn[gain] = {str(name): np.log(values.to_numpy()).reshape(-1, 2).T for name, values in draws.items()}
+        rows.append({**_told(pair), "kind": TOGETHER, **_judged(fit, levels, pair, drawn)})
+    return pd.DataFrame(rows)
 
 
 def _cluster(pair: Pair) -> str:
@@ -90,21 +134,23 @@ def _told(pair: Pair) -> dict:
     }  # fmt: skip
 
 
-def _key(name: str, known: pd.DataFrame) -> str:
-    """A fit of a curve, known as far; in several pairs it is the same."""
+def _key(known: pd.DataFrame, cutoff: float) -> str:
+    """A curve, known as far; in several pairs it is the same."""
     values = known[["x", "y"]].to_numpy()
-    return f"{name} {hashlib.sha256(values.tobytes()).hexdigest()[:16]}"
+    return f"{cutoff:g} {hashlib.sha256(values.tobytes()).hexdigest()[:16]}"
 
 
 def _fitted(some: Sequence[Pair], names: Sequence[str]) -> dict[str, sb.Fit]:
     """Every curve by itself, with the defaults; once more and more carefully where that has not converged, as anyone would."""
-    tables = {_key("", known): known for pair in some for known in pair.known.values()}  # each once
+    every = {_key(known, pair.cutoff): (known, pair.cutoff) for pair in some for known in pair.known.values()}
     models = {}
-    for known in tables.values():
+    for key, (known, cutoff) in every.items():
         runs = sb.thin(sb.read_runs(known, inputs={"D": "x"}, response="y"), 24)
         for name in names:
             law, discrepancy = FITS[name]
-            models[_key(name, known)] = sb.Model(law, runs, discrepancy=discrepancy)
+            # That one will ask so far is known when one fits.
+            horizon = 1 / cutoff if discrepancy else None
+            models[f"{name} {key}"] = sb.Model(law, runs, discrepancy=discrepancy, horizon=horizon)
     return _sampled(models)
 
 
@@ -115,10 +161,11 @@ def _sampled(models: Mapping[str, sb.Model]) -> dict[str, sb.Fit]:
     return {name: careful[name] if name in again else fleet[name] for name in models}
 
 
-def _judged(fit: sb.Fit | Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict:
-    two = list(pair.known)
-    if isinstance(fit, sb.Fit) and len(fit.model.runs.group) > 1:
-        two = [f"{pair.task}, {curve}" for curve in two]
+def _judged(
+    fit: sb.Fit | Mapping[str, sb.Fit | sb.Average], two: Sequence[str], pair: Pair,
+    drawn: Mapping[sb.LogNormal | None, Mapping[str, np.ndarray]],
+) -> dict:  # fmt: skip
+    """Risk, regret and what bands hold, by draws at the target of which the schedule was told and was not."""
     found = sb.crossover(fit, two, axis="D", at=pair.at, to=pair.to)
     (of_pair,) = found.pairs.to_dict("records")
     mean = np.log(found.draws.isel(scale=-1).transpose("group", "sample").sel(group=two).to_numpy())
@@ -132,35 +179,15 @@ def _judged(fit: sb.Fit | Mapping[str, sb.Fit | sb.Average], pair: Pair) -> dict
         "converged": not found.diagnostics.problems, "max_r_hat": found.diagnostics.max_r_hat,
     }  # fmt: skip
     truth = np.log([pair.leader, pair.other])
-    new = _at_target(fit, pair, None)["new_run"]
+    told, new = drawn[_gain(pair)], drawn[None]["new_run"]
     # What a schedule gains is common to both, and no part of their difference.
     for called, values in (("mean", mean), ("new", new)):
         ends = np.quantile(values[0] - values[1], [0.055, 0.945])
         judged[f"covers_gap_{called}"] = bool(ends[0] <= truth[0] - truth[1] <= ends[1])
-    told = _at_target(fit, pair, GAIN if pair.source in SCHEDULED else None)
     for called, values in (("mean", told["mean_response"]), ("new", told["new_run"]), ("untold", new)):
         low, high = np.quantile(values, [0.055, 0.945], axis=1)
         judged[f"covers_{called}"] = float(((low <= truth) & (truth <= high)).mean())
     return judged
-
-
-def _at_target(
-    fit: sb.Fit | Mapping[str, sb.Fit | sb.Average], pair: Pair, gain: sb.LogNormal | None
-) -> dict[str, np.ndarray]:
-    """Logs of what is drawn of both curves at the target, where a schedule that is told of ends, shape (curve, sample)."""
-    change, found = pair.to if gain is not None else None, {}
-    if isinstance(fit, sb.Fit):  # of both at once: one draw of the parameters is one of both
-        points = pd.DataFrame({"D": pair.to, "task": pair.task, "curve": list(pair.known)})
-        drawn = sb.forecast(fit, points, schedule_change=change, schedule_gain=gain).draws
-        return {str(name): np.log(values.to_numpy()).reshape(-1, 2).T for name, values in drawn.items()}
-    apart = [
-        sb.forecast(fit[c], {"D": [pair.to]}, schedule_change=change, schedule_gain=gain).draws for c in pair.known
-    ]
-    fewest = min(each.sizes["chain"] * each.sizes["draw"] for each in apart)
-    for name in ("mean_response", "new_run"):
-        rng = np.random.default_rng(0)  # two fits that were started from one seed share random numbers
-        found[name] = np.log([rng.permutation(each[name].to_numpy().ravel())[:fewest] for each in apart])
-    return found
 
 
 def _squared(risk: np.ndarray, happened: np.ndarray) -> np.ndarray:

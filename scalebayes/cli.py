@@ -90,6 +90,9 @@ def fit(
     discrepancy: Annotated[
         str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
     ] = None,
+    horizon: Annotated[
+        float | None, typer.Option(help="For curves that drift: multiples of their scale to be asked about.")
+    ] = None,
     thin: Annotated[int | None, typer.Option(help="Keep at most so many runs of each curve, evenly in logs.")] = None,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
@@ -115,8 +118,8 @@ def fit(
         table = thinned(table, thin)
     departs = None if discrepancy == "none" else discrepancy
     result = fit_law(
-        laws.named(law), table, pooling=pooling, noise=noise, discrepancy=departs, draws=draws, chains=chains,  # type: ignore[arg-type]
-        warmup=warmup, target_accept=target_accept, ess=ess, seed=seed,
+        laws.named(law), table, pooling=pooling, noise=noise, discrepancy=departs, horizon=horizon, draws=draws,  # type: ignore[arg-type]
+        chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, seed=seed,
     )  # fmt: skip
     result.save(output, overwrite=force)
     if json:

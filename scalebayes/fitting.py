@@ -170,6 +170,7 @@ def fit(
     pooling: Literal["shared", "pooled", "crossed", "separate"] | None = None,
     noise: Noise | Literal["student_t", "gaussian"] | None = None,
     discrepancy: Discrepancy | str | None = None,
+    horizon: float | None = None,
     draws: int = 1000,
     chains: int = 4,
     warmup: int | None = None,
@@ -187,7 +188,7 @@ def fit(
         Built in (``sb.laws.chinchilla``) or your own: inputs before ``*``, parameters after it.
     runs : Runs
         From `read_runs`.
-    priors, pooling, noise, discrepancy
+    priors, pooling, noise, discrepancy, horizon
         See `Model`.
     draws, chains, warmup, target_accept, ess, max_draws, seed, progress
         See `sample`.
@@ -206,7 +207,9 @@ def fit(
     ConvergenceWarning
         If the draws do not represent the posterior well.
     """
-    model = Model(law, runs, priors=priors or {}, pooling=pooling, noise=noise, discrepancy=discrepancy)
+    model = Model(
+        law, runs, priors=priors or {}, pooling=pooling, noise=noise, discrepancy=discrepancy, horizon=horizon
+    )
     return sample(
         model, draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, max_draws=max_draws,
         seed=seed, progress=progress,

@@ -53,6 +53,7 @@ def describe_model(model: Model) -> dict[str, Any]:
         "source": runs.source,
         "priors": {name: to_plain(prior) for name, prior in model.priors.items()},
         "discrepancy": departs and _described(departs),
+        "horizon": model.horizon,
         "noise": _described(noise),
     }
 
@@ -141,7 +142,9 @@ def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
         # Without groups the pooling words have no effect, and Model refuses them from a caller.
         priors = {name: prior.prior for name, prior in priors.items()}
     noise, departs = _made(described["noise"]), _made(described["discrepancy"])
-    return Fit(Model(law, runs, priors=priors, noise=noise, discrepancy=departs), tree)
+    return Fit(
+        Model(law, runs, priors=priors, noise=noise, discrepancy=departs, horizon=described.get("horizon")), tree
+    )
 
 
 def _described(value: Noise | Discrepancy) -> dict[str, Any]:

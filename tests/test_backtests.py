@@ -248,6 +248,20 @@ def test_what_is_fitted_to_a_pool_and_to_each_curve():
     assert str(models[pooled.fit].priors["E"]).startswith("shared(")
 
 
+def test_a_fit_knows_how_far_it_will_be_asked():
+    runs, law = _runs(_curves(40)), sb.laws.power_floor
+    parts, _ = split(runs, masks(runs, None, [0.1], None), False, False)
+    told = {"points": None, "priors": {}, "pooling": None, "noise": None}
+    models, _ = plan(averaged_laws([law, (law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=False, **told)
+    (a, b), scale = (parts["0.1", curve] for curve in "ab"), runs.x("D")
+    asked = {model.horizon for name, model in models.items() if "drift" in name}
+    assert asked == {scale[ahead].max() / scale[known].max() for known, ahead in (a, b)}
+    assert min(asked) >= 10
+    assert {model.horizon for name, model in models.items() if "drift" not in name} == {None}
+    together, _ = plan(averaged_laws([(law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=True, **told)
+    assert [model.horizon for model in together.values()] == [max(asked)]
+
+
 def test_curves_that_share_a_scale_are_named_and_others_go_on():
     table = _curves()
     table.loc[1, "n_tokens"] = table.loc[0, "n_tokens"]

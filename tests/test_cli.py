@@ -115,7 +115,9 @@ def test_a_curve_is_thinned_and_fitted_with_drift(answer, tmp_path):
     noise = np.exp(0.01 * np.random.default_rng(0).normal(size=40))
     pd.DataFrame({"n_samples": D, "error": (0.2 + 30 * D**-0.3) * noise}).to_csv(table, index=False)
     options = ("--law", "power_floor", "--input", "D=n_samples", "--response", "error", "--draws", 200)
-    said = answer("fit", table, *options, "--thin", 12, "--discrepancy", "drift", "-o", tmp_path / "fit.nc")
+    path = tmp_path / "fit.nc"
+    said = answer("fit", table, *options, "--thin", 12, "--discrepancy", "drift", "--horizon", 10, "-o", path)
+    assert sb.load(path).model.horizon == 10
     assert "runs: 12 from curve.csv, 28 rows left out (thinned to 12 along each curve)" in said
     assert "noise: Gaussian, drift;" in said
 

@@ -95,6 +95,38 @@ def test_draws_ahead_and_among_the_runs_have_the_moments_of_the_conditional_dist
     assert np.corrcoef(g[:, 2], g[:, 0])[0, 1] == pytest.approx(path, abs=0.01)
 
 
+def test_from_farther_off_less_is_known_of_a_floor_and_it_lies_lower():
+    floors = [
+        sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", horizon=h).priors["E"].prior
+        for h in (None, 2, 4, 33, 1000)
+    ]
+    assert floors[0] == floors[1] == sb.FloorShare(logit=0.5, sd=1.0)
+    assert floors[2].logit == pytest.approx(0.5 - np.log(2) / 3)
+    assert floors[2].sd == pytest.approx(1.0 + np.log(2) / 3)
+    assert floors[3] == floors[4]  # farther nobody has looked
+    own = sb.FloorShare(logit=1.0, sd=0.2)
+    given = sb.Model(sb.laws.power_floor, _runs(_curve()), {"E": own}, discrepancy="drift", horizon=33)
+    assert given.priors["E"].prior == own
+    shifted = [sb.Model(sb.laws.shifted_power, _runs(_curve()), discrepancy="drift", horizon=h) for h in (None, 33)]
+    assert shifted[0].priors == shifted[1].priors
+
+
+@pytest.mark.fits
+def test_a_forecast_far_beyond_what_a_fit_is_for_says_so(drifting, tmp_path):
+    frontier = drifting.model.runs.x("D").max()
+    advice = "The fit's prior of the floor is for 2x the scale of the runs; with horizon=30 "
+    assert advice in str(sb.forecast(drifting, {"D": [30 * frontier]}))
+    assert "horizon" not in str(sb.forecast(drifting, {"D": [3 * frontier]}))
+    far = sb.fit(drifting.model.law, drifting.model.runs, discrepancy="drift", horizon=30, draws=500)
+    far.save(tmp_path / "fit.nc")
+    loaded = sb.load(tmp_path / "fit.nc")
+    assert loaded.model.horizon == 30
+    found = sb.forecast(loaded, {"D": [30 * frontier]}, group="a")
+    assert "horizon" not in str(found)
+    near = sb.forecast(drifting, {"D": [30 * frontier]}, group="a")
+    assert (found.table["lower"] < near.table["lower"]).all()
+
+
 @pytest.mark.fits
 def test_bands_start_at_the_runs_widen_with_distance_and_stay_above_the_floor(drifting):
     assert not drifting.diagnostics.problems
@@ -226,6 +258,18 @@ def _runs(table, **columns):
             ),
             r"a drift is along one input, and the runs have 2 \(n_params, n_tokens\): runs of several inputs have no order "
             r"to drift along\. Use discrepancy='surface'\.",
+        ),
+        (
+            lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", horizon=0.3),
+            r"horizon is how far the curves will be asked about, in multiples of their largest scale: from 1 on, got 0\.3\.",
+        ),
+        (
+            lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", horizon="far"),
+            r"horizon is how far .* got 'far'\.",
+        ),
+        (
+            lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), horizon=10),
+            r"horizon is about curves that drift: with discrepancy='drift', or leave it out\.",
         ),
         (lambda: sb.thin(_runs(_curve()), 1), r"points is a whole number from 2 on, got 1\."),
         (

@@ -9,9 +9,9 @@ import numpy as np
 
 from scalebayes import laws
 from scalebayes.averaging import name_of
-from scalebayes.checks.splits import subset
+from scalebayes.checks.splits import compute, subset
 from scalebayes.model import Model
-from scalebayes.model.discrepancy import Discrepancy
+from scalebayes.model.discrepancy import Discrepancy, drifts, named
 from scalebayes.priors import with_pooling
 from scalebayes.runs import Runs
 from scalebayes.thinning import thin
@@ -100,6 +100,7 @@ def plan(
     """
     models: dict[str, Model] = {}
     methods: dict[tuple[str, str], list[Method]] = {key: [] for key in parts}
+    scale = compute(runs)
     told = pooled and any(each.separate for each in averaged)
     for each in averaged:
         together = pooled and not each.separate
@@ -113,7 +114,12 @@ def plan(
             if len(runs.inputs) == 1:
                 table = thin(table, points or (_PER_POOLED_CURVE if together else _PER_CURVE))
             how = pooling if together else None
-            model = Model(each.law, table, priors=own, pooling=how, noise=noise, discrepancy=each.discrepancy)
+            # How far a curve is asked about is known beforehand, unlike what is there.
+            horizon = max(scale[ahead].max() / scale[known].max() for known, ahead in (parts[key] for key in keys))
+            model = Model(
+                each.law, table, priors=own, pooling=how, noise=noise, discrepancy=each.discrepancy,
+                horizon=horizon if drifts(named(each.discrepancy)) else None,
+            )  # fmt: skip
             called = name_of(model) + (", pooled" if told and together else ", separate" if told else "")
             fit = f"{called}, {name}"
             if fit in models:

@@ -17,16 +17,21 @@ from scalebayes.laws.size_and_data import *
 
 _FAMILIES = (powers, size_and_data)
 PRIORS = {law: priors for family in _FAMILIES for law, priors in family.PRIORS.items()}
-ALONG_CURVES = powers.ALONG_CURVES
+ALONG_CURVES, NEAR = powers.ALONG_CURVES, powers.NEAR
 OVER_SURFACES = size_and_data.OVER_SURFACES
 DERIVED = {law: derived for family in _FAMILIES for law, derived in family.DERIVED.items()}
 
 __all__ = ["DERIVED", "PRIORS", "Signature", "keywords", "named", "signature", *powers.__all__, *size_and_data.__all__]
 
 
-def priors(law: Callable, beside: str = "") -> Mapping:
-    """The default priors of a law, empty for one that is not built in; those beside a drift or a surface differ."""
-    return {"": PRIORS, "drift": ALONG_CURVES, "surface": OVER_SURFACES}[beside].get(law, {})
+def priors(law: Callable, beside: str = "", horizon: float = 1.0) -> Mapping:
+    """The default priors of a law, empty for one that is not built in.
+
+    Those beside a drift or a surface differ, and beside a drift those of what is asked about far beyond the runs.
+    """
+    if beside == "drift":
+        return powers.along_curves(law, horizon)
+    return {"": PRIORS, "surface": OVER_SURFACES}[beside].get(law, {})
 
 
 def floor(law: Callable, parameters: Mapping, none: Any = 0.0) -> Any:

@@ -1,5 +1,7 @@
 """Laws of one axis: a power of scale, with and without a floor, a shift, a ceiling or a break."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -236,6 +238,12 @@ PRIORS = {
     },
 }
 
+
+def _floor(farther: float):
+    # Curves differ widely in their floors: a small spread would pull every floor of a few early curves to zero.
+    return pooled(FloorShare(logit=0.5 - farther, sd=1.0 + farther), spread=1.5)
+
+
 # With a drift: relative to the level of each curve at its own frontier, where alpha is the local exponent.
 ALONG_CURVES = {
     power: {
@@ -243,8 +251,7 @@ ALONG_CURVES = {
         "alpha": pooled(LogNormal(median=0.2, spread=0.9), spread=0.45),
     },
     power_floor: {
-        # Curves differ widely in their floors: a small spread would pull every floor of a few early curves to zero.
-        "E": pooled(FloorShare(logit=0.5, sd=1.0), spread=1.5),
+        "E": _floor(0.0),
         "A": separate(Anchored(ResponseShare(1.0, 0.1), input="x", exponent="alpha")),
         "alpha": pooled(LogNormal(median=0.4, spread=0.5), spread=0.5),
     },
@@ -255,6 +262,20 @@ ALONG_CURVES = {
         "alpha": pooled(LogNormal(median=0.4, spread=0.5), spread=0.5),
     },
 }
+
+NEAR, _FARTHEST = 2.0, 33.0  # multiples of the largest scale to which forecasts of curves were looked at
+
+
+def along_curves(law, horizon):
+    """Default priors beside a drift of curves that are asked about as far as ``horizon`` times their largest scale.
+
+    What a power takes for its floor is that of the stretch in question: from far off it lies lower, and less is known of it.
+    For every e-fold beyond 2, up to 33, its log-odds fall by a third and their standard deviation grows by as much.
+    """
+    priors = ALONG_CURVES.get(law, {})
+    if "E" not in priors:
+        return priors
+    return priors | {"E": _floor(math.log(min(max(horizon, NEAR), _FARTHEST) / NEAR) / 3)}
 
 
 def _end(*, x_0, A, alpha):

@@ -203,9 +203,14 @@ def curves(runs: Runs) -> list[tuple[str, np.ndarray]]:
     return [(label, np.flatnonzero(runs.group_index == g)) for g, label in enumerate(runs.levels)]
 
 
+def drifts(discrepancy: object) -> bool:
+    """Whether curves drift beyond their runs."""
+    return isinstance(discrepancy, Drift) and discrepancy.drift is not None
+
+
 def wanders(discrepancy: object) -> bool:
     """Whether what lies beyond the runs may depart from the law."""
-    return discrepancy is not None and not (isinstance(discrepancy, Drift) and discrepancy.drift is None)
+    return isinstance(discrepancy, Surface) or drifts(discrepancy)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes import laws
-from scalebayes.model.discrepancy import Discrepancy, Drift, Surface, checked
+from scalebayes.model.discrepancy import Discrepancy, Drift, Surface, checked, drifts
 from scalebayes.model.noise import Gaussian, Noise, StudentT
 from scalebayes.model.structure import Structure, describe, safe
 from scalebayes.priors import (
@@ -66,6 +67,11 @@ class Model:
         How runs depart from the law beyond their noise: along a curve of one input (each group is a curve), or over
         several inputs (each group has its surface). "correlated" is for curves that keep to their law, with residuals that are
         correlated: ``Drift(drift=None)``.
+    horizon : float, optional
+        For curves that drift: how far they will be asked about, in multiples of their largest scale. Beyond 2 the default
+        prior of the floor of `scalebayes.laws.power_floor` is lower and wider, since what looks like a floor from near by
+        seldom is one far out. The runs held back by a `backtest` say it; of published few-shot curves forecast to 33 times their
+        scale 89% bands covered .96 instead of .93 (birds and CIFAR-100), with errors a third smaller.
 
     Raises
     ------
@@ -89,6 +95,7 @@ class Model:
     pooling: Literal["shared", "pooled", "crossed", "separate"] | None = None
     noise: Noise | Literal["student_t", "gaussian"] | None = None
     discrepancy: Discrepancy | str | None = None
+    horizon: float | None = None
 
     def __post_init__(self) -> None:
         declared = laws.signature(self.law)
@@ -104,7 +111,8 @@ class Model:
             assert discrepancy is not None
             discrepancy = discrepancy.repooled(self.pooling)
         beside = {Drift: "drift", Surface: "surface"}.get(type(discrepancy), "")
-        defaults = laws.priors(self.law, beside)
+        _check_horizon(self.horizon, discrepancy)
+        defaults = laws.priors(self.law, beside, self.horizon or 1.0)
         priors = _complete(declared, self.priors, self.pooling, renamed, runs, defaults)
         taken = set(declared.parameters) & set(discrepancy.priors(tuple(runs.inputs)) if discrepancy else ())
         if taken:
@@ -195,6 +203,17 @@ class Model:
         from scalebayes.model.predictive import prior_draws
 
         return prior_draws(self, draws, seed)
+
+
+def _check_horizon(horizon: object, discrepancy: Discrepancy | None) -> None:
+    if horizon is None:
+        return
+    if isinstance(horizon, bool) or not isinstance(horizon, Real) or not 1 <= float(horizon) < np.inf:
+        raise ValueError(
+            f"horizon is how far the curves will be asked about, in multiples of their largest scale: from 1 on, got {horizon!r}."
+        )
+    if not drifts(discrepancy):
+        raise ValueError("horizon is about curves that drift: with discrepancy='drift', or leave it out.")
 
 
 def _noise(noise: object, discrepancy: Discrepancy | None) -> Noise:

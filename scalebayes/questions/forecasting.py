@@ -13,7 +13,8 @@ from scalebayes import laws
 from scalebayes.averaging import Average, members, mixed
 from scalebayes.fitting import Fit, check_prob, check_seed
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.model.discrepancy import frontier, wanders
+from scalebayes.model import Model
+from scalebayes.model.discrepancy import drifts, frontier, wanders
 from scalebayes.model.predictive import (
     before_runs,
     drifted,
@@ -24,7 +25,7 @@ from scalebayes.model.predictive import (
     scatter,
     settled,
 )
-from scalebayes.priors import LogNormal, Normal
+from scalebayes.priors import LogNormal, Normal, with_pooling
 from scalebayes.questions.points import (
     Points,
     check_group,
@@ -68,6 +69,9 @@ class Forecast:
         Of the fit.
     schedule_gain : LogNormal, Normal or None
         What a change of schedule takes off the log response, as it was given.
+    horizon : float or None
+        How far, in multiples of their largest scale, curves that drift were fitted to be asked about, where a prior of their
+        floor depends on it.
     """
 
     table: pd.DataFrame
@@ -79,6 +83,7 @@ class Forecast:
     departs: bool
     diagnostics: Diagnostics
     schedule_gain: LogNormal | Normal | None = None
+    horizon: float | None = None
 
     def __str__(self) -> str:
         shown = self.table.head(12)
@@ -91,7 +96,12 @@ class Forecast:
                 f"These bands take the form of {self.law} for true; on published runs 89% bands of a law alone held "
                 f"{_ALONE[len(self.inputs) == 1]}. Fit with discrepancy= to let runs depart from it."
             )
-        elif (self.table["extrapolation"] > _LOOKED_AT).any():
+        elif self.horizon is not None and (farthest := self.table["extrapolation"].max()) > 2 * self.horizon:
+            lines.append(
+                f"The fit's prior of the floor is for {factor(self.horizon)} the scale of the runs; with horizon={farthest:.2g} it "
+                "is less sure of it, and such bands cover better so far out."
+            )
+        if self.departs and (self.table["extrapolation"] > _LOOKED_AT).any():
             lines.append(
                 f"Beyond {_LOOKED_AT}x nobody has looked whether such bands cover; sb.backtest looks at your own runs."
             )
@@ -247,9 +257,19 @@ def forecast(
     draws = xr.Dataset({"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))})
     draws = draws.assign_coords({dim: np.arange(n) for dim, n in draws.sizes.items()})
     departs = any(wanders(each.model.discrepancy) for each, _ in parts)
+    horizon = min((far for each, _ in parts if (far := _meant_for(each.model))), default=None)
     return Forecast(
-        table, draws, prob, tuple(runs.inputs), runs.response, name, departs, fit.diagnostics, schedule_gain
+        table, draws, prob, tuple(runs.inputs), runs.response, name, departs, fit.diagnostics, schedule_gain, horizon
     )
+
+
+def _meant_for(model: Model) -> float | None:
+    """How far curves are to be asked about, by the default prior of a floor; None where there is no such prior."""
+    if not drifts(model.discrepancy):
+        return None
+    horizon = max(model.horizon or 1.0, laws.NEAR)
+    default = laws.priors(model.law, "drift", horizon).get("E")
+    return horizon if default and with_pooling(model.priors["E"]).prior == default.prior else None
 
 
 def _check_schedule(schedule_change: float | None, gain: object, inputs: tuple[str, ...]) -> None:
