@@ -107,24 +107,34 @@ def test_from_farther_off_less_is_known_of_a_floor_and_it_lies_lower():
     own = sb.FloorShare(logit=1.0, sd=0.2)
     given = sb.Model(sb.laws.power_floor, _runs(_curve()), {"E": own}, discrepancy="drift", horizon=33)
     assert given.priors["E"].prior == own
+    pooled = pd.concat([_curve().assign(curve=name) for name in "ab"], ignore_index=True)
+    learned, alone = (
+        sb.Model(
+            sb.laws.power_floor, _runs(pooled, group="curve"), pooling=how, discrepancy="drift", horizon=33
+        ).priors["E"]
+        for how in (None, "separate")
+    )
+    assert (learned.prior, alone.prior) == (floors[0], floors[3])
     shifted = [sb.Model(sb.laws.shifted_power, _runs(_curve()), discrepancy="drift", horizon=h) for h in (None, 33)]
     assert shifted[0].priors == shifted[1].priors
 
 
 @pytest.mark.fits
 def test_a_forecast_far_beyond_what_a_fit_is_for_says_so(drifting, tmp_path):
-    frontier = drifting.model.runs.x("D").max()
+    runs = _runs(_curve(12).iloc[:5])  # too early to see a floor
+    frontier, points = runs.x("D").max(), {"D": [30 * runs.x("D").max()]}
+    near = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=500)
     advice = "The fit's prior of the floor is for 2x the scale of the runs; with horizon=30 "
-    assert advice in str(sb.forecast(drifting, {"D": [30 * frontier]}))
-    assert "horizon" not in str(sb.forecast(drifting, {"D": [3 * frontier]}))
-    far = sb.fit(drifting.model.law, drifting.model.runs, discrepancy="drift", horizon=30, draws=500)
+    assert advice in str(sb.forecast(near, points))
+    assert "horizon" not in str(sb.forecast(near, {"D": [3 * frontier]}))
+    assert "horizon" not in str(sb.forecast(drifting, points))  # whose curves learn their floors from each other
+    far = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", horizon=30, draws=500)
     far.save(tmp_path / "fit.nc")
     loaded = sb.load(tmp_path / "fit.nc")
     assert loaded.model.horizon == 30
-    found = sb.forecast(loaded, {"D": [30 * frontier]}, group="a")
-    assert "horizon" not in str(found)
-    near = sb.forecast(drifting, {"D": [30 * frontier]}, group="a")
-    assert (found.table["lower"] < near.table["lower"]).all()
+    assert "horizon" not in str(sb.forecast(loaded, points))
+    lower = [sb.forecast(fit, points).table["lower"].item() for fit in (near, loaded)]
+    assert lower[1] < lower[0]
 
 
 @pytest.mark.fits

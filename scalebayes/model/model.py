@@ -69,9 +69,10 @@ class Model:
         correlated: ``Drift(drift=None)``.
     horizon : float, optional
         For curves that drift: how far they will be asked about, in multiples of their largest scale. Beyond 2 the default
-        prior of the floor of `scalebayes.laws.power_floor` is lower and wider, since what looks like a floor from near by
-        seldom is one far out. The runs held back by a `backtest` say it; of published few-shot curves forecast to 33 times their
-        scale 89% bands covered .96 instead of .93 (birds and CIFAR-100), with errors a third smaller.
+        prior of the floor of `scalebayes.laws.power_floor` is lower and wider, unless curves are pooled, which learn it from
+        each other: what looks like a floor from near by seldom is one far out. Of few-shot curves fitted by themselves and
+        forecast to 33 times their scale (birds and CIFAR-100, `benchmarks/extrapolation.md`) errors fell by a third. `backtest`
+        knows how far it asks.
 
     Raises
     ------
@@ -112,7 +113,9 @@ class Model:
             discrepancy = discrepancy.repooled(self.pooling)
         beside = {Drift: "drift", Surface: "surface"}.get(type(discrepancy), "")
         _check_horizon(self.horizon, discrepancy)
-        defaults = laws.priors(self.law, beside, self.horizon or 1.0)
+        # Of curves that are pooled the floors' population is learned; there the other prior was no gain.
+        learned = runs.group and self.pooling not in ("shared", "separate")
+        defaults = laws.priors(self.law, beside, 1.0 if learned else self.horizon or 1.0)
         priors = _complete(declared, self.priors, self.pooling, renamed, runs, defaults)
         taken = set(declared.parameters) & set(discrepancy.priors(tuple(runs.inputs)) if discrepancy else ())
         if taken:

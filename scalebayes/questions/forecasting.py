@@ -25,7 +25,7 @@ from scalebayes.model.predictive import (
     scatter,
     settled,
 )
-from scalebayes.priors import LogNormal, Normal, with_pooling
+from scalebayes.priors import LogNormal, Normal, Pooled, with_pooling
 from scalebayes.questions.points import (
     Points,
     check_group,
@@ -265,11 +265,12 @@ def forecast(
 
 def _meant_for(model: Model) -> float | None:
     """How far curves are to be asked about, by the default prior of a floor; None where there is no such prior."""
-    if not drifts(model.discrepancy):
+    floor = model.priors.get("E")
+    if not drifts(model.discrepancy) or isinstance(floor, Pooled):
         return None
     horizon = max(model.horizon or 1.0, laws.NEAR)
     default = laws.priors(model.law, "drift", horizon).get("E")
-    return horizon if default and with_pooling(model.priors["E"]).prior == default.prior else None
+    return horizon if default and floor and with_pooling(floor).prior == default.prior else None
 
 
 def _check_schedule(schedule_change: float | None, gain: object, inputs: tuple[str, ...]) -> None:
