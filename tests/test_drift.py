@@ -98,12 +98,12 @@ def test_draws_ahead_and_among_the_runs_have_the_moments_of_the_conditional_dist
 def test_from_farther_off_less_is_known_of_a_floor_and_it_lies_lower():
     floors = [
         sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", horizon=h).priors["E"].prior
-        for h in (None, 2, 4, 33, 1000)
+        for h in (None, 2, 4, 10, 33)
     ]
     assert floors[0] == floors[1] == sb.FloorShare(logit=0.5, sd=1.0)
     assert floors[2].logit == pytest.approx(0.5 - np.log(2) / 3)
     assert floors[2].sd == pytest.approx(1.0 + np.log(2) / 3)
-    assert floors[3] == floors[4]  # farther nobody has looked
+    assert floors[3] == floors[4]  # there is no knowing less
     own = sb.FloorShare(logit=1.0, sd=0.2)
     given = sb.Model(sb.laws.power_floor, _runs(_curve()), {"E": own}, discrepancy="drift", horizon=33)
     assert given.priors["E"].prior == own

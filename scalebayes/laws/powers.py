@@ -263,19 +263,21 @@ ALONG_CURVES = {
     },
 }
 
-NEAR, _FARTHEST = 2.0, 33.0  # multiples of the largest scale to which forecasts of curves were looked at
+# Multiples of the largest scale: up to the first a floor is told from near by; from the second on its share of the level is all
+# but uniform, and there is no knowing less.
+NEAR, _FAR = 2.0, 10.0
 
 
 def along_curves(law, horizon):
     """Default priors beside a drift of curves that are asked about as far as ``horizon`` times their largest scale.
 
     What a power takes for its floor is that of the stretch in question: from far off it lies lower, and less is known of it.
-    For every e-fold beyond 2, up to 33, its log-odds fall by a third and their standard deviation grows by as much.
+    For every e-fold beyond 2, up to 10, its log-odds fall by a third and their standard deviation grows by as much.
     """
     priors = ALONG_CURVES.get(law, {})
     if "E" not in priors:
         return priors
-    return priors | {"E": _floor(math.log(min(max(horizon, NEAR), _FARTHEST) / NEAR) / 3)}
+    return priors | {"E": _floor(math.log(min(max(horizon, NEAR), _FAR) / NEAR) / 3)}
 
 
 def _end(*, x_0, A, alpha):
