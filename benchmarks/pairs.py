@@ -184,6 +184,7 @@ def pairs(table: pd.DataFrame, cutoff: float) -> Iterator[Pair]:
 
 
 def beside(table: pd.DataFrame, pair: Pair) -> pd.DataFrame:
-    """What is known, as far as of the pair, of all curves of its cluster that have enough runs there."""
-    known = table[(table["cluster"] == pair.cluster) & (table["x"] <= pair.cutoff * pair.to)]
-    return known[known.groupby(["task", "group"])["x"].transform("size") >= FEWEST]
+    """What is known, as far as of the pair, of all curves of its task that have enough runs there."""
+    of_task = table[(table["source"] == pair.source) & (table["task"] == pair.task)]
+    known = of_task[of_task["x"] <= pair.cutoff * pair.to]
+    return known[known.groupby("group")["x"].transform("size") >= FEWEST]
