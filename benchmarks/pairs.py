@@ -181,10 +181,3 @@ def pairs(table: pd.DataFrame, cutoff: float) -> Iterator[Pair]:
                 source, of_task["cluster"].iloc[0], task, cutoff, {leader: known[leader], other: known[other]}, at, to,
                 float(np.log(first[other] / first[leader])), last[leader], last[other],
             )  # fmt: skip
-
-
-def beside(table: pd.DataFrame, pair: Pair) -> pd.DataFrame:
-    """What is known, as far as of the pair, of all curves of its task that have enough runs there."""
-    of_task = table[(table["source"] == pair.source) & (table["task"] == pair.task)]
-    known = of_task[of_task["x"] <= pair.cutoff * pair.to]
-    return known[known.groupby("group")["x"].transform("size") >= FEWEST]

@@ -2,9 +2,9 @@
 
 ``python benchmarks/reversals.py`` takes every pair of comparable curves (one task, metric and test set) of nine tables,
 shows scalebayes what lies below 3, 10 or 30% of their common largest scale, and asks for the probability that the one
-ahead there is behind at that scale. Every curve is fitted by itself with the defaults, by two laws that drift and by one
-that does not, and the curves of a task together; five ways to use these fits are scored. With ``--folder`` answers are kept
-there, and a second run goes on where the first stopped. It rewrites tables and the picture of ``decisions.md``.
+ahead there is behind at that scale. Every curve is fitted by itself with the defaults, by three laws that drift and by one
+that does not; four ways to use these fits are scored. With ``--folder`` answers are kept there, and a second run goes on
+where the first stopped. It rewrites tables and the picture of ``decisions.md``.
 """
 
 from __future__ import annotations
@@ -16,36 +16,34 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise, product
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from page import HERE, commit, written
-from pairs import CUTOFFS, Pair, beside, curves, pairs
+from pairs import CUTOFFS, Pair, curves, pairs
 from scipy.optimize import minimize
 from scipy.special import expit
 
 import scalebayes as sb
-from scalebayes.averaging import mixed
-from scalebayes.questions.crossing import ORDERED
 
 PAGE, PICTURE = "decisions.md", "reliability.png"
 DRAWS, RESAMPLES = 500, 2000
 FITS = {
     "drift": (sb.laws.power_floor, "drift"),
     "shifted": (sb.laws.shifted_power, "drift"),
+    "sigmoid": (sb.laws.sigmoid, "drift"),
     "law alone": (sb.laws.power_floor, None),
 }
-# Of each forecaster the fits that it averages.
+# Of each forecaster the fits that it averages; the first is the one whose risk is shown.
 KINDS = {
+    "three that drift": ("drift", "shifted", "sigmoid"),
     "two that drift": ("drift", "shifted"),
     "drift": ("drift",),
     "law alone": ("law alone",),
-    "average": tuple(FITS),
 }
-POOLED = "one pooled"  # power_floor with drift over the curves of a task that are known as far, and "shifted"
-SHOWN = POOLED  # whose risk is shown
+SHOWN = next(iter(KINDS))
 # Language models whose learning rate a cosine takes down by the target (so the papers; the tables do not say how far). What
 # that gains is known of other language models (Luo et al. 2025, arXiv:2503.12811), and the forecasts of a loss are told so.
 SCHEDULED, GAIN = ("datablations", "routing, tokens"), sb.LogNormal(median=0.023, spread=0.5)
@@ -73,8 +71,7 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFr
             apart = {gain: [far_out(kind, key, pair.to, gain) for key in keys.values()] for gain in {None, _gain(pair)}}
             drawn = {gain: _side_by_side(of_both) for gain, of_both in apart.items()}
             own = {curve: fit_of(kind, key) for curve, key in keys.items()}
-            found = sb.crossover(own, list(own), axis="D", at=pair.at, to=pair.to)
-            rows.append({**_told(pair), "kind": kind, **_judged([found], list(own), pair, drawn)})
+            rows.append({**_told(pair), "kind": kind, **_judged(own, pair, drawn)})
         return rows
 
     with ThreadPoolExecutor(2) as pool:
@@ -101,45 +98,6 @@ def _side_by_side(of_both: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.n
 def _gain(pair: Pair) -> sb.LogNormal | None:
     """What the end of a schedule at the target is known to gain."""
     return GAIN if pair.source in SCHEDULED else None
-
-
-def asked_pooled(some: Sequence[Pair], table: pd.DataFrame) -> pd.DataFrame:
-    """The risk of each pair by the average of a fit to all curves of its task and fits to each curve by itself.
-
-    What `extrapolation.md` says to take for many curves of one kind beyond three times their scale.
-    """
-    fits, pooled = _fitted(some, ["shifted"]), {}
-    for pair in some:
-        if _task(pair) not in pooled:
-            runs = sb.read_runs(beside(table, pair), inputs={"D": "x"}, response="y", group="group")
-            law, discrepancy = FITS["drift"]
-            pooled[_task(pair)] = sb.Model(law, sb.thin(runs, 12), discrepancy=discrepancy, horizon=1 / pair.cutoff)
-    together = _sampled(pooled)
-
-    def of_pair(pair: Pair) -> dict:
-        two, of_task = list(pair.known), together[_task(pair)]
-        apart = {curve: fits[f"shifted {_key(known, pair.cutoff)}"] for curve, known in pair.known.items()}
-        points = pd.DataFrame({"D": pair.to, "group": two})
-        drawn = {}
-        for gain in {None, _gain(pair)}:
-            change = pair.to if gain is not None else None
-            # Of both at once: one draw of the parameters is one of both.
-            joint = sb.forecast(of_task, points, schedule_change=change, schedule_gain=gain).draws
-            alone = _side_by_side([_at_target(fit, pair.to, gain) for fit in apart.values()])
-            drawn[gain] = {
-                name: mixed([np.log(joint[name].to_numpy()).reshape(-1, 2), values.T], [0.5, 0.5]).T
-                for name, values in alone.items()
-            }
-        found = [sb.crossover(fit, two, axis="D", at=pair.at, to=pair.to) for fit in (of_task, apart)]
-        return {**_told(pair), "kind": POOLED, **_judged(found, two, pair, drawn)}
-
-    with ThreadPoolExecutor(2) as pool:
-        return pd.DataFrame(pool.map(of_pair, some))
-
-
-def _task(pair: Pair) -> str:
-    """What a fit to all its curves is a fit of, and how far they are known."""
-    return f"{pair.cluster} {pair.task} {pair.cutoff * pair.to:.12g}"
 
 
 def _told(pair: Pair) -> dict:
@@ -177,26 +135,21 @@ def _sampled(models: Mapping[str, sb.Model]) -> dict[str, sb.Fit]:
 
 
 def _judged(
-    found: Sequence[sb.Crossover], two: Sequence[str], pair: Pair,
-    drawn: Mapping[sb.LogNormal | None, Mapping[str, np.ndarray]],
-) -> dict:  # fmt: skip
-    """Risk and regret by the equal mixture of some crossovers, and what bands hold.
-
-    ``drawn`` is of the target, of draws of which the schedule was told and was not.
-    """
-    both = [each.draws.transpose("sample", "group", "scale").sel(group=two).to_numpy() for each in found]
-    values = mixed(both, [1 / len(both)] * len(both))
-    first, mean = values[:, :, 0].T, np.log(values[:, :, -1]).T
-    winner = int(first.mean(1).argmin())
-    ahead = _share(first[winner] < first[1 - winner], first[0] == first[1])
+    fit: Mapping[str, sb.Fit | sb.Average], pair: Pair, drawn: Mapping[sb.LogNormal | None, Mapping[str, np.ndarray]]
+) -> dict:
+    """Risk, regret and what bands hold, by draws at the target of which the schedule was told and was not."""
+    two = list(fit)
+    found = sb.crossover(fit, two, axis="D", at=pair.at, to=pair.to)
+    (of_pair,) = found.pairs.to_dict("records")
+    mean = np.log(found.draws.isel(scale=-1).transpose("group", "sample").sel(group=two).to_numpy())
+    winner, ahead = two.index(found.winner), of_pair["p_a_ahead_at_target"]
     # In logs, as the regret that came is: of the loss itself the mean hangs on the tail of a drift far out.
     foretold = (mean[winner] - mean.min(0)).mean()
     judged = {
-        "risk": _share(mean[0] > mean[1], mean[0] == mean[1]), "ordered": ahead >= ORDERED,
+        "risk": 1 - ahead if of_pair["a"] == two[0] else ahead, "ordered": found.ordered,
         "expected_regret_log": foretold,
         "regret": max(0.0, np.log((pair.leader, pair.other)[winner] / min(pair.leader, pair.other))),
-        "converged": not any(each.diagnostics.problems for each in found),
-        "max_r_hat": max(each.diagnostics.max_r_hat for each in found),
+        "converged": not found.diagnostics.problems, "max_r_hat": found.diagnostics.max_r_hat,
     }  # fmt: skip
     truth = np.log([pair.leader, pair.other])
     told, new = drawn[_gain(pair)], drawn[None]["new_run"]
@@ -208,10 +161,6 @@ def _judged(
         low, high = np.quantile(values, [0.055, 0.945], axis=1)
         judged[f"covers_{called}"] = float(((low <= truth) & (truth <= high)).mean())
     return judged
-
-
-def _share(came: np.ndarray, tied: np.ndarray) -> float:
-    return float(came.mean() + 0.5 * tied.mean())
 
 
 def _squared(risk: np.ndarray, happened: np.ndarray) -> np.ndarray:
@@ -281,7 +230,7 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
         for name, risk in forecasters.items():
             brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
             apart = ["", ""]
-            if name in (*KINDS, POOLED):
+            if name in KINDS:
                 for i, other in enumerate(("rate of these pairs", "margin, logistic")):
                     less = brier - _squared(forecasters[other], happened)[rows]
                     low, high = resampled(less, cluster[rows])
@@ -375,8 +324,8 @@ SCORES = (
     "|---|---:|---:|---|---|---:|---:|---|---|"
 )
 SOURCES = (
-    "| source | cut-off | pairs | reversed | foretold | Brier, two that drift | drift | law alone | average | one pooled | rate of these pairs | loss covered | "
-    "difference covered | converged, r-hat |\n|---|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| source | cut-off | pairs | reversed | foretold | Brier, three that drift | two that drift | drift | law alone | rate of these pairs | loss covered | "
+    "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 ALARMS = (
     "| flagged above | false alarms | misses | of the flagged, did not reverse | flagged |\n|---:|---:|---:|---:|---:|"
@@ -391,19 +340,18 @@ RELIABLE = "| risk | pairs | foretold | came true |\n|---|---:|---:|---|"
 def answers(folder: Path | None, at: str) -> pd.DataFrame:
     """What was foretold of every pair, one source and cut-off after the other, with the commit that did it."""
     table, found = curves(), []
-    ways = {"": lambda some: asked(some, KINDS), ", pooled": lambda some: asked_pooled(some, table)}
     for cutoff in CUTOFFS:
         every = list(pairs(table, cutoff))
-        for source, (called, ask) in product(dict.fromkeys(pair.source for pair in every), ways.items()):
+        for source in dict.fromkeys(pair.source for pair in every):
             some = [pair for pair in every if pair.source == source]
-            kept = None if folder is None else folder / f"{cutoff:g} {source}{called}.csv"
+            kept = None if folder is None else folder / f"{cutoff:g} {source}.csv"
             if kept is not None and kept.is_file():
                 found.append(pd.read_csv(kept))
                 continue
             start = time.perf_counter()
-            told = ask(some)
+            told = asked(some, KINDS)
             found.append(told.assign(commit=at, seconds=(time.perf_counter() - start) / len(told)))
-            print(f"{cutoff:.0%} {source}{called}: {len(some)} pairs, {found[-1]['seconds'].sum():.0f} s", flush=True)
+            print(f"{cutoff:.0%} {source}: {len(some)} pairs, {found[-1]['seconds'].sum():.0f} s", flush=True)
             if kept is not None:
                 found[-1].to_csv(kept, index=False)
     return pd.concat(found, ignore_index=True)

@@ -323,7 +323,7 @@ def test_plot_replaces_a_picture_if_told_to(answer, fit_file, tmp_path):
 
 def test_laws_lists_the_built_in_laws(ask, answer):
     laws = {law["name"]: law for law in ask("laws")["laws"]}
-    one_axis = {"power", "power_floor", "shifted_power", "saturating_power", "broken_power"}
+    one_axis = {"power", "power_floor", "shifted_power", "saturating_power", "sigmoid", "broken_power"}
     assert set(laws) == {"chinchilla", "kaplan"} | one_axis
     assert laws["chinchilla"]["inputs"] == ["N", "D"]
     assert laws["chinchilla"]["parameters"] == ["E", "A", "B", "alpha", "beta"]
@@ -383,7 +383,7 @@ def test_another_process_refuses_with_exit_code_2_and_one_line(tmp_path):
 
 
 def test_fit_refuses_an_unknown_law(refuses, table_file, tmp_path):
-    message = "unknown law 'hyperbola'; the built-in laws are broken_power, chinchilla, kaplan, power, power_floor, saturating_power, shifted_power."
+    message = "unknown law 'hyperbola'; the built-in laws are broken_power, chinchilla, kaplan, power, power_floor, saturating_power, shifted_power, sigmoid."
     refuses(message, "fit", table_file, "--law", "hyperbola", "-o", tmp_path / "fit.nc", "--input", "C=flops")
     assert not list(tmp_path.iterdir())
 

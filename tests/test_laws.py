@@ -121,6 +121,13 @@ def inputs_of(law, scale):
             id="saturating_power-half",
         ),
         pytest.param(
+            laws.sigmoid,
+            {"x": 100.0, "E": 0.2, "L_0": 1.0, "A": 6.0, "alpha": 0.5},
+            0.5,
+            "Alabdulmohsin et al. (2022), arXiv:2209.06640, M4 with delta = 1: (0.5 - 0.2) / (1 - 0.5) = 6 * 100**-0.5",
+            id="sigmoid-half",
+        ),
+        pytest.param(
             laws.shifted_power,
             {"x": 1e7, "x_0": 3e7, "A": 50.0, "alpha": 0.3},
             0.432963838586645091,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, ResponseShare, pooled, separate
 
-__all__ = ["broken_power", "power", "power_floor", "saturating_power", "shifted_power"]
+__all__ = ["broken_power", "power", "power_floor", "saturating_power", "shifted_power", "sigmoid"]
 
 _NEWTON_STEPS = 8  # to rounding error from where the equation is nearly linear
 _LEAST_ROOM = 1e-6
@@ -164,6 +164,45 @@ def saturating_power(x, *, E, L_0, A, alpha, delta):
     return E + room * jax.nn.sigmoid(odds)
 
 
+def sigmoid(x, *, E, L_0, A, alpha):
+    r"""Error that leaves the level of a random guess for a floor, a logistic curve in the logarithm of scale.
+
+    .. math:: L(x) = \frac{E + L_0 t}{1 + t}, \qquad t = A x^{-\alpha}
+
+    Far out it is a power above its floor, :math:`E + (L_0 - E) A x^{-\alpha}`; early it is flat, and in between its local
+    exponent grows.
+
+    Parameters
+    ----------
+    x : array_like
+        Any one scale, a count.
+    E : array_like
+        Irreducible loss, in the response's units; >= 0.
+    L_0 : array_like
+        Response of a random guess: the error rate of one, or what is lost before anything is learned.
+    A, alpha : array_like
+        Of the power, > 0: the odds of L between E and L_0 are ``A * x**-alpha``.
+
+    Returns
+    -------
+    array
+        Expected response between E and L_0, broadcast over everything.
+
+    Notes
+    -----
+    `saturating_power` with delta = 1, in closed form (Alabdulmohsin et al. 2022, eq. M4, arXiv:2209.06640), quick to sample with
+    drift.
+
+    Examples
+    --------
+    Half way between guess and floor:
+
+    >>> round(float(sigmoid(1e6, E=0.2, L_0=1.0, A=1e3, alpha=0.5)), 3)
+    0.6
+    """
+    return E + (L_0 - E) * jax.nn.sigmoid(jnp.log(A) - alpha * jnp.log(x))
+
+
 def broken_power(x, *, E, A, alpha, delta_1, d_1, f_1):
     r"""Response that falls as a power of scale whose exponent changes once.
 
@@ -228,6 +267,13 @@ PRIORS = {
         "alpha": pooled(LogNormal(median=0.3, spread=0.7), spread=0.3),
         "delta": pooled(LogNormal(median=1.0, spread=0.7), spread=0.3),
     },
+    sigmoid: {
+        "E": pooled(FloorShare(logit=0.5, sd=1.3), spread=0.1),
+        # Where no plateau is seen only this prior knows of it, as of `saturating_power`.
+        "L_0": pooled(ResponseShare(2.0, 0.5, floor=None), spread=0.1),
+        "A": pooled(Anchored(LogNormal(1.0, 1.0), input="x", exponent="alpha"), spread=0.5),
+        "alpha": pooled(LogNormal(median=0.3, spread=0.7), spread=0.3),
+    },
     broken_power: {
         "E": pooled(FloorShare(logit=1.2, sd=1.3), spread=0.1),
         "A": pooled(Anchored(ResponseShare(0.3, 1.0), input="x", exponent="alpha"), spread=0.5),
@@ -259,6 +305,12 @@ ALONG_CURVES = {
         "x_0": pooled(Anchored(LogNormal(1.5, 0.6), input="x", exponent="alpha", form="scale"), spread=0.6),
         # Without its end the power would be a little below the curve.
         "A": separate(Anchored(ResponseShare(0.85, 0.2, floor=None), input="x", exponent="alpha")),
+        "alpha": pooled(LogNormal(median=0.4, spread=0.5), spread=0.5),
+    },
+    sigmoid: {
+        "E": _floor(0.0),
+        "L_0": pooled(ResponseShare(2.0, 0.5, floor=None), spread=0.5),
+        "A": separate(Anchored(LogNormal(1.0, 1.0), input="x", exponent="alpha")),
         "alpha": pooled(LogNormal(median=0.4, spread=0.5), spread=0.5),
     },
 }
