@@ -120,6 +120,22 @@ def test_from_farther_off_less_is_known_of_a_floor_and_it_lies_lower():
 
 
 @pytest.mark.fits
+def test_an_error_that_leaves_a_random_guess_falls_faster_than_a_power_foresees():
+    D = np.geomspace(1e5, 1e7, 12)
+    noise = np.exp(0.005 * np.random.default_rng(0).normal(size=12))
+    table = pd.DataFrame({"n_samples": D, "error": (0.1 + 0.7 / (1 + (D / 1e7) ** 0.5)) * noise})
+    runs = sb.read_runs(table, inputs={"D": "n_samples"}, response="error")
+    bands = {}
+    for law in (sb.laws.sigmoid, sb.laws.power_floor):
+        fit = sb.fit(law, runs, discrepancy="drift", horizon=10, draws=500)
+        assert not fit.diagnostics.problems
+        bands[law] = sb.forecast(fit, {"D": 1e8}).table.iloc[0]
+    truth = 0.1 + 0.7 / (1 + 10**0.5)
+    assert bands[sb.laws.sigmoid]["lower"] < truth < bands[sb.laws.sigmoid]["upper"]
+    assert truth < bands[sb.laws.power_floor]["lower"]
+
+
+@pytest.mark.fits
 def test_a_forecast_far_beyond_what_a_fit_is_for_says_so(drifting, tmp_path):
     runs = _runs(_curve(12).iloc[:5])  # too early to see a floor
     frontier, points = runs.x("D").max(), {"D": [30 * runs.x("D").max()]}
