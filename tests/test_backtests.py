@@ -10,7 +10,7 @@ from scipy import stats
 
 import scalebayes as sb
 from scalebayes.checks import scores
-from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line
+from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line, without_posterior
 from scalebayes.checks.plans import averaged_laws, plan
 from scalebayes.checks.splits import masks, split
 
@@ -70,6 +70,17 @@ def test_least_squares_finds_the_law_that_made_the_runs(law, truth):
     assert found == pytest.approx(truth, rel=0.01)
     drawn = bootstrap(law, runs, {}, found, [np.array([1e11])], draws=20)
     np.testing.assert_allclose(drawn, float(law(1e11, **truth)), rtol=1e-3)
+
+
+@pytest.mark.fits
+def test_an_amplitude_beyond_single_precision_is_judged():
+    D = np.geomspace(1e7, 1e8, 12)
+    loss = 0.5 + (D / 1e7) ** -6.0
+    runs = sb.read_runs(pd.DataFrame({"x": D[:8], "loss": loss[:8]}), inputs={"x": "x"}, response="loss")
+    found = without_posterior(sb.laws.power_floor, runs, {}, {"x": D[8:]}, loss[8:], 0)
+    (own,) = [row for row in found if row["method"] == "least_squares_power_floor"]
+    assert least_squares_fit(sb.laws.power_floor, runs, {})[0]["A"] > float(np.finfo(np.float32).max)
+    assert own["rmsle"] < 1e-6
 
 
 def test_cutoffs_and_tops_are_shares_within_each_curve():
