@@ -27,6 +27,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 import scalebayes as sb
+from scalebayes.questions.latent import side_by_side
 
 PAGE, PICTURE = "decisions.md", "reliability.png"
 DRAWS, RESAMPLES = 500, 2000
@@ -69,7 +70,10 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFr
         rows, keys = [], {curve: _key(known, pair.cutoff) for curve, known in pair.known.items()}
         for kind in kinds:
             apart = {gain: [far_out(kind, key, pair.to, gain) for key in keys.values()] for gain in {None, _gain(pair)}}
-            drawn = {gain: _side_by_side(of_both) for gain, of_both in apart.items()}
+            drawn = {
+                gain: {name: side_by_side([own[name][:, None] for own in of_both], 0)[0].T for name in of_both[0]}
+                for gain, of_both in apart.items()
+            }
             own = {curve: fit_of(kind, key) for curve, key in keys.items()}
             rows.append({**_told(pair), "kind": kind, **_judged(own, pair, drawn)})
         return rows
@@ -83,16 +87,6 @@ def _at_target(fit: sb.Fit | sb.Average, to: float, gain: sb.LogNormal | None) -
     change = to if gain is not None else None
     draws = sb.forecast(fit, {"D": [to]}, schedule_change=change, schedule_gain=gain).draws
     return {str(name): np.log(values.to_numpy().ravel()) for name, values in draws.items()}
-
-
-def _side_by_side(of_both: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Draws of two fits that know nothing of each other, shape (curve, sample)."""
-    found = {}
-    for name in of_both[0]:
-        rng = np.random.default_rng(0)  # two fits that were started from one seed share random numbers
-        fewest = min(len(own[name]) for own in of_both)
-        found[name] = np.array([rng.permutation(own[name])[:fewest] for own in of_both])
-    return found
 
 
 def _gain(pair: Pair) -> sb.LogNormal | None:

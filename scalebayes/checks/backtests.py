@@ -202,7 +202,8 @@ def backtest(
         A column; curves with one value of it are not independent, and are resampled together for intervals.
     priors, noise, discrepancy
         See `Model`. The discrepancy is that of every law for which none is named, a prior that of every law that has the
-        parameter. Least squares are of the first law.
+        parameter. Least squares are of the first law. A fit that drifts is told its horizon: how far beyond its known runs the
+        farthest one lies that it is to forecast.
     points : int, optional
         Most runs of a curve that are fitted, see `thin`; by default 24, or 12 in a fit to a pool. For laws of one input.
     tested : int

@@ -70,9 +70,9 @@ class Model:
     horizon : float, optional
         For curves that drift: how far they will be asked about, in multiples of their largest scale. Beyond 2 the default
         prior of the floor of `scalebayes.laws.power_floor` and `sigmoid` is lower and wider, unless curves are pooled, which
-        learn it from each other: what looks like a floor from near by seldom is one far out. Of few-shot curves fitted by themselves and
-        forecast to 33 times their scale (birds and CIFAR-100, `benchmarks/extrapolation.md`) errors fell by a third. `backtest`
-        knows how far it asks.
+        learn it from each other: what looks like a floor from near by seldom is one far out. Of few-shot curves fitted by
+        themselves and forecast to 33 times their scale errors fell by a quarter (`benchmarks/extrapolation.md`). `backtest` knows
+        how far it asks.
 
     Raises
     ------

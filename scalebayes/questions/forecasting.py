@@ -40,7 +40,7 @@ from scalebayes.questions.points import (
 # From benchmarks/extrapolation.md: the farthest cut-off, in multiples of the largest known scale, and what 89% bands of a
 # law alone held of what followed, for few-shot curves and for final runs.
 _LOOKED_AT = 33
-_ALONE = {True: "69% at twice the known scale and 26% at 33 times", False: "73% of the largest 30% of runs"}
+_ALONE = {True: "69% at twice the known scale and 27% at 33 times", False: "73% of the largest 30% of runs"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,7 +98,7 @@ class Forecast:
             )
         elif self.horizon is not None and (farthest := self.table["extrapolation"].max()) > 2 * self.horizon:
             lines.append(
-                f"The fit's prior of the floor is for {factor(self.horizon)} the scale of the runs; with horizon={farthest:.2g} it "
+                f"The fit's prior of the floor is for {factor(self.horizon)} the scale of the runs; with horizon={farthest:.0f} it "
                 "is less sure of it, and such bands cover better so far out."
             )
         if self.departs and (self.table["extrapolation"] > _LOOKED_AT).any():
