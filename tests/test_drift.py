@@ -120,6 +120,19 @@ def test_from_farther_off_less_is_known_of_a_floor_and_it_lies_lower():
 
 
 @pytest.mark.fits
+@pytest.mark.parametrize("law", [sb.laws.power_floor, sb.laws.shifted_power])
+def test_a_curve_with_a_value_far_off_is_sampled(law):
+    D = np.linspace(1e8, 4e8, 16)
+    loss = 1.1 * (D / 1e8) ** -0.15 * np.exp(0.01 * np.random.default_rng(0).normal(size=16))
+    loss[13] *= 1.5  # some sixty times the scale that the noise is expected to have
+    fit = sb.fit(
+        law, sb.read_runs(pd.DataFrame({"D": D, "loss": loss}), response="loss"), discrepancy="drift", draws=500
+    )
+    assert not fit.diagnostics.problems
+    assert float(fit.posterior["sigma"].median()) > 0.05
+
+
+@pytest.mark.fits
 def test_an_error_that_leaves_a_random_guess_falls_faster_than_a_power_foresees():
     D = np.geomspace(1e5, 1e7, 12)
     noise = np.exp(0.005 * np.random.default_rng(0).normal(size=12))
