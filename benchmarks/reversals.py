@@ -39,8 +39,8 @@ FITS = {
 }
 # Of each forecaster the fits that it averages; the first is the one whose risk is shown.
 KINDS = {
+    "average": tuple(FITS),
     "three that drift": ("drift", "shifted", "sigmoid"),
-    "two that drift": ("drift", "shifted"),
     "drift": ("drift",),
     "law alone": ("law alone",),
 }
@@ -318,7 +318,7 @@ SCORES = (
     "|---|---:|---:|---|---|---:|---:|---|---|"
 )
 SOURCES = (
-    "| source | cut-off | pairs | reversed | foretold | Brier, three that drift | two that drift | drift | law alone | rate of these pairs | loss covered | "
+    "| source | cut-off | pairs | reversed | foretold | Brier, average | three that drift | drift | law alone | rate of these pairs | loss covered | "
     "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 ALARMS = (
