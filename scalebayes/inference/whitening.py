@@ -13,7 +13,8 @@ from scalebayes.inference.geometry import Geometry, Transport, constants
 
 _WIDTH = 1e-4  # of differences of gradients
 _EXPANSIONS = 40  # draws that the second whitening averages over
-_FARTHEST = 1.0  # from an expansion point, and of a step of Newton's, in logs as a rule
+_FARTHEST = 1.0  # from an expansion point, in logs as a rule
+_LONGEST = 4.0  # step of Newton's, likewise
 _PER_INDEPENDENT = 8  # draws of a sampler under a poor whitening that count as one
 
 
@@ -151,7 +152,7 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax
         slope, factor = look(position)
         direction = jnp.nan_to_num(factor @ (factor.T @ slope), posinf=0.0, neginf=0.0)
         # What the climb held may be far off; a long step from there can end where the density is flat, or no number.
-        direction = direction / jnp.maximum(jnp.abs(direction).max() / _FARTHEST, 1.0)
+        direction = direction / jnp.maximum(jnp.abs(direction).max() / _LONGEST, 1.0)
         candidates = position + lengths[:, None] * direction
         heights = jnp.nan_to_num(jax.lax.map(logp, candidates), nan=-jnp.inf)
         gain = heights.max() - height
