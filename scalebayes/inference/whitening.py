@@ -152,7 +152,7 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax
         slope, factor = look(position)
         direction = jnp.nan_to_num(factor @ (factor.T @ slope), posinf=0.0, neginf=0.0)
         # What the climb held may be far off; a long step from there can end where the density is flat, or no number.
-        direction = direction / jnp.maximum(jnp.abs(direction).max() / _LONGEST, 1.0)
+        direction = direction * _LONGEST / jnp.abs(direction).max(initial=_LONGEST)
         candidates = position + lengths[:, None] * direction
         heights = jnp.nan_to_num(jax.lax.map(logp, candidates), nan=-jnp.inf)
         gain = heights.max() - height
