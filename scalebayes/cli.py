@@ -258,7 +258,9 @@ def backtest(
     discrepancy: Annotated[
         str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
     ] = None,
-    skip: Annotated[bool, typer.Option("--skip", help="Leave out curves with too few runs, and count them.")] = False,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Leave out curves that cannot be tested, and count them.")
+    ] = False,
     baselines: Annotated[bool, typer.Option(help="Compare with least squares and rules of thumb.")] = True,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 500,
     seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,

@@ -234,7 +234,7 @@ def _say(answer: Any, described: dict[str, Any], draw: Callable[[], Figure], out
 
 def _of_crossover(answer: Crossover) -> dict[str, Any]:
     names = (
-        "winner", "rival", "ordered", "p_ahead", "decision_risk", "prior_decision_risk", "reversal_risk",
+        "winner", "rival", "contender", "ordered", "p_ahead", "decision_risk", "prior_decision_risk", "reversal_risk",
         "p_cross_before_target", "crossing_quantiles", "expected_regret", "value_of_information", "gain", "axis", "path", "at",
         "to", "margin", "extrapolation", "by_law", "prob",
     )  # fmt: skip
@@ -271,6 +271,7 @@ def _of_allocation(answer: Allocation) -> dict[str, Any]:
     first = plans[0] if len(plans) == 1 else {}
     described = {
         "within": answer.within,
+        "law_only": answer.law_only,
         "prob": answer.prob,
         "converged": not answer.diagnostics.problems,
         "plans": plans,

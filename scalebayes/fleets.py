@@ -30,6 +30,7 @@ LANES = 8
 FEW = 8 * LANES  # tables that are not worth programs of their own
 SMALL = 64  # runs of a table up to which a step takes hardly longer with more of them
 _PLAN = "sweep.json"
+_LONGEST = 200  # name of a file
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,6 +135,11 @@ def fit_many(
     place = Path(folder) if folder is not None else None
     rows: dict[str, dict] = {}
     if place is not None:
+        for name in named:
+            if len(_row_file(name)) > _LONGEST:
+                raise ValueError(
+                    f"the name {name[:40]!r}... is too long for a file: {len(_row_file(name))} characters of {_LONGEST} as one."
+                )
         _open_folder(place, named, settings, seed)
         rows = {name: _read_row(place / _row_file(name)) for name in named if (place / _row_file(name)).is_file()}
         rows = {name: row for name, row in rows.items() if not _failed(row) and (place / _file(name)).is_file()}
@@ -207,8 +213,6 @@ def _named(models: Mapping[str, Model] | Sequence[Model]) -> dict[str, Model]:
     for name, model in named.items():
         if not isinstance(name, str) or not isinstance(model, Model):
             raise TypeError(f"models are sb.Model by names that are strings, got {name!r}: {type(model).__name__}.")
-        if len(_row_file(name)) > 200:
-            raise ValueError(f"the name {name[:40]!r}... is too long for a file ({len(name)} characters).")
     if not named:
         raise ValueError("there are no models to fit.")
     return named

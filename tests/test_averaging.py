@@ -79,7 +79,9 @@ def test_an_average_forecasts_the_mixture_of_its_fits(fits):
     for name, values in zip(("new_run_lower", "new_run_upper"), expected, strict=True):
         np.testing.assert_allclose(np.log(whole.table[name]), np.log(values), atol=0.03)
     assert "average of power_floor+drift, power_floor" in whole.law
-    assert "Beyond 33x nobody has looked whether such bands cover; sb.backtest looks at your own runs." in str(whole)
+    assert "Beyond 33x such bands have not been tested on published runs; sb.backtest tests them on your own." in str(
+        whole
+    )
     assert whole.diagnostics.draws == max(fit.diagnostics.draws for fit in fits)
     assert whole.diagnostics.divergences == max(fit.diagnostics.divergences for fit in fits)
     assert whole.diagnostics.max_r_hat == max(fit.diagnostics.max_r_hat for fit in fits)
@@ -213,6 +215,10 @@ def test_a_change_of_schedule_ahead_is_said(fits):
     assert "A change of schedule lies between the runs and 1 of these points" in str(found)
     # One among the runs has been seen.
     assert "schedule lies" not in str(sb.forecast(fits[0], {"D": 1e10}, schedule_change=5e8))
+    # At the largest run itself it lies ahead of none, however its ratio to a point is rounded.
+    largest = float(fits[0].model.runs.x("D").max())
+    places = largest * np.random.default_rng(0).uniform(2, 10, 400)
+    assert not sb.forecast(fits[0], {"D": places}, schedule_change=largest).table["schedule_change"].any()
     with pytest.raises(ValueError, match="schedule_change is a positive finite D, got -1"):
         sb.forecast(fits[0], {"D": 1e10}, schedule_change=-1)
 

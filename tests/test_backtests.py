@@ -213,6 +213,14 @@ def _with(**columns):
             _with(is_train=[0] + [1] * 23), {"train": "is_train"},
             r"is_train, a: 1 of its 1 runs to forecast lie below its largest known one, first run 0; is_train, b: no run",
         ),
+        (_with(), {"cutoffs": 3}, r"cutoffs are shares between 0 and 1, got \[3\]\."),
+        (_with(), {"cutoffs": [0.12345671, 0.12345672]}, r"two of the shares are as good as equal: 0\.123457, 0\.123457\."),
+        (_with(), {"cutoffs": [0.001, 0.0015]}, r"2 curves cannot be tested: 0\.001, a: .*; 0\.0015, b: "),
+        (_with(kind=["x"] * 20 + [None] * 4), {"cutoffs": 0.5, "pool": "kind"}, r"pool='kind' is empty in 4 of 24 runs, first run 20\."),
+        (
+            _with(loss=[*(0.5 - 0.01 * np.arange(12)), *(0.5 + 0.01 * np.arange(12))]), {"cutoffs": 0.5},
+            r"1 curve cannot be tested: 0\.5, b: response 'loss' .* rises with D .*\. skip=True \(--skip\) leaves them out\.",
+        ),
         (_with(), {"cutoffs": [0.1], "pool": "is_train"}, r"pool='is_train' has several values within a: 0, 1\."),
         (
             _with(), {"cutoffs": [0.1], "pooling": "crossed"},
@@ -231,7 +239,7 @@ def test_what_cannot_be_tested_is_said(runs, arguments, message):
     [
         ([(sb.laws.power_floor, None, "kind")], 'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), got (power_floor, None, \'kind\').'),
         ((sb.laws.power_floor, "drift"), "a law with its discrepancy goes into a list, law=[(power_floor, 'drift')]."),
-        ([sb.laws.power_floor, (sb.laws.power_floor, None, "separate")], "two of the laws to be averaged are power_floor; one of them is enough."),
+        ([sb.laws.power_floor, (sb.laws.power_floor, None, "separate")], "two of the laws to be averaged are called power_floor, and would not be told apart."),
         ([], "law is a law, or several of them; got none."),
     ],
 )  # fmt: skip
@@ -243,13 +251,14 @@ def test_several_laws_are_told_in_one_way(law, message):
 def test_what_is_fitted_to_a_pool_and_to_each_curve():
     runs, law = _runs(_curves(40)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, "is_train", None, None), False, False)
-    models, methods = plan(
+    models, methods, refused = plan(
         averaged_laws([law, (law, None, "separate")], None), parts, runs, {"a": "made", "b": "made"}, pooled=True, points=None,
         priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)}, pooling="shared", noise=None,
     )  # fmt: skip
     assert {name: len(model.runs) for name, model in models.items()} == {
         "power_floor, pooled, is_train: made": 24, "power_floor, separate, is_train: a": 24, "power_floor, separate, is_train: b": 24,
     }  # fmt: skip
+    assert refused == {}
     pooled, separate = methods["is_train", "a"]
     assert (pooled.group, separate.group) == ("a", None)
     # Of one curve a population says nothing; its middle is the prior.
@@ -263,13 +272,15 @@ def test_a_fit_knows_how_far_it_will_be_asked():
     runs, law = _runs(_curves(40)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, [0.1], None), False, False)
     told = {"points": None, "priors": {}, "pooling": None, "noise": None}
-    models, _ = plan(averaged_laws([law, (law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=False, **told)
+    models, _, _ = plan(
+        averaged_laws([law, (law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=False, **told
+    )
     (a, b), scale = (parts["0.1", curve] for curve in "ab"), runs.x("D")
     asked = {model.horizon for name, model in models.items() if "drift" in name}
     assert asked == {scale[ahead].max() / scale[known].max() for known, ahead in (a, b)}
     assert min(asked) >= 10
     assert {model.horizon for name, model in models.items() if "drift" not in name} == {None}
-    together, _ = plan(averaged_laws([(law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=True, **told)
+    together, _, _ = plan(averaged_laws([(law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=True, **told)
     assert [model.horizon for model in together.values()] == [max(asked)]
 
 
@@ -282,6 +293,90 @@ def test_curves_that_share_a_scale_are_named_and_others_go_on():
     parts, skipped = split(_runs(table), known, True, True)
     assert list(parts) == [("is_train", "b")]
     assert skipped == [("is_train", "a", "1 known runs share their scale with another")]
+
+
+def test_a_curve_that_a_law_refuses_is_named_and_others_go_on():
+    table = _curves(40)
+    b = table["curve"] == "b"
+    table.loc[b, "loss"] = 0.3 + 0.01 * np.arange(40)
+    runs, law = _runs(table), sb.laws.power_floor
+    parts, _ = split(runs, masks(runs, None, 0.5, None), False, False)
+    told = {"points": None, "priors": {}, "pooling": None, "noise": None}
+    models, methods, refused = plan(
+        averaged_laws([(law, "drift"), law], None), parts, runs, {"a": "", "b": ""}, pooled=False, **told
+    )
+    assert list(models) == ["power_floor+drift, 0.5: a", "power_floor, 0.5: a"]
+    assert list(methods) == [("0.5", "a")]
+    assert "rises with D" in refused["0.5", "b"]
+
+
+def test_a_pool_of_one_curve_is_that_curve_by_itself():
+    runs, law = _runs(_curves(60)), sb.laws.power_floor
+    parts, _ = split(runs, masks(runs, None, [0.1], None), False, False)
+    told = {"points": None, "priors": {}, "pooling": None, "noise": None}
+    by_pool, by_curve = (
+        plan(averaged_laws([(law, "drift")], None), parts, runs, {"a": "one", "b": "other"}, pooled=pooled, **told)[0]
+        for pooled in (True, False)
+    )
+    for one, other in zip(by_pool.values(), by_curve.values(), strict=True):
+        assert len(one.runs) == len(other.runs) == 24
+        assert sb.priors.with_pooling(one.priors["E"]).prior == sb.priors.with_pooling(other.priors["E"]).prior
+
+
+def test_cutoffs_stand_by_themselves_or_in_an_array():
+    runs = _runs(_curves())
+    one, several = masks(runs, None, 0.1, None), masks(runs, None, np.array([0.1, 0.3]), None)
+    assert list(one) == ["0.1"]
+    assert list(several) == ["0.1", "0.3"]
+    np.testing.assert_array_equal(one["0.1"], several["0.1"])
+
+
+def test_least_squares_of_a_curve_that_rises_has_no_error_and_says_why():
+    runs = sb.read_runs(pd.DataFrame({"D": np.geomspace(1e6, 1e8, 10), "loss": 0.3 + 0.01 * np.arange(10)}))
+    rows = {
+        row["method"]: row
+        for row in without_posterior(sb.laws.power_floor, runs, {}, {"D": np.array([1e9])}, np.array([0.42]), 0)
+    }
+    assert np.isfinite(rows["carry_forward"]["rmsle"])
+    for method in ("least_squares_power_floor", "bootstrap", "least_squares_power"):
+        assert np.isnan(rows[method]["rmsle"])
+        assert "rises with D" in rows[method]["problem"]
+
+
+def _answered(**changed):
+    """A back-test of two curves at one cut-off, by hand."""
+    own = {"setting": "0.3", "pool": "", "method": "power_floor", "fit": ["0.3: a", "0.3: b"], "known": 27, "fitted": 24, "ahead": 9,
+           "tested": 9, "converged": True, "max_r_hat": 1.0, "divergences": 0, "diverging": 0.0, "problem": ""}  # fmt: skip
+    scored = dict.fromkeys(
+        ["log_score", "crps", "coverage_50", "coverage_80", "coverage_89", "coverage_95", "width_89"], 0.5
+    )
+    curves = pd.DataFrame({**own, **scored, "curve": ["a", "b"], "rmsle": [0.1, 0.3]})
+    baselines = pd.DataFrame({"setting": "0.3", "pool": "", "curve": ["a", "b", "a", "b"], "method": ["carry_forward"] * 2 + ["least_squares_power"] * 2,
+                              "rmsle": [0.2, 0.2, 0.1, 0.2], "coverage_89": np.nan, "width_89": np.nan,
+                              "converged": [np.nan, np.nan, True, False], "problem": ""})  # fmt: skip
+    parts = {"points": pd.DataFrame(), "curves": curves, "members": curves.iloc[:0], "baselines": baselines, "known": pd.DataFrame(),
+             "skipped": (), "law": "power_floor", "response": "loss", "clusters": {"a": "a", "b": "b"}}  # fmt: skip
+    return sb.Backtest(**parts | changed)
+
+
+def test_what_was_left_out_is_counted():
+    whole = _answered()
+    assert "0.3 (2 curves)" in str(whole)
+    assert "Of 54 runs up to the cut-offs 48 were fitted, and of 18 beyond them 18 forecast" in str(whole)
+    assert "carry_forward 20.0%; least_squares_power 15.0% (1 not converged)" in str(whole)
+    (setting,) = whole.to_dict()["settings"]
+    assert setting["members"] == {}
+    assert setting["baselines"]["least_squares_power"]["unconverged"] == 1
+    assert setting["groups"][0]["curves"] == 2
+    failed = _answered(curves=whole.curves.assign(rmsle=[0.1, np.nan]))
+    (row,) = failed.table.to_dict("records")
+    assert (row["curves"], row["failed"], row["rmsle"]) == (1, 1, 0.1)
+    assert "0.3 (1 curve, 1 without a forecast)" in str(failed)
+    skipped = _answered(skipped=(("0.01", "a", "1 known run"), ("0.01", "b", "1 known run")))
+    first, second = skipped.to_dict()["settings"]
+    assert (first["cutoff"], second["cutoff"]) == ("0.3", "0.01")
+    assert (second["groups"], second["curves"], second["max_r_hat"]) == ([], [], None)
+    assert [each["name"] for each in second["skipped"]] == ["a", "b"]
 
 
 def test_cutoffs_need_one_input(public_data):

@@ -710,7 +710,7 @@ def test_points_of_another_kind_are_refused():
         (
             {"target": 2.0, "axis": "C", "at": {"N": 1e9, "D": 1e10}},
             "C alone does not determine N and D: hold one of N, D or D/N (tokens per parameter), "
-            "for example at={'D/N': 20}; got N, D.",
+            "for example {'D/N': 20}; got N, D.",
         ),
         ({"target": 2.0, "axis": "x"}, "chinchilla has no axis 'x'; it has N, D and C."),
         ({"target": 2.0, "axis": "N", "at": {"D": 1e10}, "group": "a"}, "the fit has no groups; leave group out."),

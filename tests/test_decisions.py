@@ -140,6 +140,99 @@ def test_of_three_equal_curves_one_is_best_a_third_of_the_time():
     assert found.decision_risk == pytest.approx(2 / 3)
 
 
+def test_a_winner_that_is_tied_is_not_ordered_whoever_is_best_farther_out():
+    # a and b are one; c, far behind at the decision scale, is best at the target.
+    rng = np.random.default_rng(0)
+    A = np.stack(
+        [30 * np.exp(0.01 * rng.normal(size=400)), 30 * np.exp(0.01 * rng.normal(size=400)), np.full(400, 1e4)]
+    )
+    found = sb.crossover(_powers(A, [[0.05] * 400, [0.05] * 400, [0.15] * 400], "abc"), axis="C", to=1e30)
+    assert found.rival == "c"
+    assert not found.ordered
+    assert {found.winner, found.contender} == {"a", "b"}
+    own = found.pairs.set_index(["a", "b"]).loc[("a", "b"), "p_a_ahead"]
+    assert found.p_ahead == pytest.approx(own if found.winner == "a" else 1 - own)
+    assert f"{found.winner} is ahead of {found.contender} with probability" in str(found)
+
+
+def test_a_tie_counts_half_for_either():
+    cells = ["ahead_ahead", "ahead_behind", "behind_ahead", "behind_behind"]
+    equal = sb.crossover(_powers([30.0] * 3, [0.05] * 3, "abc"), axis="C", to=1e24)
+    assert equal.pairs[cells].to_numpy().tolist() == [[0.5, 0, 0, 0.5]] * 3
+    assert equal.table["expected_rank"].tolist() == [2.0] * 3
+    # In one draw of four they differ, and a is ahead at both ends.
+    A = np.array([[30.0] * 4, [31.0, 30.0, 30.0, 30.0]])
+    found = sb.crossover(_powers(A, np.full((2, 4), 0.05)), axis="C", to=1e24).pairs.iloc[0]
+    assert found[cells].tolist() == [0.625, 0, 0, 0.375]
+    assert (found["p_a_ahead"], found["reversal_risk"]) == (0.625, 0.0)
+    turned = sb.crossover(_powers(A[::-1], np.full((2, 4), 0.05)), axis="C", to=1e24).pairs.iloc[0]
+    assert turned[cells].tolist() == [0.375, 0, 0, 0.625]
+
+
+def test_what_a_curve_reaches_before_it_rises_is_reached():
+    # Falls by C**-.1 up to 1e40 and rises from there on.
+    model = sb.Model(sb.laws.broken_power, _power_runs())
+    fit = _by_hand(model, E=[[0.0] * 2] * 2, A=[[100.0] * 2, [102.0] * 2], alpha=[0.1, 0.1], d_1=[1e40, 1e40], delta_1=[-0.4, -0.4], f_1=[1.0, 1.0])  # fmt: skip
+    gain = sb.crossover(fit, axis="C", to=1e24).gain
+    assert gain["p_undefined"] == 0.0
+    assert gain["median"] == pytest.approx(1.02**-10, rel=1e-6)
+    speed = sb.compare(fit, at={"C": 1e24}).speed.iloc[0]
+    assert (speed["p_a_never"], speed["p_b_never"]) == (0.0, 0.0)
+    assert speed["median"] == pytest.approx(1.02**10, rel=1e-6)
+
+
+def test_a_path_need_not_be_defined_where_nothing_is_asked():
+    found = sb.crossover(
+        _chinchillas(A=[406.4, 430.0]), axis="C", to=1e24, path=lambda c: {"N": 1e9, "D": (c - 1e18) / 6e9}
+    )
+    assert found.gain["within"] == 1000
+    # N being held, more tokens make up for the larger A: B D^-beta falls by what A N^-alpha is larger.
+    held, D = HOFFMANN, (1e24 - 1e18) / 6e9
+    needed = (D ** -held["beta"] + (430 - 406.4) * 1e9 ** -held["alpha"] / held["B"]) ** (-1 / held["beta"])
+    assert found.gain["median"] == pytest.approx((6e9 * needed + 1e18) / 1e24, rel=0.01)
+    with pytest.raises(ValueError, match=r"a path gives positive finite inputs; at a scale of 6e21 D is -"):
+        sb.crossover(_chinchillas(), axis="C", to=1e24, path=lambda c: {"N": 1e9, "D": (c - 1e23) / 6e9})
+
+
+def test_nothing_is_left_to_learn_of_what_is_settled():
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        A = np.stack([30 * np.exp(0.001 * rng.normal(size=500)), 33 * np.exp(0.001 * rng.normal(size=500))])
+        fit = _powers(A, np.full((2, 500), 0.05))
+        assert sb.crossover(fit, axis="C", to=1e24).value_of_information == 0.0
+        found = sb.next_run(fit, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", axis="C", to=1e24)
+        assert found.now == 0.0
+        assert "This candidate is not expected to reduce it" in str(found)
+
+
+def test_plans_that_cannot_be_are_refused_with_their_reason():
+    fit = _chinchillas()
+    for arguments, message in (
+        ({"C": 1.0}, "1 FLOPs do not pay for training any model on one token; raise C."),
+        ({"C": 1e20, "served": 1e30}, "1e20 FLOPs do not pay for training any model on one token after serving 1e30; raise C or lower served."),
+        (
+            {"C": 1e24, "cost": lambda n, d: 6 * n * 1e3 * d / (d + 1e3)},
+            "the cost given comes to 1e24 FLOPs at no N up to 1e20 and D up to 1e30; it has to rise in both.",
+        ),
+        ({"C": 1e24, "ratio": 20}, "ratio is the least and the most tokens per parameter, got 20."),
+    ):  # fmt: skip
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            sb.allocate(fit, group="a", **arguments)
+        assert str(caught.value) == message
+    row = sb.allocate(fit, 1e24, group="a", ratio=(1, 3)).table.iloc[0]
+    assert row["plan_d"] / row["plan_n"] == pytest.approx(3, rel=1e-9)
+    assert row["extrapolation"] == pytest.approx(1e24 / 6e21, rel=1e-3)
+    dearer = sb.allocate(fit, 1e25, group="a", cost=lambda n, d: 60 * n * d).table.iloc[0]
+    assert dearer["extrapolation"] == pytest.approx(1e24 / 6e21, rel=1e-3)
+
+
+def test_one_that_is_there_at_every_scale_is_not_taken_for_one_that_never_is():
+    model = sb.Model(sb.laws.sigmoid, _power_runs())
+    fit = _by_hand(model, E=[0.1, 0.1], L_0=[[1.0] * 2, [0.9] * 2], A=[1e6, 1e6], alpha=[0.3, 0.3])
+    said = str(sb.compare(fit, at={"loss": 0.95}))
+    assert "At loss = 0.95, b is more likely than not there at every scale, and a is not." in said
+
+
 def test_an_average_hides_no_divergences_of_one_fit():
     good, bad = (_powers(np.full((2, 400), 30.0), np.full((2, 400), 0.05)) for _ in range(2))
     bad.idata["sample_stats"]["diverging"][0, :3] = True  # .75%, of both .375%
@@ -283,6 +376,9 @@ def test_groups_are_compared_by_each_parameter():
     assert rows.loc["A", "scale"] == "log ratio"
     assert rows.loc["E", "p_direction"] == 0.5
     assert "alpha: a's less b's is 0.0" in str(found)
+    assert "Term of A at N = 1e9: a's is 0.8" in str(found)
+    assert rows.loc["A", "at"] == "N = 1e9"
+    assert rows.loc["alpha", "at"] == ""
 
 
 def test_the_next_run_is_of_the_group_in_doubt():
@@ -359,7 +455,7 @@ def test_a_fit_that_drifts_is_decided_with_its_drift():
         (lambda f: sb.compare(f, rope={"gamma": 1.0}), "rope is of parameters that differ between groups, A, alpha; got 'gamma'."),
         (lambda f: sb.compare({"one": f}), "two fits or more are needed, got 1."),
         (lambda f: sb.crossover(f, axis="N", to=1e24, path=lambda c: {"C": c}), "how far the runs go along 'N' is not known; it is no input (C), nor C for N and D."),
-        (lambda f: sb.crossover(f, axis="C", to=1e24, path=lambda c: {"C": c * np.nan}), "a path gives positive finite inputs; C is not everywhere."),
+        (lambda f: sb.crossover(f, axis="C", to=1e24, path=lambda c: {"C": c * np.nan}), "a path gives positive finite inputs; at a scale of 1e21 C is nan."),
         (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", axis="C", to=-1), "to is a positive finite C, got -1."),
         (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="optimum", group="a", axis="C", to=1e24), "an optimum is at a budget: axis='C', for a law of N and D; power has C."),
         (lambda f: sb.next_run(f, pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", group="a", axis="C", to=1e24), "groups= is what a decision is between; group= is of which the width or optimum is asked."),

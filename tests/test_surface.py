@@ -129,6 +129,23 @@ def test_draws_at_new_places_have_the_moments_of_the_conditional_distribution(sc
     assert np.corrcoef(drawn[:, 0], drawn[:, 2])[0, 1] == pytest.approx(expected, abs=0.025)
 
 
+def test_however_many_places_are_ahead_all_know_what_is_drawn_at_the_first():
+    n, samples = 12, 300
+    log_x = _log_x(n)
+    near = surroundings(log_x, [np.arange(n)])
+    new = np.random.default_rng(5).uniform([18, 20], [23, 26], (140, 2))
+    new[0] = [22.5, 26.0]
+    new[70] = new[130] = new[0]
+    values = np.zeros((samples, near.places.shape[1]))
+    many = jax.tree.map(lambda value: np.full(samples, value), SCALES)
+    drawn = ahead(new, log_x, values, many, near.slots[0], np.random.default_rng(4))
+    for place in (70, 130):
+        assert np.corrcoef(drawn[:, 0], drawn[:, place])[0, 1] > 0.999
+    # And what is the first of those to come is what it would be by itself.
+    few = ahead(new[:64], log_x, values, many, near.slots[0], np.random.default_rng(4))
+    np.testing.assert_array_equal(drawn[:, :64], few)
+
+
 @pytest.fixture(scope="module")
 def c4_runs(public_data):
     return sb.read_runs(

@@ -15,9 +15,10 @@ from scalebayes.averaging import mixed
 from scalebayes.checks import scores
 from scalebayes.checks.baselines import without_posterior
 from scalebayes.checks.plans import Law, Method, averaged_laws, checked_priors, own_priors, plan
-from scalebayes.checks.splits import compute, masks, of_curves, split, subset
+from scalebayes.checks.splits import check_skipped, compute, masks, of_curves, split, subset
 from scalebayes.fitting import check_seed
 from scalebayes.fleets import Fleet, fit_many
+from scalebayes.model import Model
 from scalebayes.model.discrepancy import Discrepancy, Drift, curves, named
 from scalebayes.model.noise import Noise
 from scalebayes.priors import Pooling, Prior
@@ -39,16 +40,18 @@ class Backtest:
         known), response, median, lower and upper (89% of a new run), error (log of median over response), crps,
         log_score, pit.
     curves : pandas.DataFrame
-        A row per setting and curve, of the average where there are several fits: known and tested (numbers of runs), rmsle, crps, log_score, coverage_50, _80, _89, _95,
-        width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem, and fit: what was fitted together, empty
-        where that differs between the fits that were averaged.
+        A row per setting and curve, of the average where there are several fits: known, fitted, ahead and tested (numbers of runs:
+        up to the cut-off and how many of them were fitted, beyond it and how many of them were forecast), rmsle, crps, log_score,
+        coverage_50, _80, _89, _95, width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem, and fit: what was
+        fitted together, empty where that differs between the fits that were averaged.
     members : pandas.DataFrame
         The same scores of each fit that was averaged, by method; empty where there is one. Where some are fitted to a pool and
         others to each curve by itself, they are called pooled and separate.
     baselines : pandas.DataFrame
-        A row per setting, curve and method: rmsle, converged, and for the bootstrap coverage_89 and width_89.
+        A row per setting, curve and method: rmsle, for the bootstrap coverage_89 and width_89, and of a search converged and
+        problem: why it has no error, or that it has not converged.
     known : pandas.DataFrame
-        The runs that were fitted: setting, curve, scale, response.
+        The runs up to the cut-off, of which the fits have at most ``points`` each: setting, curve, scale, response.
     skipped : tuple of (setting, curve, reason)
         Left out, by the caller's leave.
     law, response : str
@@ -70,26 +73,33 @@ class Backtest:
     def table(self) -> pd.DataFrame:
         """Means over curves by setting, pool and method, with 89% cluster-bootstrap intervals (``_lower``, ``_upper``).
 
+        They are of ``curves`` curves; ``failed`` are those whose fits have no draws to forecast with.
         An average comes before its members. One cluster by itself has no interval.
         """
         rows = []
         whole = pd.concat([table for table in (self.curves, self.members) if len(table)])
         parts = whole.groupby(["setting", "pool", "method"], sort=False)
         for (setting, pool, method), part in parts:
-            row: dict[str, Any] = {"setting": setting, "pool": pool, "method": method, "curves": len(part)}
+            scored = int(part["rmsle"].notna().sum())
+            row: dict[str, Any] = {
+                "setting": setting,
+                "pool": pool,
+                "method": method,
+                "curves": scored,
+                "failed": len(part) - scored,
+            }
             for name in _SCORES:
                 row |= _with_interval(name, part[name].to_numpy(), part["curve"].map(self.clusters).to_numpy())
             rows.append(row)
         return pd.DataFrame(rows)
 
     def compared(self, setting: str) -> pd.DataFrame:
-        """Mean RMSLE, coverage and width of every method at a setting, the posterior's first."""
-        rows = []
-        for table in (self.curves, self.members, self.baselines):
-            for method, part in table[table["setting"] == setting].groupby("method", sort=False):
-                means = part[["rmsle", "coverage_89", "width_89"]].mean()
-                rows.append({"method": method, **means, "curves": int(part["rmsle"].notna().sum())})
-        return pd.DataFrame(rows)
+        """Mean RMSLE, coverage and width of every method at a setting, the posterior's first.
+
+        They are of ``curves`` curves, with ``unconverged`` of which the sampling or search has not converged.
+        """
+        tables = (_means(table, setting) for table in (self.curves, self.members, self.baselines))
+        return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
     @property
     def _own(self) -> pd.DataFrame:
@@ -109,6 +119,7 @@ class Backtest:
         for _, row in self._own.iterrows():
             where = f"{row['setting']}" + (f", {row['pool']}" if row["pool"] else "")
             n = f"{row['curves']} curve{'s' if row['curves'] != 1 else ''}"
+            n += f", {row['failed']} without a forecast" if row["failed"] else ""
             low, high = (100 * row[f"coverage_89_{end}"] for end in ("lower", "upper"))
             interval = f" [{low:.0f}, {high:.0f}]" if np.isfinite(low) else ""
             lines.append(
@@ -117,11 +128,21 @@ class Backtest:
             )
         for setting in self.curves["setting"].unique():
             others = self.compared(str(setting)).iloc[1:].dropna(subset="rmsle")
-            said = "; ".join(f"{m} {100 * r:.1f}%" for m, r in zip(others["method"], others["rmsle"], strict=True))
+            said = "; ".join(
+                f"{r['method']} {100 * r['rmsle']:.1f}%"
+                + (f" ({r['unconverged']} not converged)" if r["unconverged"] else "")
+                for r in others.to_dict("records")
+            )
             if said:
                 lines.append(f"{setting}, others' RMSLE: {said}.")
         if self.skipped:
             lines.append(f"{len(self.skipped)} skipped: {'; '.join(f'{s}, {c}: {why}' for s, c, why in self.skipped)}.")
+        runs = self.curves[["known", "fitted", "ahead", "tested"]].sum()
+        if runs["fitted"] < runs["known"] or runs["tested"] < runs["ahead"]:
+            lines.append(
+                f"Of {runs['known']} runs up to the cut-offs {runs['fitted']} were fitted, and of {runs['ahead']} beyond them "
+                f"{runs['tested']} forecast, spread evenly over the logarithm of the scale."
+            )
         worst, share = self.curves["max_r_hat"].max(), self.curves["diverging"].max()
         lines.append(f"(max r-hat {worst:.3f}, at most {share:.2%} of a fit's draws diverged)")
         return "\n".join(lines)
@@ -131,22 +152,36 @@ class Backtest:
     def to_dict(self) -> dict[str, Any]:
         """Everything but the points, as nested dictionaries of numbers and strings."""
         table, found = self._own, []
-        for setting in self.curves["setting"].unique():
+        for setting in dict.fromkeys([*self.curves["setting"], *(s for s, _, _ in self.skipped)]):
             own = self.curves[self.curves["setting"] == setting]
             groups = [_group(row) for _, row in table[table["setting"] == setting].iterrows()]
-            others = self.compared(str(setting)).iloc[1:].set_index("method")
+            members, baselines = (
+                _means(of, setting).set_index("method").to_dict("index") for of in (self.members, self.baselines)
+            )
             found.append(
                 {
                     "cutoff": setting,
                     "groups": groups,
                     "curves": own.rename(columns={"curve": "name"}).drop(columns="setting").to_dict("records"),
-                    "baselines": others.to_dict("index"),
-                    "max_r_hat": own["max_r_hat"].max(),
+                    "members": members,
+                    "baselines": baselines,
+                    "max_r_hat": own["max_r_hat"].max() if len(own) else None,
                     "divergences": self._divergences(str(setting)),
                     "skipped": [{"name": c, "reason": why} for s, c, why in self.skipped if s == setting],
                 }
             )
         return {"law": self.law, "settings": found}
+
+
+def _means(table: pd.DataFrame, setting: str) -> pd.DataFrame:
+    """Of every method of a table at a setting."""
+    rows = []
+    for method, part in table[table["setting"] == setting].groupby("method", sort=False):
+        means = part[["rmsle", "coverage_89", "width_89"]].mean()
+        # Rules of thumb have nothing that could fail to converge.
+        bad = int((part["converged"].eq(False) & part["rmsle"].notna()).sum())
+        rows.append({"method": method, **means, "curves": int(part["rmsle"].notna().sum()), "unconverged": bad})
+    return pd.DataFrame(rows, columns=["method", "rmsle", "coverage_89", "width_89", "curves", "unconverged"])
 
 
 _WENT = ("converged", "max_r_hat", "divergences", "problem")
@@ -158,8 +193,8 @@ def backtest(
     runs: Runs,
     *,
     train: str | None = None,
-    cutoffs: Sequence[float] | None = None,
-    top: Sequence[float] | None = None,
+    cutoffs: float | Sequence[float] | None = None,
+    top: float | Sequence[float] | None = None,
     pool: str | None = None,
     pooling: Literal["pooled", "crossed", "shared", "separate"] | None = None,
     cluster: str | None = None,
@@ -191,7 +226,7 @@ def backtest(
     train : str, optional
         A column that is 1 for known runs and 0 for those to forecast.
     cutoffs : sequence of float, optional
-        For a law of one input: each fits the runs up to this share of a curve's largest scale.
+        For a law of one input: each fits the runs up to this share of a curve's largest scale. One may stand by itself.
     top : sequence of float, optional
         Each holds back this share of the runs of every curve, the largest by compute (the product of the inputs).
     pool : str, optional
@@ -213,7 +248,8 @@ def backtest(
     draws : int
         Of each chain.
     skip : bool
-        Whether to leave out, and count, curves with too few runs on either side; otherwise they are an error.
+        Whether to leave out, and count, curves that cannot be tested: with too few runs on either side, or that the law refuses;
+        otherwise they are an error.
     seed : int
     progress : bool, optional
 
@@ -225,7 +261,8 @@ def backtest(
     ------
     ValueError
         If there is not exactly one kind of cut-off, a column is missing or not what it must be, or a curve has fewer than
-        four known runs, none to forecast, or one to forecast below its largest known one; or if ``tested`` is below 1.
+        four known runs, none to forecast, or one to forecast below its largest known one, or is refused by the law; or if
+        ``tested`` is below 1.
     """
     check_seed(seed)
     if not isinstance(tested, int | np.integer) or tested < 1:
@@ -245,22 +282,26 @@ def backtest(
         raise ValueError(f"pooling={pooling!r} is about curves that are fitted together: say which, pool=.")
     drifts = any(isinstance(named(each.discrepancy), Drift) for each in averaged)
     parts, skipped = split(runs, known_by, drifts, skip)
-    models, methods = plan(
+    models, methods, refused = plan(
         averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, pooling=pooling, noise=noise
     )  # fmt: skip
+    skipped += [(setting, level or "all runs", why.rstrip(".")) for (setting, level), why in refused.items()]
+    check_skipped(skipped, skip, len(methods))
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
     scored, judged, by_member, others, fitted = [], [], [], [], []
     scale = compute(runs)
-    for (setting, level), (known, ahead) in parts.items():
+    for (setting, level), of_curve in methods.items():
+        known, ahead = parts[setting, level]
         rows = ahead[spread(np.log(scale[ahead]), tested)][::-1]
         names = {"setting": setting, "pool": pools[level], "curve": level}
         x = {name: runs.x(name)[rows] for name in runs.inputs}
         fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
-        drawn, went = _forecasts(fleet, methods[setting, level], x, seed)
+        drawn, went = _forecasts(fleet, of_curve, x, seed)
         method = went[0]["method"] if len(went) == 1 else "average"
-        (fit, *others_of) = dict.fromkeys(each.of for each in methods[setting, level])
+        (fit, *others_of) = dict.fromkeys(each.of for each in of_curve)
         fit = "" if others_of else fit  # the members have theirs
-        row = {**names, "method": method, "fit": fit, "known": len(known), "tested": len(rows), **_worst(went)}
+        row = {**names, "method": method, "fit": fit, "known": len(known), "fitted": _fitted(models, of_curve),
+               "ahead": len(ahead), "tested": len(rows), **_worst(went)}  # fmt: skip
         there = [each for each in drawn if each is not None]
         if len(there) == len(drawn):
             mixture = there[0] if len(there) == 1 else mixed(there, [1 / len(there)] * len(there))
@@ -276,7 +317,7 @@ def backtest(
             here = subset(runs, known, grouped=False)
             found = without_posterior(several[0], here, own_priors(several[0], priors or {}), x, runs.y[rows], seed)
             others += [{**names, **each} for each in found]
-    columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged"]
+    columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged", "problem"]
     return Backtest(
         pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(),
         _with_scores(judged, columns),
@@ -288,6 +329,12 @@ def backtest(
         runs.response,
         MappingProxyType(clusters),
     )
+
+
+def _fitted(models: Mapping[str, Model], of_curve: Sequence[Method]) -> int:
+    """How many runs of a curve its fits have; the most, where they differ."""
+    of_each = ((models[each.fit].runs, each.group) for each in of_curve)
+    return max(len(runs) if group is None else int((runs.group_labels == group).sum()) for runs, group in of_each)
 
 
 def _with_scores(rows: list[dict], columns: list[str]) -> pd.DataFrame:
@@ -359,7 +406,7 @@ def _with_interval(name: str, values: np.ndarray, clusters: np.ndarray) -> dict[
 
 
 def _group(row: pd.Series) -> dict[str, Any]:
-    means = {name: row[name] for name in ("curves", "rmsle", "log_score", "crps")}
+    means = {name: row[name] for name in ("curves", "failed", "rmsle", "log_score", "crps")}
     coverage = {f"{p:g}": row[f"coverage_{100 * p:g}"] for p in scores.PROBS}
     intervals = {name: [row[f"{name}_lower"], row[f"{name}_upper"]] for name in _SCORES}
     return {"name": row["pool"], **means, "coverage": coverage, "width_89": row["width_89"], "intervals": intervals}

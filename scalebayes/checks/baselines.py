@@ -150,7 +150,8 @@ def without_posterior(
     Returns
     -------
     list of dict
-        method, rmsle, and converged or coverage_89 and width_89 where there is such a thing.
+        method, rmsle, and converged or coverage_89 and width_89 where there is such a thing; without an error where the law
+        refuses the curve, as those for losses do one that rises, and then with a problem.
     """
     scale, new = compute(runs), np.prod(list(x.values()), axis=0)
     at = list(x.values())
@@ -162,10 +163,17 @@ def without_posterior(
         declared, own = laws.signature(rival), priors if rival is law else {}
         if len(runs) < len(declared.parameters):
             continue
-        values, converged = least_squares_fit(rival, runs, own, seed=seed)
+        method = f"least_squares_{declared.name}"
+        try:
+            values, converged = least_squares_fit(rival, runs, own, seed=seed)
+        except ValueError as refused:
+            of_law = (method, "bootstrap") if rival is law else (method,)
+            found += [{"method": name, "rmsle": np.nan, "problem": str(refused)} for name in of_law]
+            continue
         # In double precision: single has no numbers for some amplitudes.
         predicted = expected(rival, at, {name: np.array([value]) for name, value in values.items()})[0]
-        found.append(_judged(f"least_squares_{declared.name}", predicted, response) | {"converged": converged})
+        problem = "" if converged else f"the best two of up to {_MOST_STARTS} searches disagree"
+        found.append(_judged(method, predicted, response) | {"converged": converged, "problem": problem})
         if rival is law:
             drawn = np.log(np.maximum(bootstrap(law, runs, own, values, at, seed=seed), _SMALLEST))
             inside, width = scores.covered(drawn, np.log(response), scores.BAND)

@@ -73,8 +73,8 @@ def _told(own: tuple) -> str:
 def plan(
     averaged: Sequence[Member], parts: Mapping, runs: Runs, pools: Mapping[str, str], *, pooled: bool,
     points: int | None, priors: Mapping, pooling: Any, noise: Any,
-) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]]]:  # fmt: skip
-    """Every model by the name of its fit, and the methods of every curve at every setting.
+) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]], dict[tuple[str, str], str]]:  # fmt: skip
+    """Every model by the name of its fit, the methods of every curve at every setting, and why some curves have none.
 
     Parameters
     ----------
@@ -96,8 +96,9 @@ def plan(
     Raises
     ------
     ValueError
-        If two of the laws are the same.
+        If two of the laws have one name and discrepancy.
     """
+    refused: dict[tuple[str, str], str] = {}
     models: dict[str, Model] = {}
     methods: dict[tuple[str, str], list[Method]] = {key: [] for key in parts}
     scale = compute(runs)
@@ -112,22 +113,34 @@ def plan(
             keys = [key for key in parts if fit_of[key] == name]
             table = subset(runs, np.sort(np.concatenate([parts[key][0] for key in keys])), grouped=together)
             if len(runs.inputs) == 1:
-                table = thin(table, points or (_PER_POOLED_CURVE if together else _PER_CURVE))
+                most = _PER_POOLED_CURVE if len(keys) > 1 else _PER_CURVE
+                table = thin(table, most if points is None else points)
             how = pooling if together else None
             # How far a curve is asked about is known beforehand, unlike what is there.
             horizon = max(scale[ahead].max() / scale[known].max() for known, ahead in (parts[key] for key in keys))
-            model = Model(
-                each.law, table, priors=own, pooling=how, noise=noise, discrepancy=each.discrepancy,
-                horizon=horizon if drifts(named(each.discrepancy)) else None,
-            )  # fmt: skip
+            try:
+                model = Model(
+                    each.law, table, priors=own, pooling=how, noise=noise, discrepancy=each.discrepancy,
+                    horizon=horizon if drifts(named(each.discrepancy)) else None,
+                )  # fmt: skip
+            except ValueError as why:
+                refused |= dict.fromkeys(keys, str(why))
+                continue
             called = name_of(model) + (", pooled" if told and together else ", separate" if told else "")
             fit = f"{called}, {name}"
             if fit in models:
-                raise ValueError(f"two of the laws to be averaged are {called}; one of them is enough.")
+                raise ValueError(f"two of the laws to be averaged are called {called}, and would not be told apart.")
             models[fit] = model
             for setting, level in keys:
                 methods[setting, level].append(Method(called, fit, name, level if together else None))
-    return models, methods
+    if not refused:
+        return models, methods, {}
+    # What was fitted together is fitted anew without them.
+    rest = {key: part for key, part in parts.items() if key not in refused}
+    found = plan(
+        averaged, rest, runs, pools, pooled=pooled, points=points, priors=priors, pooling=pooling, noise=noise
+    )  # fmt: skip
+    return *found[:2], refused | found[2]
 
 
 def own_priors(law: Callable, priors: Mapping) -> dict:

@@ -34,7 +34,11 @@ def _column(runs: Runs, name: str, role: str) -> pd.Series:
 
 def of_curves(runs: Runs, name: str, role: str) -> dict[str, str]:
     """The value of a column for each curve, which must be one."""
-    column = _column(runs, name, role).astype(str).to_numpy()
+    given = _column(runs, name, role)
+    if given.isna().any():
+        first = runs.labels[given.isna().to_numpy()][0]
+        raise ValueError(f"{role}={name!r} is empty in {given.isna().sum()} of {len(runs)} runs, first run {first}.")
+    column = given.astype(str).to_numpy()
     found = {}
     for level, rows in curves(runs):
         values = np.unique(column[rows])
@@ -45,7 +49,7 @@ def of_curves(runs: Runs, name: str, role: str) -> dict[str, str]:
 
 
 def masks(
-    runs: Runs, train: str | None, cutoffs: Sequence[float] | None, top: Sequence[float] | None
+    runs: Runs, train: str | None, cutoffs: float | Sequence[float] | None, top: float | Sequence[float] | None
 ) -> dict[str, np.ndarray]:
     """Which runs are known, by setting."""
     if sum(kind is not None for kind in (train, cutoffs, top)) != 1:
@@ -63,20 +67,24 @@ def masks(
                 f"first {column.to_numpy()[wrong].tolist()[0]!r} (run {runs.labels[wrong][0]})."
             )
         return {train: known == 1.0}
-    shares = list((cutoffs if cutoffs is not None else top) or ())
-    if not shares or not all(0 < share < 1 for share in shares):
+    given = cutoffs if cutoffs is not None else top
+    shares: list = np.atleast_1d(np.asarray(given, dtype=object)).tolist()
+    names = [f"{share:g}" if isinstance(share, int | float) else "" for share in shares]
+    if not shares or not all(isinstance(share, int | float) and 0 < share < 1 for share in shares):
         raise ValueError(f"{'cutoffs' if cutoffs is not None else 'top'} are shares between 0 and 1, got {shares}.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"two of the shares are as good as equal: {', '.join(names)}.")
     if cutoffs is not None and len(runs.inputs) != 1:
         raise ValueError(
             f"cutoffs are along one input, and the law has {', '.join(runs.inputs)}; hold back the largest runs, top=."
         )
     scale, found = compute(runs), {}
-    for share in shares:
+    for name, share in zip(names, shares, strict=True):
         known = np.zeros(len(runs), bool)
         for _, rows in curves(runs):
             bound = share * scale[rows].max() if cutoffs is not None else np.quantile(scale[rows], 1 - share)
             known[rows] = scale[rows] <= bound
-        found[f"{share:g}" if cutoffs is not None else f"top {share:g}"] = known
+        found[name if cutoffs is not None else f"top {name}"] = known
     return found
 
 
@@ -105,11 +113,27 @@ def split(runs: Runs, known_by: dict[str, np.ndarray], drifts: bool, skip: bool)
                 parts[setting, level] = known, ahead
             else:
                 skipped.append((setting, level or "all runs", reason))
+    check_skipped(skipped, skip, len(parts))
+    return parts, skipped
+
+
+def check_skipped(skipped: Sequence[tuple[str, str, str]], skip: bool, left: int) -> None:
+    """Refuse what cannot be tested, unless it may be left out and something is left.
+
+    Parameters
+    ----------
+    skipped : sequence of (setting, curve, reason)
+    skip : bool
+        The caller's leave.
+    left : int
+        How many can be tested.
+    """
     if skipped and not skip:
         said = "; ".join(f"{setting}, {level}: {reason}" for setting, level, reason in skipped[:5])
         more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-        many = "1 curve" if len(skipped) == 1 else f"{len(skipped)} curves"
-        raise ValueError(f"{many} cannot be tested: {said}{more}. skip=True (--skip) leaves them out.")
-    if not parts:
+        many = len({level for _, level, _ in skipped})
+        raise ValueError(
+            f"{'1 curve' if many == 1 else f'{many} curves'} cannot be tested: {said}{more}. skip=True (--skip) leaves them out."
+        )
+    if not left:
         raise ValueError(f"no curve can be tested: {skipped[0][0]}, {skipped[0][1]}: {skipped[0][2]}.")
-    return parts, skipped

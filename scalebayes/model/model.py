@@ -114,7 +114,7 @@ class Model:
         beside = {Drift: "drift", Surface: "surface"}.get(type(discrepancy), "")
         _check_horizon(self.horizon, discrepancy)
         # Of curves that are pooled the floors' population is learned; there the other prior was no gain.
-        learned = runs.group and self.pooling not in ("shared", "separate")
+        learned = len(runs.levels) > 1 and self.pooling not in ("shared", "separate")
         defaults = laws.priors(self.law, beside, 1.0 if learned else self.horizon or 1.0)
         priors = _complete(declared, self.priors, self.pooling, renamed, runs, defaults)
         taken = set(declared.parameters) & set(discrepancy.priors(tuple(runs.inputs)) if discrepancy else ())

@@ -23,6 +23,7 @@ integrated out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -204,7 +205,10 @@ def departures(xi, error, weight, sigma, of_noise, scales: Scales, near: Surroun
 
 def _factor(k_zz, real):
     """Of the covariance of g between places; those that are not real are independent of all."""
-    jitter = _JITTER * jnp.diagonal(k_zz).max()
+    return _root(k_zz, real, _JITTER * jnp.diagonal(k_zz).max())
+
+
+def _root(k_zz, real, jitter):
     both = real[:, None] & real
     return jnp.linalg.cholesky(jnp.where(both, k_zz, 0.0) + jnp.diag(jnp.where(real, jitter, 1.0)))
 
@@ -214,7 +218,7 @@ def ahead(
 ) -> np.ndarray:
     """Draws of g at new places of one group given its values at the group's places, shape (sample, point).
 
-    Joint over points, up to 64 of them; further ones independent of these.
+    The first 64 points are drawn jointly; further ones, 64 at a time, given the very first, and not the others.
 
     Parameters
     ----------
@@ -227,32 +231,38 @@ def ahead(
         The runs of the group, the places first.
     rng : numpy.random.Generator
     """
-    real = slots[: values.shape[1]] >= 0
-    z, frontier = known[slots[: len(real)]], known[slots[slots >= 0]].sum(-1).max()
-    among = distances(z, z, frontier)
+    n_places = values.shape[1]
+    real = slots[:n_places] >= 0
+    z, frontier = known[slots[:n_places]], known[slots[slots >= 0]].sum(-1).max()
     found = np.empty((len(values), len(log_x)))
     for first in range(0, len(log_x), _TOGETHER):
         some = log_x[first : first + _TOGETHER]
         n = len(some)
         some = np.pad(some, ((0, -n % 8), (0, 0)), mode="edge")
-        cross, new = distances(z, some, frontier), distances(some, some, frontier)
+        among, cross, new = (distances(a, b, frontier) for a, b in ((z, z), (z, some), (some, some)))
         normal = rng.standard_normal((len(values), len(some)))
         with double_precision():
-            drawn = _conditional(values, scales, normal, real, among, cross, new)
-            found[:, first : first + n] = np.asarray(drawn)[:, :n]
+            drawn = np.asarray(_conditional(values, scales, normal, real, among, cross, new, n_places))
+        found[:, first : first + n] = drawn[:, :n]
+        if not first:
+            z, values = np.concatenate([z, some[:1]]), np.concatenate([values, drawn[:, :1]], axis=1)
+            real = np.append(real, True)
     return found
 
 
-@jax.jit
-def _conditional(values, scales, normal, real, among, cross, new):
+@partial(jax.jit, static_argnames="n_places")
+def _conditional(values, scales, normal, real, among, cross, new, n_places):
     def one(draw):
         values, scales, normal = draw
-        factor = _factor(covariance(among, scales), real)
-        k_zx = covariance(cross, scales)
+        k_zz, k_zx = covariance(among, scales), covariance(cross, scales)
+        # What was drawn far ahead varies much more than the places, which keep the jitter that they were sampled with.
+        before, drawn = (_JITTER * k for k in jnp.split(jnp.diagonal(k_zz), [n_places]))
+        jitter = jnp.concatenate([before.max() * jnp.ones_like(before), _JITTER * scales.misfit**2 + drawn])
+        factor = _root(k_zz, real, jitter)
         shares = jax.scipy.linalg.solve_triangular(factor, jnp.where(real[:, None], k_zx, 0.0), lower=True)
         mean = jax.scipy.linalg.solve_triangular(factor, values, lower=True) @ shares
         left = covariance(new, scales) - shares.T @ shares
-        jitter = _JITTER * (scales.misfit**2 + jnp.diagonal(left).max())
-        return mean + jnp.linalg.cholesky(left + jitter * jnp.eye(len(normal))) @ normal
+        jitter = _JITTER * (scales.misfit**2 + jnp.diagonal(left))
+        return mean + jnp.linalg.cholesky(left + jnp.diag(jitter)) @ normal
 
     return jax.lax.map(one, (values, scales, normal))

@@ -24,6 +24,7 @@ from scalebayes.questions.points import check_group, check_one, factor, number, 
 REPEATED = 15.39  # R*_D of Muennighoff et al. 2023, arXiv:2305.16264: repetitions after which a token is worth 1/e
 _FLOPS_SERVED = 2.0  # per parameter and token: forward only
 _GRID, _HALVINGS, _OF_REGION = 64, 60, 500
+_UNSPENT = 0.01  # of a budget; a cost may go in steps
 _STEPS = 40  # of the region on either side of the optimum
 _WIDEST = np.log(1e4)
 
@@ -37,8 +38,8 @@ class Allocation:
     table : pandas.DataFrame
         A row per group and budget: group (if there are groups), C, and mean, median, lower and upper of n_opt, d_opt and loss
         (each as n_opt_mean, ...); plan_n, plan_d (of the lowest expected loss), plan_loss (that loss); near_n_lower, near_n_upper, near_d_lower,
-        near_d_upper, near_ratio_lower, near_ratio_upper (plans whose expected loss is within ``within`` of it); extrapolation (the
-        budget over the largest observed compute).
+        near_d_upper, near_ratio_lower, near_ratio_upper (plans whose expected loss is within ``within`` of it); extrapolation
+        (6 N D of the plan over the largest of the runs).
     profile : pandas.DataFrame
         Being off the optimum: group, C, N, D, loss (expected), excess (over the plan).
     draws : xarray.Dataset
@@ -153,7 +154,7 @@ def allocate(
     if not (np.isfinite(budgets).all() and (budgets > 0).all() and budgets.ndim == 1 and len(budgets)):
         raise ValueError(f"C is a positive finite number of FLOPs, or several, got {C!r}.")
     _check(within=within, served=served, most_n=most_n, most_d=most_d, unique=unique)
-    if ratio is not None and not 0 < ratio[0] <= ratio[1]:
+    if ratio is not None and not (np.shape(ratio) == (2,) and 0 < ratio[0] <= ratio[1]):
         raise ValueError(f"ratio is the least and the most tokens per parameter, got {ratio!r}.")
     level = check_group(runs, group, False)
     levels = (level,) if level is not None else runs.levels or (None,)
@@ -175,12 +176,14 @@ def allocate(
             d = np.asarray(tokens(n, budgets[None]))
             loss = np.asarray(loss_at(n, d, wide))
         found.append((n, d, loss))
-        beyond = budgets / largest_scale(runs, "C", label)
+        largest = largest_scale(runs, "C", label)
         for j, budget in enumerate(budgets):
             named = {} if label is None else {"group": label}
             profile = _profile(loss_at, tokens, theta, n[:, j], budget, (low[j], high[j]) if bound else None)
             row = named | {"C": budget, **_spread("n_opt", n[:, j], prob), **_spread("d_opt", d[:, j], prob)}
-            row |= _spread("loss", loss[:, j], prob) | _plan(profile, within) | {"extrapolation": beyond[j]}
+            plan = _plan(profile, within)
+            beyond = FLOPS_PER_TOKEN * plan["plan_n"] * plan["plan_d"] / largest
+            row |= _spread("loss", loss[:, j], prob) | plan | {"extrapolation": beyond}
             rows.append(row)
             profiles.append(pd.DataFrame(named | {"C": budget} | profile, index=range(len(profile["N"]))))
         powers += _powers(law, theta, label, n, d, budgets, prob, bool(bound))
@@ -283,20 +286,35 @@ def _sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np
     for j, c in enumerate(budgets):
         with double_precision():
             n, d = np.exp(grid), np.asarray(tokens(np.exp(grid), c))
-        fine = (d > 1) & (n < (most_n or np.inf)) & (d < (most_d or np.inf))
+        pays = d > 1
+        if not pays.any():
+            after = f" after serving {number(served)}" if served else ""
+            raise ValueError(
+                f"{number(c)} FLOPs do not pay for training any model on one token{after}; raise C{' or lower served' if served else ''}."
+            )
+        if cost is not None:
+            with double_precision():
+                spent = np.asarray(cost(n, d)) + _FLOPS_SERVED * n * served
+            pays &= np.abs(spent / c - 1) < _UNSPENT
+            if not pays.any():
+                raise ValueError(
+                    f"the cost given comes to {number(c)} FLOPs at no N up to 1e20 and D up to 1e30; it has to rise in both."
+                )
+        fine = pays & (n < (most_n or np.inf)) & (d < (most_d or np.inf))
         if ratio is not None:
             slack = np.exp(grid[1] - grid[0])  # a narrow band lies between two points of the grid
             fine &= (d / n >= ratio[0] / slack) & (d / n <= ratio[1] * slack)
         if not fine.any():
             limits = {"most_n": most_n, "most_d": most_d, "ratio": ratio, "served": served or None}
-            asked = (
-                ", ".join(f"{name}={value}" for name, value in limits.items() if value is not None) or "the cost given"
-            )
+            asked = ", ".join(f"{name}={value}" for name, value in limits.items() if value is not None)
             raise ValueError(
                 f"no plan spends {number(c)} FLOPs and meets {asked}; a smaller budget leaves some unspent, or loosen them."
             )
-        rows = np.flatnonzero(fine)
-        low[j], high[j] = grid[rows[0]], grid[rows[-1]]
+        low[j], high[j] = grid[np.flatnonzero(fine)[[0, -1]]]
+        if ratio is not None:  # D/N falls along N
+            ends = np.interp(-np.log(ratio), -np.log(d / n)[pays], grid[pays])
+            low[j], high[j] = max(low[j], ends[1]), min(high[j], ends[0])
+            low[j] = min(low[j], high[j])
     return low, high
 
 

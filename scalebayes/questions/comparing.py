@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,8 @@ class Comparison:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per parameter and pair: parameter, a, b, scale ("difference" or "log ratio", of a over b), mean, sd, lower, upper,
+        A row per parameter and pair: parameter, a, b, scale ("difference" or "log ratio", of a over b), at (of an amplitude, where
+        its term is compared: "N = 1e9"; else empty), mean, sd, lower, upper,
         p_larger (probability that a's is), p_direction (of the sign that is likelier), rope and p_equivalent (that the difference is smaller, NaN where no
         region was given), prior_sd (of the difference before the runs were seen).
     equal : tuple of str
@@ -37,8 +39,8 @@ class Comparison:
         Those whose differences the hierarchy draws together.
     speed : pandas.DataFrame
         A row per pair: a, b, at ("loss = 2.2"), median, lower, upper of how many times a's scale b needs to reach the same
-        (infinite where only a gets there, 0 where only b does), p_faster (that a needs less), p_a_never and p_b_never. Draws in
-        which neither gets there are only in the last two. Empty if not asked for.
+        (infinite where only a gets there or is below it at every scale, 0 where only b does or is), p_faster (that a needs less),
+        p_a_never and p_b_never. Draws in which neither gets there are only in the last two. Empty if not asked for.
     axis, path : str
         Of the speed.
     prob : float
@@ -60,6 +62,7 @@ class Comparison:
             ratio = row["scale"] == "log ratio"
             middle, low, high = (np.exp(row[k]) if ratio else row[k] for k in ("mean", "lower", "upper"))
             said = f"is {number(middle)} times {row['b']}'s" if ratio else f"less {row['b']}'s is {number(middle)}"
+            named = f"Term of {row['parameter']} at {row['at']}" if row["at"] else row["parameter"]
             sign = "larger" if row["p_larger"] >= 0.5 else "smaller"
             same = (
                 f"; within {number(row['rope'])} with probability {row['p_equivalent']:.2f}"
@@ -67,7 +70,7 @@ class Comparison:
                 else ""
             )
             lines.append(
-                f"{row['parameter']}: {row['a']}'s {said} ({100 * self.prob:g}% {number(low)} to {number(high)}), {sign} with "
+                f"{named}: {row['a']}'s {said} ({100 * self.prob:g}% {number(low)} to {number(high)}), {sign} with "
                 f"probability {row['p_direction']:.2f}{same}."
             )
         lines += [self._speed(row) for row in self.speed.to_dict("records")]
@@ -87,7 +90,9 @@ class Comparison:
         if not row["median"] >= 0:
             return f"{place}, neither {a} nor {b} gets there."
         if row["median"] in (0.0, np.inf):
-            late, p = (b, row["p_b_never"]) if row["median"] else (a, row["p_a_never"])
+            (soon, late), p = ((a, b), row["p_b_never"]) if row["median"] else ((b, a), row["p_a_never"])
+            if p < 0.5:
+                return f"{place}, {soon} is more likely than not there at every scale, and {late} is not."
             return f"{place}, {late} more likely than not never gets there (probability {p:.2f})."
         never = [f"{name} with probability {row[k]:.2f}" for name, k in ((a, "p_a_never"), (b, "p_b_never")) if row[k]]
         return (
@@ -192,6 +197,8 @@ def compare(
     if isinstance(what, Average):
         what = what.fits
     if isinstance(what, Fit):
+        if share is not None:
+            raise ValueError("share holds back runs to compare several fits; here is one, whose groups are compared.")
         return _of_groups(what, groups, dict(rope or {}), at, axis, path, prob)
     if not isinstance(what, Mapping):
         what = named_fits(what)
@@ -227,8 +234,8 @@ def _of_groups(
             within = float((np.abs(difference) < rope[name]).mean()) if name in rope else np.nan
             up = float((difference > 0).mean() + 0.5 * (difference == 0).mean())
             rows.append(
-                {"parameter": name, "a": a, "b": b, "scale": "log ratio" if logs else "difference", "mean": difference.mean(),
-                 "sd": difference.std(ddof=1), "lower": lower, "upper": upper, "p_larger": up, "p_direction": max(up, 1 - up),
+                {"parameter": name, "a": a, "b": b, "scale": "log ratio" if logs else "difference",
+                 "at": _place(model, name) if logs else "", "mean": difference.mean(), "sd": difference.std(ddof=1), "lower": lower, "upper": upper, "p_larger": up, "p_direction": max(up, 1 - up),
                  "rope": rope.get(name, np.nan), "p_equivalent": within, "prior_sd": before[np.isfinite(before)].std()}
             )  # fmt: skip
     speed, axis, said = _speeds(fit, levels, at, axis, path, prob)
@@ -281,6 +288,12 @@ def _speeds(
         values = [a, b, f"{where} = {number(value)}", median, lower, upper, faster, *never]
         rows.append(dict(zip(columns, values, strict=True)))
     return pd.DataFrame(rows), axis, along.said
+
+
+def _place(model: Model, name: str) -> str:
+    """Where the terms of an amplitude are compared."""
+    anchor: Any = model.priors[name].prior  # type: ignore[union-attr]
+    return f"{anchor.input} = {number(np.exp(np.log(model.runs.x(anchor.input)).mean()))}"
 
 
 def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndarray:

@@ -57,10 +57,12 @@ class Crossover:
         Mean response, dims (sample, group, scale).
     winner, rival : str
         Ahead at the decision scale on the posterior's mean, and of the others the likeliest to be best at the target.
+    contender : str
+        Of the others the one that the winner is least surely ahead of at the decision scale; of two groups the rival.
     ordered : bool
-        Whether the winner is ahead of the rival at the decision scale with probability .9 or more.
+        Whether the winner is ahead of the contender, and so of each other group, at the decision scale with probability .9 or more.
     p_ahead : float
-        That probability.
+        The probability that it is ahead of the contender.
     decision_risk, prior_decision_risk : float
         That another is better than the winner at the target by more than the margin; the same before the runs were seen.
     reversal_risk, p_cross_before_target : float
@@ -76,7 +78,8 @@ class Crossover:
     gain : mapping of str to float
         The rival's compute-equivalent gain at the target: median, lower, upper of how many times the compute the winner would
         need for the rival's loss; p_undefined, that it does not reach it within so many times (``within``: 1e60 by the law alone;
-        1000 for an average or with drift or surface, where nothing below the decision scale is looked at either).
+        1000 for an average, with drift or surface, or along a path given as a function, where nothing below the decision scale is
+        looked at either).
     axis, path : str
         What grows, and along what.
     at, to, margin : float
@@ -97,6 +100,7 @@ class Crossover:
     draws: xr.DataArray
     winner: str
     rival: str
+    contender: str
     ordered: bool
     p_ahead: float
     decision_risk: float
@@ -122,10 +126,10 @@ class Crossover:
         lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
         place, target = (f"{self.axis} = {number(scale)}" for scale in (self.at, self.to))
         if self.ordered:
-            lines.append(f"{self.winner} leads at {place} (probability {self.p_ahead:.2f} against {self.rival}).")
+            lines.append(f"{self.winner} leads at {place} (probability {self.p_ahead:.2f} against {self.contender}).")
         else:
             lines.append(
-                f"Not yet ordered at {place}: {self.winner} is ahead of {self.rival} with probability {self.p_ahead:.2f} only."
+                f"Not yet ordered at {place}: {self.winner} is ahead of {self.contender} with probability {self.p_ahead:.2f} only."
             )
         equal = f" by more than {number(self.margin)}" if self.margin else ""
         lines.append(
@@ -278,11 +282,15 @@ def crossover(
     pairs_table = pd.DataFrame(pairs)
     of_both = min(w, r), max(w, r)
     own, (where, _) = pairs_table.iloc[list(crossings).index(of_both)], crossings[of_both]
-    ahead = float((first[:, w] < first[:, r]).mean() + 0.5 * (first[:, w] == first[:, r]).mean())
+    leads = {k: _before(first[:, w] - first[:, k]).mean() for k in others}
+    # Of two that are as likely, the one that matters at the target.
+    contender = min(leads, key=lambda k: (leads[k], k != r))
+    ahead = float(leads[contender])
     table = pd.DataFrame(_by_group(levels, last, p_best, _p_best(before), prob))
     curve = pd.DataFrame({level: _p_best(f[:, :, : end + 1])[i] for i, level in enumerate(levels)}, index=pd.Index(scales[: end + 1], name=axis))  # fmt: skip
     curve["p_crossed"] = [(where <= scale).mean() for scale in scales[: end + 1]]
-    regret = last[:, w] - last.min(1)
+    regret = (last - last.min(1, keepdims=True)).mean(0)
+    invertible = alone[w] if alone and not callable(path) else None
     draws = xr.DataArray(
         f[:, :, : end + 1],
         {"group": list(levels), "scale": scales[: end + 1]},
@@ -290,12 +298,12 @@ def crossover(
         name=runs.response,
     )
     return Crossover(
-        table=table, pairs=pairs_table, curve=curve, draws=draws, winner=levels[w], rival=levels[r], ordered=ahead >= ORDERED,
-        p_ahead=ahead, decision_risk=_risk(last, w, margin), prior_decision_risk=_risk(before, w, margin),
+        table=table, pairs=pairs_table, curve=curve, draws=draws, winner=levels[w], rival=levels[r],
+        contender=levels[contender], ordered=ahead >= ORDERED, p_ahead=ahead, decision_risk=_risk(last, w, margin), prior_decision_risk=_risk(before, w, margin),
         reversal_risk=float(own["reversal_risk"]), p_cross_before_target=float(own["p_cross"]),
-        crossing_quantiles=_quantiles(where, prob), expected_regret=float(regret.mean()),
-        value_of_information=float(last.mean(0).min() - last.min(1).mean()),
-        gain=_equivalent(alone[w] if alone else None, f[:, w], f[:, r, end], scales, to, prob), axis=axis, path="; ".join(dict.fromkeys(of[0].said for of in paths)), at=float(start), to=float(to),
+        crossing_quantiles=_quantiles(where, prob), expected_regret=float(regret[w]), value_of_information=float(regret.min()),
+        gain=_equivalent(invertible, f[:, w], f[:, r, end], scales, to, prob), axis=axis,
+        path="; ".join(dict.fromkeys(of[0].said for of in paths)), at=float(start), to=float(to),
         margin=float(margin), extrapolation=float(to / seen),
         by_law=_by_law(sources, [[each[:, :, end] for each in own] for own in drawn], w, margin, seed),
         prob=prob, response=runs.response, diagnostics=pooled_diagnostics([s.fit.diagnostics for s in sources]),
@@ -328,14 +336,23 @@ def _risk(f: np.ndarray, w: int, margin: float) -> float:
     return float((f[:, w] > np.delete(f, w, axis=1).min(1) + margin).mean())
 
 
+def _before(delta: np.ndarray) -> np.ndarray:
+    """1 where a difference is negative; a tie counts half."""
+    return (delta < 0) + 0.5 * (delta == 0)
+
+
 def _order(first: np.ndarray, last: np.ndarray) -> dict[str, float]:
-    """Of a - b: who is ahead at the decision scale and at the target."""
-    a_first, a_last = first < 0, last < 0
-    p_first, p_last = ((of < 0).mean() + 0.5 * (of == 0).mean() for of in (first, last))
+    """Of a - b: who is ahead at the decision scale and at the target; a draw that is tied is half a's, half b's."""
+    same = (first == 0) & (last == 0)  # is no reversal, whoever is ahead
+    orders = {"ahead": _before(first), "behind": _before(-first)}, {"ahead": _before(last), "behind": _before(-last)}
+    cells = {
+        f"{one}_{other}": np.where(same, 0.5 * (one == other), at_first * at_last).mean()
+        for one, at_first in orders[0].items()
+        for other, at_last in orders[1].items()
+    }
     return {
-        "p_a_ahead": p_first, "p_a_ahead_at_target": p_last, "reversal_risk": (a_first != a_last).mean(),
-        "ahead_ahead": (a_first & a_last).mean(), "ahead_behind": (a_first & ~a_last).mean(),
-        "behind_ahead": (~a_first & a_last).mean(), "behind_behind": (~a_first & ~a_last).mean(),
+        "p_a_ahead": orders[0]["ahead"].mean(), "p_a_ahead_at_target": orders[1]["ahead"].mean(),
+        "reversal_risk": cells["ahead_behind"] + cells["behind_ahead"], **cells,
     }  # fmt: skip
 
 
@@ -394,7 +411,8 @@ def _quantiles(where: np.ndarray, prob: float) -> dict[float, float]:
 
 
 def _by_group(levels, last: np.ndarray, p_best: np.ndarray, p_prior: np.ndarray, prob: float) -> list[dict[str, Any]]:
-    ranks = (last[:, :, None] > last[:, None, :]).sum(2) + 1
+    apart = last[:, None, :] - last[:, :, None]
+    ranks = _before(apart).sum(2) + 0.5  # of itself each is half before
     lower, median, upper = np.quantile(last, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
     return [
         {"group": level, "p_best": p_best[k], "expected_rank": ranks[:, k].mean(), "mean": last[:, k].mean(), "median": median[k],

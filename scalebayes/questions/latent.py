@@ -20,7 +20,8 @@ from scalebayes.questions.paths import FLOPS_PER_TOKEN, Path, path_along
 from scalebayes.questions.points import check_comparable, check_levels
 from scalebayes.runs import Runs
 
-_WIDEST, _HALVINGS = float(np.log(1e60)), 80
+_WIDEST, _HALVINGS = float(np.log(1e60)), 52
+_COARSE = 121  # one each decade
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +167,10 @@ def ends_about(scale: float) -> tuple[float, float]:
 
 
 def inverted(response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    """Scale at which a falling response comes down to a target, of every draw, by bisection in its logarithm.
+    """First scale at which a response comes down to a target, of every draw.
+
+    It need not fall all the way: of a grid in the logarithm, a decade apart, the first point that is there is taken, and what lies
+    before it bisected.
 
     Parameters
     ----------
@@ -179,10 +183,16 @@ def inverted(response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, e
     Returns
     -------
     array, shape (sample,)
-        0 where the near end is already there, infinite where the far end is not, or is no number.
+        0 where the near end is already there, infinite where no point of the grid is.
     """
-    low, high = (np.full(len(target), end) for end in ends)
-    at_once, never = response(np.exp(low)) <= target, ~(response(np.exp(high)) <= target)
+    grid, first = np.linspace(*ends, _COARSE), np.full(len(target), _COARSE)
+    for i, log_scale in enumerate(grid):
+        found = response(np.full(len(target), np.exp(log_scale))) <= target
+        first = np.where(found & (first == _COARSE), i, first)
+        if (first < _COARSE).all():
+            break
+    at_once, never = first == 0, first == _COARSE
+    low, high = grid[np.clip(first - 1, 0, None)], grid[np.minimum(first, _COARSE - 1)]
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         above = response(np.exp(middle)) > target

@@ -62,7 +62,7 @@ class NextRun:
         best = self.table.iloc[0]
         cheap = self.table.iloc[int(self.table["per_flop"].to_numpy().argmax())]
         lines.append(f"Now: {number(self.now)} {_UNITS[self.goal]}.")
-        if best["reduction"] < _NOTICED * self.now:
+        if best["reduction"] <= _NOTICED * self.now:
             none = f"None of these {len(self.table)} candidates is" if len(self.table) > 1 else "This candidate is not"
             then = ": a single such run would hardly change the choice" if self.goal == "decision" else ""
             return "\n".join([*lines, f"{none} expected to reduce it{then}.", f"({self.diagnostics})"])
@@ -198,8 +198,8 @@ def next_run(
     # What is nothing but for rounding.
     table.loc[table["reduction"].abs() < 1e-12 * abs(now), "reduction"] = 0.0
     if goal == "decision":
-        regret = now - float(f.min(1).mean())
-        table["before"], table["after"], now = regret, regret - table["reduction"], regret
+        now = float((f - f.min(1, keepdims=True)).mean(0).min())
+        table["before"], table["after"] = now, now - table["reduction"]
     table["per_flop"] = table["reduction"] / table["cost"]
     table = table.sort_values("reduction", ascending=False, kind="stable").reset_index(drop=True)
     return NextRun(table, goal, float(now), tuple(runs.inputs), runs.response, fit.diagnostics)

@@ -95,12 +95,16 @@ def _of_caller(path: Callable, inputs: tuple[str, ...]) -> Callable:
     def at(scale, theta):
         found = path(scale)
         if not isinstance(found, Mapping) or set(found) != set(inputs):
-            got = ", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
-            raise ValueError(f"a path takes a scale to a mapping of {', '.join(inputs)}; got {got}.")
+            given = ", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
+            raise ValueError(f"a path takes a scale to a mapping of {', '.join(inputs)}; got {given}.")
         values = tuple(np.broadcast_to(np.asarray(found[name], float), np.shape(scale)) for name in inputs)
-        for name, value in zip(inputs, values, strict=True):
+        for key, value in zip(inputs, values, strict=True):
             if not (np.isfinite(value) & (value > 0)).all():
-                raise ValueError(f"a path gives positive finite inputs; {name} is not everywhere.")
+                place = np.flatnonzero(~(np.isfinite(value) & (value > 0)).ravel())[0]
+                where, got = (float(np.ravel(of)[place]) for of in (scale, value))
+                raise ValueError(
+                    f"a path gives positive finite inputs; at a scale of {number(where)} {key} is {got:g}."
+                )
         return values
 
     return at
@@ -120,7 +124,7 @@ def held_path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, f
         if len(held) != 1 or not set(held) <= {"N", "D", "D/N"}:
             raise ValueError(
                 "C alone does not determine N and D: hold one of N, D or D/N (tokens per parameter), for example "
-                f"at={{'D/N': 20}}; got {', '.join(held) or 'nothing'}."
+                f"{{'D/N': 20}}; got {', '.join(held) or 'nothing'}."
             )
         ((name, value),) = held.items()
 

@@ -157,7 +157,8 @@ def check_levels(runs: Runs, groups: Sequence[str] | None, fewest: int = 2) -> t
     """
     if not runs.group:
         raise ValueError("the fit has no groups to compare; name a group column in read_runs.")
-    levels = tuple(runs.levels) if not groups else tuple(map(str, groups))
+    named = (groups,) if isinstance(groups, str) else groups
+    levels = tuple(map(str, named or runs.levels))
     for level in levels:
         if level not in runs.levels:
             raise ValueError(f"{runs.group_name} has no group {level!r}; the groups are {', '.join(runs.levels)}.")

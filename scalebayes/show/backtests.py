@@ -67,11 +67,13 @@ def plot_backtest(result: Backtest, *, setting: str | None = None, curve: str | 
 def _coverage(axes: Axes, points) -> None:
     reach = points["reach"].to_numpy()
     edges = np.unique(np.quantile(np.log(reach), np.linspace(0, 1, _BINS + 1)))
+    edges = edges if len(edges) > 1 else np.repeat(edges, 2)
     inside = {0.89: (points["pit"] - 0.5).abs() <= 0.445, 0.5: (points["pit"] - 0.5).abs() <= 0.25}
     index = np.clip(np.searchsorted(edges, np.log(reach), side="right") - 1, 0, len(edges) - 2)
-    centre = [np.exp(np.log(reach[index == b]).mean()) for b in range(len(edges) - 1)]
+    filled = np.unique(index)
+    centre = [np.exp(np.log(reach[index == b]).mean()) for b in filled]
     for prob, colour in ((0.89, "C0"), (0.5, "C1")):
-        shares = [inside[prob].to_numpy()[index == b].mean() for b in range(len(edges) - 1)]
+        shares = [inside[prob].to_numpy()[index == b].mean() for b in filled]
         axes.plot(centre, shares, "o-", color=colour, label=f"{100 * prob:g}% bands")
         axes.axhline(prob, color=colour, linestyle=":", linewidth=1)
     axes.set(
