@@ -86,7 +86,9 @@ def fit(
     pooling: Annotated[
         str | None, typer.Option(help="pooled (default with groups), crossed, shared or separate.")
     ] = None,
-    noise: Annotated[str | None, typer.Option(help="student_t (default) or gaussian (default beside a drift).")] = None,
+    noise: Annotated[
+        str | None, typer.Option(help="student_t (default) or gaussian (default beside a discrepancy).")
+    ] = None,
     discrepancy: Annotated[
         str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
     ] = None,
@@ -179,6 +181,8 @@ def forecast(
 
     if bool(at) == (at_file is not None):
         raise ValueError("say where to forecast: either --at N=70e9,D=1.4e12 or --at-file plan.csv.")
+    if len(paths) == 1 and weights != "equal":
+        raise ValueError(f"--weights {weights} is about several fits, which are averaged; got {paths[0]} alone.")
     fits = {str(path): load(path) for path in paths}
     result = next(iter(fits.values())) if len(paths) == 1 else average(fits, weights=weights)  # type: ignore[arg-type]
     inputs = list(next(iter(fits.values())).model.runs.inputs)

@@ -107,12 +107,12 @@ class Fit:
             name: quantity(**{needed: posterior[needed] for needed in laws.keywords(quantity)})
             for name, quantity in laws.DERIVED.get(self.model.law, {}).items()
         }
-        departs = self.model.describe()[0].of_discrepancy
-        noise = [name for name in ("sigma", "nu", *departs) if name in posterior]
-        ends = ("_population", "_spread")
-        population = [name for name in posterior.data_vars if str(name).endswith(ends)]
+        structure = self.model.describe()[0]
+        noise = [name for name in ("sigma", "nu", *structure.of_discrepancy) if name in posterior]
+        pooled = [p for p in structure.parameters if p.pooling == "pooled"]
+        population = [name for p in pooled for name in (p.base, *(spread for _, spread, _ in p.deviations))]
         first = posterior[list(self.model.parameters)].assign(derived)
-        return first.assign(posterior[[*noise, *sorted(map(str, population))]].data_vars)
+        return first.assign(posterior[[*noise, *sorted(population)]].data_vars)
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
         """Write everything to one netCDF file.
@@ -378,7 +378,7 @@ def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:
 
 
 def _attributes(model: Model) -> dict[str, str]:
-    from scalebayes.storage import describe_model
+    from scalebayes.storage import describe_model, plain_number
 
     versions = _versions()
     return {
@@ -387,7 +387,7 @@ def _attributes(model: Model) -> dict[str, str]:
         "data_hash": model.runs.digest,
         "law": model.name,
         "noise_name": type(model.noise).__name__,
-        "model": json.dumps(describe_model(model)),
+        "model": json.dumps(describe_model(model), default=plain_number),
         **versions,
     }
 

@@ -24,12 +24,12 @@ from scalebayes.fitting import Fit, assemble, check_seed, checked_prior
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
-from scalebayes.storage import describe_model, load
+from scalebayes.storage import describe_model, load, plain_number
 
 LANES = 8
 FEW = 8 * LANES  # tables that are not worth programs of their own
 SMALL = 64  # runs of a table up to which a step takes hardly longer with more of them
-_PLAN = "sweep.json"
+_PLAN = "@sweep.json"  # no fit's: in theirs @ is quoted
 _LONGEST = 200  # name of a file
 
 
@@ -347,7 +347,7 @@ def _write(folder: Path, name: str, result: Fit | str, row: Mapping) -> None:
 
 def _write_json(path: Path, value: Mapping) -> None:
     with atomically(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1))
+        temporary.write_text(json.dumps(value, indent=1, default=plain_number))
 
 
 def _open_folder(folder: Path, named: Mapping[str, Model], settings: Settings, seed: int) -> None:
@@ -395,8 +395,20 @@ def _check_same(folder: Path, there: Mapping, plan: Mapping) -> None:
 
 
 def _digest(model: Model) -> str:
-    told = json.dumps({**describe_model(model), "source": ""}, sort_keys=True) + model.runs.digest
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    told = {**describe_model(model), "source": "", "constants": _constants(model.law)}
+    written = json.dumps(told, sort_keys=True, default=plain_number) + model.runs.digest
+    return hashlib.sha256(written.encode()).hexdigest()[:16]
+
+
+def _constants(law: Callable) -> dict[str, str]:
+    """Numbers and words that a law of one's own takes from the function that made it, which its source does not show."""
+    found = {}
+    for name, cell in (
+        zip(law.__code__.co_freevars, law.__closure__ or (), strict=True) if hasattr(law, "__code__") else ()
+    ):
+        if isinstance(cell.cell_contents, str | int | float | np.generic):
+            found[name] = repr(cell.cell_contents)
+    return found
 
 
 @contextmanager

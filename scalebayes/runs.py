@@ -21,7 +21,7 @@ from scalebayes.tables import SYNONYMS, UNITS, candidates_for, chosen_rows, colu
 if TYPE_CHECKING:
     import pandas as pd
 
-RESERVED = frozenset({"chain", "draw", "run", "point"})
+RESERVED = frozenset({"chain", "draw", "run", "point", "place"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +228,7 @@ def read_runs(
             raise ValueError(f"{name} has {list(table.columns).count(column)} columns called {column!r}; rename them.")
     for key in SYNONYMS:
         candidates = candidates_for(table, key)
-        if key not in ("response", *inputs) and len(candidates) == 1 and candidates[0] not in inputs.values():
+        if key not in ("response", *inputs) and len(candidates) == 1 and candidates[0] not in {*used, *inputs.values()}:
             inputs[key] = candidates[0]
     runs = Runs(
         table=table,
@@ -247,9 +247,9 @@ def read_runs(
     if len(runs) == 0:
         why = f": where {where!r} leaves none of its {excluded} rows" if where is not None else ""
         raise ValueError(f"{name} has no runs{why}.")
-    _check_numbers(runs, response, "the response")
+    check_numbers(runs, response, "the response")
     for key in runs.named:
-        _check_numbers(runs, inputs[key], f"input {key}")
+        check_numbers(runs, inputs[key], f"input {key}")
     _check_groups(runs)
     return runs
 
@@ -257,7 +257,8 @@ def read_runs(
 def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
     """The runs with exactly the inputs that a law needs, in its order, each checked.
 
-    A law of one input takes whatever single input the caller mapped, so that ``power_floor(x, ...)`` serves N, D, C.
+    A law of one input takes whatever single input the caller mapped, so that ``power_floor(x, ...)`` serves N, D, C; if none was
+    mapped, the column that is called as the law's input is, and else the only one recognised.
 
     Parameters
     ----------
@@ -276,7 +277,8 @@ def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
     ValueError
         If an input has no column or several candidates, or a value is not a positive finite number, or does not vary.
     """
-    if len(needed) == 1 and needed[0] not in runs.inputs:
+    called = not runs.named and needed[0] in runs.table.columns and needed[0] not in (runs.response, *runs.group)
+    if len(needed) == 1 and needed[0] not in runs.inputs and not called:
         mapped = [key for key in runs.inputs if key in runs.named] or list(runs.inputs)
         if len(mapped) > 1:
             raise ValueError(
@@ -293,7 +295,7 @@ def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
     inputs = {key: runs.inputs[key] if key in runs.inputs else recognised(runs.table, key, law) for key in needed}
     selected = replace(runs, inputs=MappingProxyType(inputs))
     for key, column in inputs.items():
-        _check_numbers(selected, column, f"input {key}")
+        check_numbers(selected, column, f"input {key}")
         distinct = np.unique(selected.x(key))
         if len(distinct) == 1 and len(selected) > 1:
             raise ValueError(
@@ -309,7 +311,8 @@ def _numbers(column: pd.Series) -> np.ndarray:
     return pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
 
 
-def _check_numbers(runs: Runs, column: str, role: str) -> None:
+def check_numbers(runs: Runs, column: str, role: str) -> None:
+    """Refuse a column that does not hold positive finite numbers, with the first rows that do not."""
     raw = runs.table[column]
     values = _numbers(raw)
     missing = raw.isna().to_numpy()
@@ -334,8 +337,9 @@ def _check_groups(runs: Runs) -> None:
     if not runs.group:
         return
     name = runs.group_name
-    if name in RESERVED:
-        raise ValueError(f"a group column cannot be called {name!r}, a dimension of every fit; rename it.")
+    for dim in (name, *(re.sub(r"\W", "_", str(column)) for column in runs.group)):
+        if dim in RESERVED:
+            raise ValueError(f"a group column cannot be called {dim!r}, a dimension of fits; rename it.")
     for column in runs.group:
         values = runs.table[column]
         missing = (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
@@ -345,6 +349,7 @@ def _check_groups(runs: Runs) -> None:
                 f"first: row {runs.labels[np.flatnonzero(missing)[0]]}. Fill it in, or leave these rows out."
             )
     if len(runs.group) > 1:
+        _check_labels(runs)
         _check_factors(runs)
         return
     if len(runs.levels) == 1:
@@ -353,6 +358,19 @@ def _check_groups(runs: Runs) -> None:
             "Leave the group out, or add runs of another group."
         )
     check_group_sizes(runs)
+
+
+def _check_labels(runs: Runs) -> None:
+    """Refuse groups whose labels, put together, are the same."""
+    first: dict[str, tuple[tuple[str, ...], int]] = {}
+    parts = zip(*(runs.table[column].astype(str) for column in runs.group), strict=True)
+    for row, (label, own) in enumerate(zip(runs.group_labels.tolist(), parts, strict=True)):
+        other, there = first.setdefault(label, (own, row))
+        if other != own:
+            raise ValueError(
+                f"two groups by {', '.join(runs.group)} would both be called {label!r}: rows {runs.labels[there]} and "
+                f"{runs.labels[row]}. Take the commas out of these columns."
+            )
 
 
 def check_group_sizes(runs: Runs) -> None:

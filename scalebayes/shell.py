@@ -29,11 +29,13 @@ def check_picture(output: Path, force: bool) -> None:
 
 def pairs(options: list[str], name: str) -> dict[str, str]:
     """NAME=COLUMN options as a mapping."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for option in options:
         key, sign, value = option.partition("=")
         if not (key and sign and value):
             raise ValueError(f"{name} takes NAME=COLUMN, for example {name} N=n_params; got {option!r}.")
+        if key.strip() in pairs:
+            raise ValueError(f"{name} names {key.strip()} twice: {pairs[key.strip()]} and {value.strip()}.")
         pairs[key.strip()] = value.strip()
     return pairs
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -56,6 +57,13 @@ def describe_model(model: Model) -> dict[str, Any]:
         "horizon": model.horizon,
         "noise": _described(noise),
     }
+
+
+def plain_number(value: Any) -> Any:
+    """A number of NumPy's as Python's own, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} ({type(value).__name__}) has no place in a file.")
 
 
 def save(fit: Fit, path: str | os.PathLike, overwrite: bool) -> None:

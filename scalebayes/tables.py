@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,15 +58,18 @@ def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, 
 def chosen_rows(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
     """The rows for which a condition holds."""
     try:
-        chosen = table.eval(where)
+        chosen: Any = table.eval(where)
     except Exception as error:  # nearly any, depending on which part of the expression pandas trips over
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"where {where!r} cannot be applied to {name}: {reason}; its columns are {columns_of(table)}."
         ) from None
-    if getattr(chosen, "dtype", None) != np.dtype(bool):
+    import pandas as pd
+
+    if np.shape(chosen) != (len(table),) or not pd.api.types.is_bool_dtype(getattr(chosen, "dtype", type(chosen))):
         raise ValueError(f"where {where!r} is no condition: it gives values, not true or false for each row.")
-    return table.loc[np.asarray(chosen)].copy()
+    # Of a nullable column what is missing fulfils no condition, as NaN does not.
+    return table.loc[pd.Series(chosen).fillna(False).to_numpy(bool)].copy()
 
 
 def columns_of(table: pd.DataFrame) -> str:

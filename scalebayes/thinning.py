@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from scalebayes.model.discrepancy import curves
-from scalebayes.runs import Runs
+from scalebayes.runs import Runs, check_numbers
 
 
 def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
@@ -30,7 +30,7 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
     Raises
     ------
     ValueError
-        If it is not clear along which input, or ``points`` is below 2.
+        If it is not clear along which input, a value of it is not a positive finite number, or ``points`` is below 2.
 
     Examples
     --------
@@ -48,6 +48,7 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
         )
     if not isinstance(points, int | np.integer) or points < 2:
         raise ValueError(f"points is a whole number from 2 on, got {points!r}.")
+    check_numbers(runs, runs.inputs[named[0]], f"input {named[0]}")
     log_x = np.log(runs.x(named[0]))
     kept = np.zeros(len(runs), bool)
     for _, rows in curves(runs):

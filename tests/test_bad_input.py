@@ -350,7 +350,7 @@ def test_an_empty_group_cell_is_refused():
 
 @pytest.mark.parametrize("name", ["chain", "draw", "point", "run"])
 def test_a_reserved_name_of_a_group_is_refused(name):
-    message = f"a group column cannot be called {name!r}, a dimension of every fit; rename it."
+    message = f"a group column cannot be called {name!r}, a dimension of fits; rename it."
     with refuses(ValueError, message):
         sb.read_runs(table(**{name: list("aaabbb")}), group=name)
 

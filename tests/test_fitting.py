@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import scalebayes as sb
 from scalebayes.inference import sampling
@@ -347,3 +348,26 @@ def test_single_precision_of_the_caller_is_kept_and_does_not_reach_the_fit(pile_
     assert fit.posterior["alpha"].dtype == np.float64
     assert jnp.asarray(1.0).dtype == jnp.float32
     assert jax.config.jax_compilation_cache_dir is None
+
+
+def test_spreads_over_every_column_that_crosses_are_in_the_summary():
+    C = np.tile(np.geomspace(1e18, 1e21, 5), 4)
+    table = pd.DataFrame(
+        {"C": C, "loss": 2 + 3 * (C / 1e18) ** -0.1, "arch": list("aabb") * 5, "task": list("xyxy") * 5}
+    )
+    model = sb.Model(sb.laws.power, sb.read_runs(table, group=["arch", "task"]), pooling="crossed")
+    # Draws of the prior in the posterior's place: what is asked is which names come.
+    drawn = model.prior(50)["prior"].to_dataset()
+    wide = drawn.isel(chain=0, drop=True).expand_dims(chain=[0, 1]) if drawn.sizes["chain"] == 1 else drawn
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": wide,
+            "sample_stats": xr.Dataset(
+                {"diverging": (("chain", "draw"), np.zeros((wide.sizes["chain"], wide.sizes["draw"]), bool))}
+            ),
+        }
+    )
+    tree.attrs = {"max_r_hat": 1.0, "min_ess_bulk": 1000.0}
+    names = set(sb.Fit(model, tree).summary()["name"])
+    spreads = {f"{free}_spread_{factor}" for free in ("A_share", "alpha") for factor in ("arch", "task", "arch_task")}
+    assert spreads | {"A_share_population", "alpha_population"} <= names

@@ -206,7 +206,7 @@ def test_bad_input(tmp_path):
 
 def test_a_folder_with_another_sweep_is_refused_with_the_difference(tmp_path):
     plan = {"settings": {"draws": 500, "seed": 3}, "fits": {"x": "1", "table 0": "2"}}
-    (tmp_path / "sweep.json").write_text(json.dumps(plan))
+    (tmp_path / "@sweep.json").write_text(json.dumps(plan))
     with pytest.raises(ValueError, match="holds another sweep") as caught:
         sb.fit_many(models(2), folder=tmp_path, **SETTINGS)
     said = str(caught.value)
@@ -254,6 +254,33 @@ def test_names_become_files(tmp_path):
     assert fleets._file("IC/bird 10-shot") == "IC%2Fbird 10-shot.nc"
     with pytest.raises(ValueError, match="is too long for a file"):
         sb.fit_many({"x" * 300: models(1)["table 0"]}, folder=tmp_path)
+
+
+def test_a_fit_may_be_called_as_the_sweep():
+    assert fleets._row_file("sweep") == "sweep.json" != fleets._PLAN
+    assert fleets._row_file("@sweep") != fleets._PLAN
+
+
+def _scaled(k):
+    def law(C, *, A, alpha):
+        return k * A * C**-alpha
+
+    return law
+
+
+def test_laws_that_differ_in_what_they_were_made_with_are_not_taken_for_each_other():
+    runs = sb.read_runs(pd.DataFrame({"C": np.geomspace(1e18, 1e21, 6), "loss": np.geomspace(3, 2, 6)}))
+    priors = {"A": sb.LogNormal(30.0, 1.0), "alpha": sb.LogNormal(0.1, 0.5)}
+    one, same, other = (fleets._digest(sb.Model(_scaled(k), runs, priors=priors)) for k in (1.0, 1.0, 5.0))
+    assert one == same != other
+
+
+def test_numbers_of_numpy_are_written_as_others_are():
+    runs = sb.read_runs(pd.DataFrame({"D": np.geomspace(1e3, 1e6, 8), "loss": np.geomspace(3, 2, 8)}))
+    told = {"horizon": np.int64(10), "priors": {"alpha": sb.LogNormal(np.float32(0.5), 0.5)}}
+    plain = {"horizon": 10, "priors": {"alpha": sb.LogNormal(0.5, 0.5)}}
+    one, other = (sb.Model(sb.laws.power_floor, runs, discrepancy="drift", **each) for each in (told, plain))
+    assert fleets._digest(one) == fleets._digest(other)
 
 
 @pytest.mark.slow

@@ -84,3 +84,52 @@ def test_digest_follows_the_numbers_and_groups_only():
     same = sb.read_runs(_table().assign(name="other"), group="architecture")
     other = sb.read_runs(_table().assign(val_loss=lambda t: t["val_loss"] * 1.01), group="architecture")
     assert first.digest == same.digest != other.digest
+
+
+def test_a_column_called_as_the_laws_input_is_taken_before_one_that_is_recognised():
+    table = pd.DataFrame({"n_params": [1e8] * 3 + [1e9] * 3, "x": [1e3, 1e4, 1e5] * 2, "loss": [3.0, 2.5, 2.2] * 2})
+    assert dict(sb.Model(sb.laws.power, sb.read_runs(table)).runs.inputs) == {"x": "x"}
+    assert dict(sb.Model(sb.laws.power, sb.read_runs(table, inputs={"N": "n_params"})).runs.inputs) == {"N": "n_params"}
+    # What says which group a run is of is no input.
+    grouped = sb.read_runs(table.rename(columns={"x": "tokens"}), group="n_params")
+    assert dict(grouped.inputs) == {"D": "tokens"}
+
+
+def test_labels_of_groups_that_would_be_one_are_refused():
+    pairs = [("x, y", "z"), ("x", "y, z"), ("x", "z"), ("x, y", "y, z")]
+    table = pd.DataFrame([{"a": a, "b": b, "D": D, "loss": 2 + 1 / D} for a, b in pairs for D in (1e3, 1e4, 1e5)])
+    message = (
+        r"two groups by a, b would both be called 'x, y, z': rows 0 and 3\. Take the commas out of these columns\."
+    )
+    with pytest.raises(ValueError, match=message):
+        sb.read_runs(table, group=["a", "b"])
+
+
+@pytest.mark.parametrize("group", ["place", ["run", "task"]])
+def test_groups_are_not_called_as_dimensions_of_a_fit(group):
+    names = [group] if isinstance(group, str) else group
+    table = pd.DataFrame({"D": np.geomspace(1e3, 1e6, 8), "loss": np.geomspace(3, 2, 8)})
+    for name in names:
+        table[name] = list("ababcdcd") if name == "task" else list("aabbaabb")
+    with pytest.raises(
+        ValueError, match=f"a group column cannot be called '{names[0]}', a dimension of fits; rename it"
+    ):
+        sb.read_runs(table, group=group)
+
+
+def test_conditions_on_nullable_columns_leave_out_what_is_missing():
+    table = pd.DataFrame({"D": pd.array([1000, None, 100000, 1000000], "Int64"), "loss": [3.0, 2.7, 2.5, 2.2]})
+    runs = sb.read_runs(table, where="D > 2000")
+    assert (runs.table["D"].tolist(), runs.excluded) == ([100000, 1000000], 2)
+    with pytest.raises(ValueError, match=r"where 'loss\.mean\(\) < 30' is no condition: it gives values"):
+        sb.read_runs(table, where="loss.mean() < 30")
+
+
+@pytest.mark.parametrize(("value", "problem"), [(np.nan, r"missing \(NaN\)"), (0.0, "zero or negative")])
+def test_nothing_is_thinned_along_what_is_no_number(value, problem):
+    table = pd.DataFrame({"D": np.arange(1000.0, 101000.0, 1000.0), "loss": [2 + 1 / k for k in range(1, 101)]})
+    table.loc[0, "D"] = value
+    with pytest.raises(
+        ValueError, match=rf"column 'D' \(input D\) must hold positive finite numbers; 1 of 100 rows is {problem}"
+    ):
+        sb.thin(sb.read_runs(table), 5)

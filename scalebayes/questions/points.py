@@ -101,6 +101,10 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
                 f"{law} needs {', '.join(runs.inputs)} at each point; {name}{unit} is missing, given: {given}. "
                 f"For example {_example(runs)}."
             )
+        if len(found) == 2 and name != column and not table[name].equals(table[column]):
+            raise ValueError(
+                f"the points have two columns for {name}, {name!r} and {column!r}, and they differ; leave one of them out."
+            )
         values = pd.to_numeric(table[found[0]], errors="coerce").to_numpy(float)
         bad = ~(np.isfinite(values) & (values > 0))
         if bad.any():
@@ -112,7 +116,14 @@ def read_points(runs: Runs, law: str, at: Points) -> pd.DataFrame:
         points[name] = values
     if len(table) == 0:
         raise ValueError("there are no points to forecast at.")
-    if runs.group and all(column in table.columns for column in runs.group):
+    of_group = [column for column in runs.group if column in table.columns]
+    if of_group and len(of_group) < len(runs.group):
+        missing = ", ".join(repr(column) for column in runs.group if column not in of_group)
+        raise ValueError(
+            f"the points have {', '.join(map(repr, of_group))} and not {missing}, which say together of which group each is; give "
+            "all of them, or none to forecast every group."
+        )
+    if of_group:
         parts = [table[column].astype(str) for column in runs.group]
         points[runs.group_name] = [", ".join(row) for row in zip(*parts, strict=True)]
     return pd.DataFrame(points)
