@@ -126,7 +126,8 @@ def simulated(
     known, beyond = np.geomspace(0.01, 1.0, KNOWN), np.geomspace(1.0, BEYOND, 49)[1:]
     x = np.concatenate([known, beyond])
     template = sb.read_runs(pd.DataFrame({"D": known, "loss": 1.7 + 0.6 * known**-0.2}), response="loss")
-    model = sb.Model(sb.laws.power_floor, template, discrepancy="drift")
+    told = {"discrepancy": "drift", "horizon": BEYOND}
+    model = sb.Model(sb.laws.power_floor, template, **told)
     rows = []
     for number, kind in enumerate(kinds):
         pairs = every // 2 if kind == "fitted" else every // 2 // (len(kinds) - 1) + 1
@@ -150,7 +151,7 @@ def simulated(
             tables = {str(i): pd.DataFrame({"D": known, "loss": np.exp(y[i])}) for i in some.ravel()}
             fits = sb.fit_many(
                 {
-                    name: sb.Model(sb.laws.power_floor, sb.read_runs(table, response="loss"), discrepancy="drift")
+                    name: sb.Model(sb.laws.power_floor, sb.read_runs(table, response="loss"), **told)
                     for name, table in tables.items()
                 },
                 draws=300,
