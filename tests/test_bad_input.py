@@ -763,6 +763,26 @@ def test_a_mistyped_group_column_of_a_forecast_is_refused():
         read_points(runs, "chinchilla", {"N": 1e9, "D": 1e10, "familly": "a"})
 
 
+def test_points_that_say_a_thing_by_half_or_twice_are_refused():
+    table = pd.DataFrame(
+        {"flops": np.tile(np.geomspace(1e18, 1e21, 4), 4), "C": range(1, 17), "loss": np.geomspace(3, 2, 16)}
+    )
+    table = table.assign(arch=list("aaaaaaaabbbbbbbb"), task=list("xxxxyyyyxxxxyyyy"))
+    runs = sb.read_runs(table, inputs={"C": "flops"}, group=["arch", "task"])
+    with refuses(
+        ValueError,
+        "the points have 'arch' and not 'task', which say together of which group each is; give all of them, or none to forecast "
+        "every group.",
+    ):
+        read_points(runs, "power", {"C": 1e22, "arch": "a"})
+    with refuses(
+        ValueError, "the points have two columns for C, 'C' and 'flops', and they differ; leave one of them out."
+    ):
+        read_points(runs, "power", table)
+    both = read_points(runs, "power", table.drop(columns="C"))
+    assert both["C"].tolist() == table["flops"].tolist()
+
+
 def test_no_points_are_refused():
     runs = sb.read_runs(table())
     with refuses(ValueError, "there are no points to forecast at."):

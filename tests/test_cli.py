@@ -178,6 +178,7 @@ def test_a_law_is_told_with_its_discrepancy(word, rest):
         (("--cutoffs", "a few"), "--cutoffs takes numbers between 0 and 1, for example --cutoffs 0.1,0.3; got 'a few'."),
         (("--cutoffs", "0.3"), "1 curve cannot be tested: 0.3, short: 0 known runs, and 4 are needed. skip=True (--skip) leaves them out."),
         (("--cutoffs", "0.3", "--pooling", "crossed"), "pooling='crossed' is about curves that are fitted together: say which, pool=."),
+        (("--cutoffs", "0.3", "--input", "D=error"), "--input names D twice: n_samples and error."),
         (("--cutoffs", "0.3", "-o", "b.jpeg"), "a picture is written as .png, .pdf, .svg; got 'b.jpeg'."),
     ],
 )  # fmt: skip
@@ -186,6 +187,12 @@ def test_a_backtest_is_refused_in_one_line(run, curves_file, options, message):
     code, out, err = run("backtest", curves_file, *columns, *options)
     assert (code, out) == (2, "")
     assert err.strip() == f"scalebayes: {message}"
+
+
+def test_weights_are_of_several_fits(run, fit_file):
+    code, out, err = run("forecast", fit_file, "--at", "N=1e10,D=1e11", "--weights", "loo")
+    assert (code, out) == (2, "")
+    assert "--weights loo is about several fits, which are averaged; got" in err
 
 
 def test_summary_has_every_parameter_with_interval_and_diagnostics(ask, fit_file):
