@@ -282,10 +282,12 @@ def _of_simulated() -> list[str]:
             binomtest(int(behind[t].sum()), len(t), float(np.clip(risk[t].mean(), 1e-4, 1 - 1e-4))).pvalue
             for t in tenths
         ]
+        worst = tenths[int(np.argmin(within))]
         places = chisquare(np.histogram(part["place"], bins=10, range=(0, 1))[0]).pvalue
         crossed = f"{part['p_cross'].mean():.3f}, {part['crossed'].mean():.3f}"
         lines.append(
-            f"| {called} | {len(part)} | {risk.mean():.3f}, {behind.mean():.3f} | {sum(p > 0.01 for p in within)} of 10 | {min(within):.2g} | "
+            f"| {called} | {len(part)} | {risk.mean():.3f}, {behind.mean():.3f} | {sum(p > 0.01 for p in within)} of 10 | "
+            f"{min(within):.2g}: {risk[worst].sum():.1f}, {behind[worst].sum()} of {len(worst)} | "
             f"{crossed} | {places:.2g} | {part['covers'].mean():.3f} | {part['covers_gap'].mean():.3f} | "
             f"{((risk - behind) ** 2).mean():.4f}, {behind.mean() * (1 - behind.mean()):.4f} | {part['converged'].mean():.2f} |"
         )
@@ -355,7 +357,7 @@ PARTS = {
     "surfaces": ("Nulls with a surface", DIVIDED, lambda: _of_nulls("surface", OF_SURFACE)),
     "simulated": (
         "Simulated pairs",
-        "| truth | pairs | behind: foretold, came | tenths of the risk with p > .01 | smallest p | crossed: foretold, came | p of the first "
+        "| truth | pairs | behind: foretold, came | tenths of the risk with p > .01 | smallest p: foretold, came | crossed: foretold, came | p of the first "
         "crossing's place | loss covered | difference covered | Brier, of the rate | converged |\n"
         "|---|---:|---|---|---:|---|---:|---:|---:|---|---:|",
         _of_simulated,

@@ -213,6 +213,7 @@ def _with(**columns):
             _with(is_train=[0] + [1] * 23), {"train": "is_train"},
             r"is_train, a: 1 of its 1 runs to forecast lie below its largest known one, first run 0; is_train, b: no run",
         ),
+        (_with(), {"cutoffs": 0.5, "noise": "uniform"}, r"^noise is .*'uniform'\.$"),
         (_with(), {"cutoffs": 3}, r"cutoffs are shares between 0 and 1, got \[3\]\."),
         (_with(), {"cutoffs": [0.12345671, 0.12345672]}, r"two of the shares are as good as equal: 0\.123457, 0\.123457\."),
         (_with(), {"cutoffs": [0.001, 0.0015]}, r"2 curves cannot be tested: 0\.001, a: .*; 0\.0015, b: "),

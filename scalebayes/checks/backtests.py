@@ -285,6 +285,8 @@ def backtest(
     models, methods, refused = plan(
         averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, pooling=pooling, noise=noise
     )  # fmt: skip
+    if not methods and len(reasons := set(refused.values())) == 1:  # of what was asked, and of no curve
+        raise ValueError(reasons.pop())
     skipped += [(setting, level or "all runs", why.rstrip(".")) for (setting, level), why in refused.items()]
     check_skipped(skipped, skip, len(methods))
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)

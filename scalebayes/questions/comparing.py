@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from numbers import Real
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -225,7 +224,9 @@ def _of_groups(
             raise ValueError(f"rope of {name} is a positive finite difference, got {width!r}.")
     rows = []
     for name in unlike:
-        logs = isinstance(model.priors[name].prior, Anchored)  # type: ignore[union-attr]
+        anchor = model.priors[name].prior  # type: ignore[union-attr]
+        logs = isinstance(anchor, Anchored)
+        place = f"{anchor.input} = {number(np.exp(_middle(model, anchor)))}" if isinstance(anchor, Anchored) else ""
         for a, b in combinations(levels, 2):
             difference, before = (
                 _of_level(model, draws, name, a) - _of_level(model, draws, name, b) for draws in (posterior, prior)
@@ -235,7 +236,7 @@ def _of_groups(
             up = float((difference > 0).mean() + 0.5 * (difference == 0).mean())
             rows.append(
                 {"parameter": name, "a": a, "b": b, "scale": "log ratio" if logs else "difference",
-                 "at": _place(model, name) if logs else "", "mean": difference.mean(), "sd": difference.std(ddof=1), "lower": lower, "upper": upper, "p_larger": up, "p_direction": max(up, 1 - up),
+                 "at": place, "mean": difference.mean(), "sd": difference.std(ddof=1), "lower": lower, "upper": upper, "p_larger": up, "p_direction": max(up, 1 - up),
                  "rope": rope.get(name, np.nan), "p_equivalent": within, "prior_sd": before[np.isfinite(before)].std()}
             )  # fmt: skip
     speed, axis, said = _speeds(fit, levels, at, axis, path, prob)
@@ -290,10 +291,9 @@ def _speeds(
     return pd.DataFrame(rows), axis, along.said
 
 
-def _place(model: Model, name: str) -> str:
-    """Where the terms of an amplitude are compared."""
-    anchor: Any = model.priors[name].prior  # type: ignore[union-attr]
-    return f"{anchor.input} = {number(np.exp(np.log(model.runs.x(anchor.input)).mean()))}"
+def _middle(model: Model, anchor: Anchored) -> float:
+    """Log of where the terms of an amplitude are compared, amid the runs."""
+    return float(np.log(model.runs.x(anchor.input)).mean())
 
 
 def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndarray:
@@ -306,7 +306,7 @@ def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndar
 
     if not isinstance(anchor, Anchored):
         return drawn(name)
-    middle, exponent = np.log(model.runs.x(anchor.input)).mean(), drawn(anchor.exponent)
+    middle, exponent = _middle(model, anchor), drawn(anchor.exponent)
     with np.errstate(divide="ignore", invalid="ignore"):  # far out in a wide prior
         log = np.log(drawn(name))
         return log - exponent * middle if anchor.form == "amplitude" else exponent * (log - middle)
