@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy.stats import spearmanr
 
 import scalebayes as sb
 from scalebayes.inference import sampling
@@ -131,6 +132,15 @@ def test_prior_is_shown_before_anything_is_fitted(pile_runs):
     low, high = shown["prior_predictive"]["loss"].quantile([0.05, 0.95])
     assert low < pile_runs.y.min()
     assert high > pile_runs.y.max()
+
+
+def test_prior_shares_no_random_numbers_with_the_noise_a_simulation_draws_from_the_same_seed():
+    runs = sb.read_runs(pd.DataFrame({"D": np.geomspace(1e8, 1e10, 8), "loss": np.linspace(3, 2, 8)}))
+    model = sb.Model(sb.laws.power_floor, runs, discrepancy="drift")
+    prior = model.prior(2000, seed=4)["prior"].to_dataset()
+    noise = np.random.default_rng(4).normal(size=(4, 2000))
+    for name in ("E", "alpha", "sigma", "drift", "ell"):
+        assert np.abs([spearmanr(prior[name][0], own).statistic for own in noise]).max() < 0.1, name
 
 
 @pytest.mark.fits

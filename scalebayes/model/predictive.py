@@ -161,7 +161,8 @@ def of_new_group(
 def prior_parameters(model: Model, draws: int, seed: int) -> xr.Dataset:
     """Draws of the parameters from their prior, dims (chain, draw[, group])."""
     structure, numbers = model.describe()
-    rng = np.random.default_rng(seed)
+    # A stream of its own: a simulation whose noise comes from default_rng(seed) would else repeat the numbers of its parameters.
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     found: dict[str, np.ndarray] = {}
     values: dict[str, np.ndarray] = {}
     for p in build_order(structure.parameters):
