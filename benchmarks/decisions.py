@@ -133,13 +133,14 @@ def simulated(
         pairs = every // 2 if kind == "fitted" else every // 2 // (len(kinds) - 1) + 1
         rng = np.random.default_rng(number)
         # Of more than are needed, those whose known losses are losses.
-        prior = model.prior(3 * pairs, seed=number)["prior"].to_dataset().isel(chain=0)
+        candidates = 5 * pairs
+        prior = model.prior(candidates, seed=number)["prior"].to_dataset().isel(chain=0)
         at = {name: prior[name].to_numpy() for name in ("E", "A", "alpha", "sigma", "drift", "kappa", "rho", "ell")}
-        at["A_at_frontier"], at["level"] = at["A"], 0.15 * rng.normal(size=3 * pairs)
+        at["A_at_frontier"], at["level"] = at["A"], 0.15 * rng.normal(size=candidates)
         f = truths(kind, x, at, rng)
         apart = np.abs(np.log(known)[:, None] - np.log(known))
-        y = np.empty((3 * pairs, KNOWN))
-        for i in range(3 * pairs):
+        y = np.empty((candidates, KNOWN))
+        for i in range(candidates):
             together = at["rho"][i] * np.exp(-apart / at["ell"][i]) + (1 - at["rho"][i]) * np.eye(KNOWN)
             noise = at["sigma"][i] * rng.multivariate_normal(np.zeros(KNOWN), together, method="cholesky")
             y[i] = np.log(f[i, :KNOWN]) + noise
