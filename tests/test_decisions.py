@@ -694,3 +694,16 @@ def test_the_budget_for_a_loss_is_that_of_the_optimal_plan():
     answer = sb.reach(fit, float(plan["loss_median"]), "C", group="a")
     assert answer.table["median"].iloc[0] == pytest.approx(1e23, rel=1e-6)
     assert "along its own compute-optimal path is reached at C = 1e23" in str(answer)
+
+
+def test_of_laws_it_is_said_whether_the_runs_tell_them_apart():
+    table = pd.DataFrame(
+        {"elpd_diff": [0.0, -1.5, -20.0], "dse": [0.0, 7.7, 4.0], "log_score": np.nan, "diag_elpd": "", "problem": ""},
+        index=["kaplan", "chinchilla", "power"],
+    )
+    _, near, far = str(sb.LawComparison(table, 0.0)).splitlines()
+    assert near.endswith("less than twice the standard error: these runs do not tell the two apart.")
+    assert (
+        far
+        == "power loses 20.0 +- 4.0 of log density to it, more than twice the standard error: the runs favour kaplan."
+    )

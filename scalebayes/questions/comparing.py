@@ -124,10 +124,11 @@ class LawComparison:
         lines += [f"{best} foretells a run best that is left out (LOO)."]
         for name, row in self.table.iloc[1:].iterrows():
             difference = abs(row["elpd_diff"])
-            than = "less" if difference < 2 * row["dse"] else "more"
-            lines.append(
-                f"{name} loses {difference:.1f} +- {row['dse']:.1f} of log density to it, {than} than twice the standard error."
-            )
+            if difference <= 2 * row["dse"]:
+                said = "less than twice the standard error: these runs do not tell the two apart."
+            else:
+                said = f"more than twice the standard error: the runs favour {best}."
+            lines.append(f"{name} loses {difference:.1f} +- {row['dse']:.1f} of log density to it, {said}")
         if self.table["log_score"].notna().all():
             ahead = self.table["log_score"].idxmax()
             lines.append(
