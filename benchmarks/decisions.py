@@ -279,20 +279,24 @@ def _of_simulated() -> list[str]:
     for called, part in (("fitted form", frame[~other]), *frame[other].groupby("kind", sort=False), ("all other forms", frame[other]), ("all", frame)):  # fmt: skip
         risk, behind = part["risk"].to_numpy(), part["behind"].to_numpy()
         tenths = np.array_split(np.argsort(risk, kind="stable"), 10)
-        within = [
-            binomtest(int(behind[t].sum()), len(t), float(np.clip(risk[t].mean(), 1e-4, 1 - 1e-4))).pvalue
-            for t in tenths
-        ]
+        bins = [rows for k in range(10) if len(rows := np.flatnonzero(np.minimum((10 * risk).astype(int), 9) == k))]
+        within, of_bins = ([_surprise(risk[t], behind[t]) for t in parts] for parts in (tenths, bins))
         worst = tenths[int(np.argmin(within))]
         places = chisquare(np.histogram(part["place"], bins=10, range=(0, 1))[0]).pvalue
         crossed = f"{part['p_cross'].mean():.3f}, {part['crossed'].mean():.3f}"
         lines.append(
             f"| {called} | {len(part)} | {risk.mean():.3f}, {behind.mean():.3f} | {sum(p > 0.01 for p in within)} of 10 | "
             f"{min(within):.2g}: {risk[worst].sum():.1f}, {behind[worst].sum()} of {len(worst)} | "
+            f"{sum(p > 0.01 for p in of_bins)} of {len(bins)}, {min(of_bins):.2g} | "
             f"{crossed} | {places:.2g} | {part['covers'].mean():.3f} | {part['covers_gap'].mean():.3f} | "
             f"{((risk - behind) ** 2).mean():.4f}, {behind.mean() * (1 - behind.mean()):.4f} | {part['converged'].mean():.2f} |"
         )
     return lines
+
+
+def _surprise(risk: np.ndarray, behind: np.ndarray) -> float:
+    """p of what came of some pairs, if each is behind with the mean of their risks."""
+    return binomtest(int(behind.sum()), len(behind), float(np.clip(risk.mean(), 1e-4, 1 - 1e-4))).pvalue
 
 
 def _of_brute_force() -> list[str]:
@@ -358,9 +362,10 @@ PARTS = {
     "surfaces": ("Nulls with a surface", DIVIDED, lambda: _of_nulls("surface", OF_SURFACE)),
     "simulated": (
         "Simulated pairs",
-        "| truth | pairs | behind: foretold, came | tenths of the risk with p > .01 | smallest p: foretold, came | crossed: foretold, came | p of the first "
+        "| truth | pairs | behind: foretold, came | tenths of the risk with p > .01 | smallest p: foretold, came | "
+        "of risks 0 to .1, .1 to .2, ... with p > .01, smallest p | crossed: foretold, came | p of the first "
         "crossing's place | loss covered | difference covered | Brier, of the rate | converged |\n"
-        "|---|---:|---|---|---:|---|---:|---:|---:|---|---:|",
+        "|---|---:|---|---|---:|---|---|---:|---:|---:|---|---:|",
         _of_simulated,
     ),
     "brute": (

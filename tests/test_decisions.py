@@ -702,8 +702,7 @@ def test_of_laws_it_is_said_whether_the_runs_tell_them_apart():
         index=["kaplan", "chinchilla", "power"],
     )
     _, near, far = str(sb.LawComparison(table, 0.0)).splitlines()
-    assert near.endswith("less than twice the standard error: these runs do not tell the two apart.")
+    assert near.endswith("less than twice the standard error: too little to tell them apart by LOO.")
     assert (
-        far
-        == "power loses 20.0 +- 4.0 of log density to it, more than twice the standard error: the runs favour kaplan."
+        far == "power loses 20.0 +- 4.0 of log density to it, more than twice the standard error: LOO favours kaplan."
     )

@@ -196,6 +196,7 @@ class Model:
         ----------
         draws : int
         seed : int
+            Shares no random numbers with ``numpy.random.default_rng(seed)``, from which a simulation may draw its noise.
 
         Returns
         -------

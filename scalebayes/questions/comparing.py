@@ -125,9 +125,9 @@ class LawComparison:
         for name, row in self.table.iloc[1:].iterrows():
             difference = abs(row["elpd_diff"])
             if difference <= 2 * row["dse"]:
-                said = "less than twice the standard error: these runs do not tell the two apart."
+                said = "less than twice the standard error: too little to tell them apart by LOO."
             else:
-                said = f"more than twice the standard error: the runs favour {best}."
+                said = f"more than twice the standard error: LOO favours {best}."
             lines.append(f"{name} loses {difference:.1f} +- {row['dse']:.1f} of log density to it, {said}")
         if self.table["log_score"].notna().all():
             ahead = self.table["log_score"].idxmax()
