@@ -194,6 +194,7 @@ def plot_next_run(answer: NextRun) -> Figure:
     left.barh(y, table["reduction"], xerr=2 * table["se"], color="C0", alpha=0.7, height=0.7)
     left.set_yticks(y, names, fontsize=8)
     left.set_xlabel("expected reduction", fontsize=9)
+    left.locator_params(axis="x", nbins=5)  # small reductions have long labels
     right.errorbar(answer.table["cost"], answer.table["reduction"], 2 * answer.table["se"], fmt="o", ms=4, lw=1)
     right.set(xscale="log")
     right.set_xlabel("cost in FLOPs", fontsize=9)
