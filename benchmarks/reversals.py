@@ -27,7 +27,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 import scalebayes as sb
-from scalebayes.questions.latent import side_by_side
+from scalebayes.questions.along import side_by_side
 
 PAGE, PICTURE = "decisions.md", "reliability.png"
 DRAWS, RESAMPLES = 500, 2000

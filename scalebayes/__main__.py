@@ -1,5 +1,5 @@
 """``python -m scalebayes``."""
 
-from scalebayes.cli import main
+from scalebayes.cli.app import main
 
 main()

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 import scalebayes as sb
-from scalebayes.averaging import for_loo, mixed, stacked
-from scalebayes.model.drift import between, given_others
+from scalebayes.discrepancy.drift import between, given_others
+from scalebayes.fits.averaging import for_loo, mixed, stacked
 
 
 def _runs(n=16, seed=0):

@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 import scalebayes as sb
-from scalebayes.checks import scores
 from scalebayes.checks.baselines import bootstrap, carried, least_squares_fit, line, without_posterior
-from scalebayes.checks.plans import averaged_laws, plan
-from scalebayes.checks.splits import masks, split
+from scalebayes.checks.plan import averaged_laws, plan
+from scalebayes.numerics import scores
+from scalebayes.runs.splits import masks, split
 
 
 def _curves(n=12):

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from scalebayes.inference import chains
+from scalebayes.inference import hmc as chains
 from scalebayes.inference.schedule import DRAW, FAST, LENGTH, MANY, SHORT
-from scalebayes.precision import double_precision
+from scalebayes.numerics.precision import double_precision
 
 
 def _normal(size, scale=1.0):

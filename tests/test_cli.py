@@ -15,14 +15,14 @@ import xarray as xr
 from matplotlib.image import imread
 
 import scalebayes as sb
-from scalebayes import cli
+from scalebayes.cli import app
 from scalebayes.inference import sampling
 
 README = Path(__file__).parents[1] / "README.md"
 COMMANDS = (
     "fit", "summary", "backtest", "forecast", "reach", "crossover", "compare", "allocate", "next-run", "plot", "laws", "demo",
 )  # fmt: skip
-CALLBACKS = {info.name or info.callback.__name__: info.callback for info in cli.app.registered_commands}
+CALLBACKS = {info.name or info.callback.__name__: info.callback for info in app.app.registered_commands}
 FAMILIES = ["Cerebras-GPT", "Cerebras-GPT-muP", "Pythia"]
 FILE_NEEDED = "a file written by 'scalebayes fit' or Fit.save is needed"
 POINT_NEEDED = "--at takes numbers by name, for example --at N=70e9,D=1.4e12"
@@ -44,7 +44,7 @@ def run(monkeypatch, capsys, tmp_path_factory):
         monkeypatch.setattr(sys, "argv", ["scalebayes", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         printed = capsys.readouterr()
         return ended.value.code, printed.out, printed.err
 
@@ -168,7 +168,7 @@ def test_a_backtest_scores_every_curve_beside_the_baselines(ask, curves_file, tm
     ],
 )
 def test_a_law_is_told_with_its_discrepancy(word, rest):
-    assert cli._law(sb.laws, word, "surface") == (sb.laws.power_floor, *rest)
+    assert app._law(sb.laws, word, "surface") == (sb.laws.power_floor, *rest)
 
 
 @pytest.mark.parametrize(

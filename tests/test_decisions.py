@@ -506,7 +506,7 @@ def test_a_path_of_ones_own_and_of_tokens_per_parameter():
 def test_pictures_and_commands(tmp_path, capsys, monkeypatch):
     import sys
 
-    from scalebayes.cli import main
+    from scalebayes.cli.app import main
 
     fit = sb.fit(sb.laws.chinchilla, _sizes_with_noise(), draws=300)
     fit.save(tmp_path / "fit.nc")
@@ -555,7 +555,7 @@ def _sizes_with_noise():
 def test_a_fit_that_has_not_converged_leads_with_it(tmp_path, capsys, monkeypatch):
     import sys
 
-    from scalebayes.cli import main
+    from scalebayes.cli.app import main
 
     fit = _powers([30.0, 31.0], [0.05, 0.05])
     fit.idata.attrs["max_r_hat"] = 1.2

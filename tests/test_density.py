@@ -8,13 +8,13 @@ import pytest
 from scipy import stats
 
 import scalebayes as sb
+from scalebayes.fits.preparing import prepare
 from scalebayes.inference.density import REAL
-from scalebayes.inference.geometry import conditional, constants
 from scalebayes.inference.powers import cheap_powers
+from scalebayes.inference.transport import conditional, constants
 from scalebayes.model.structure import initial_values
-from scalebayes.precision import double_precision
-from scalebayes.preparing import prepare
-from scalebayes.sizes import round_size
+from scalebayes.numerics.padding import round_size
+from scalebayes.numerics.precision import double_precision
 
 CROSSED = {
     "E": sb.pooled(sb.LogNormal(1.2, 0.2), spread={"family": 0.2, "recipe": 0.1}),

@@ -6,9 +6,9 @@ import pytest
 from scipy import integrate, stats
 
 import scalebayes as sb
-from scalebayes.model.drift import LEVEL, ahead, between, integrated, loglik
-from scalebayes.precision import double_precision
-from scalebayes.preparing import prepare
+from scalebayes.discrepancy.drift import LEVEL, ahead, between, integrated, loglik
+from scalebayes.fits.preparing import prepare
+from scalebayes.numerics.precision import double_precision
 
 SCALES = {"sigma": [0.02, 0.03], "drift": [0.2, 0.1], "kappa": [0.5, 1.5], "rho": [0.7, 0.2], "ell": [0.4, 2.0]}
 SLOTS = np.array([[3, 1, 0, 5, 7, -1, -1, -1], [2, 4, 6, 8, 9, 10, -1, -1]])

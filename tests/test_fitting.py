@@ -207,7 +207,7 @@ def test_several_group_columns_survive_saving(tmp_path):
 @pytest.mark.fits
 @pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: only their bytes matter
 def test_same_seed_gives_the_same_bytes_whatever_was_fitted_before(pile_runs):
-    from scalebayes.preparing import _transport
+    from scalebayes.fits.preparing import _transport
 
     def draws(priors):
         return sb.fit(sb.laws.power_floor, pile_runs, priors=priors, draws=200, seed=6).posterior["E"].to_numpy()

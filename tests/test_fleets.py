@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import scalebayes as sb
-from scalebayes import fleets
+from scalebayes.fits import many as fleets
 
 SETTINGS = {"draws": 200, "chains": 2, "seed": 3}
 pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: their numbers matter

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from scalebayes.inference.lanes import Run, Steps, Whitening, answered
+from scalebayes.inference.batching import Run, Steps, Whitening, answered
 from scalebayes.inference.schedule import CHUNK
-from scalebayes.precision import double_precision
+from scalebayes.numerics.precision import double_precision
 
 LANES, CHAINS = 4, 2
 

@@ -61,7 +61,7 @@ def test_a_law_of_the_callers_is_not_kept(in_new_process, tmp_path):
 
 
 def test_a_specification_is_named_by_everything_that_shapes_it():
-    from scalebayes.preparing import prepare
+    from scalebayes.fits.preparing import prepare
 
     table = sb.pile_families()
     runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss")

@@ -124,7 +124,7 @@ def test_plot_of_two_inputs_colours_by_the_other(point_fit):
 
 
 def test_demo_holds_back_the_largest_models():
-    from scalebayes.demo import run
+    from scalebayes.cli.demo import run
 
     answer = run()
     assert not answer.fit.diagnostics.problems

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import scalebayes as sb
-from scalebayes.runs import select_inputs
+from scalebayes.runs.runs import select_inputs
 
 
 def _table():

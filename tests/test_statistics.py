@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import binomtest, chisquare, ks_2samp
 
 import scalebayes as sb
-from scalebayes.model.discrepancy import frontier
-from scalebayes.model.drift import between
-from scalebayes.model.surface import Scales, covariance, distances
+from scalebayes.discrepancy.discrepancy import frontier
+from scalebayes.discrepancy.drift import between
+from scalebayes.discrepancy.surface import Scales, covariance, distances
 
 FAILURE_PROBABILITY = 1e-4
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import scalebayes as sb
-from scalebayes.model.drift import integrated
-from scalebayes.model.surface import PLACES, Scales, Surroundings, ahead, departures, surroundings
-from scalebayes.precision import double_precision
-from scalebayes.preparing import prepare
+from scalebayes.discrepancy.drift import integrated
+from scalebayes.discrepancy.surface import PLACES, Scales, Surroundings, ahead, departures, surroundings
+from scalebayes.fits.preparing import prepare
+from scalebayes.numerics.precision import double_precision
 
 SCALES = Scales(0.08, [1.5, 2.5], 0.1, 1.2)
 STILL = Scales(0.08, [1.5, 2.5])

@@ -13,13 +13,13 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from scalebayes import laws
-from scalebayes.checks import scores
-from scalebayes.checks.splits import compute
 from scalebayes.model import Model
-from scalebayes.model.predictive import expected
-from scalebayes.precision import double_precision
+from scalebayes.model.prediction import expected
+from scalebayes.numerics import scores
+from scalebayes.numerics.precision import double_precision
 from scalebayes.priors import Normal, with_pooling
-from scalebayes.runs import Runs
+from scalebayes.runs.runs import Runs
+from scalebayes.runs.splits import compute
 
 STARTS = 8
 _RIVALS = (laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power)

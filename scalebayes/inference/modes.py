@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scalebayes.inference.data import Data
-from scalebayes.inference.geometry import Geometry, Transport
+from scalebayes.inference.transport import Geometry, Transport
 
 _SMALLEST_DIP = 1.0  # in log density, between two modes that count as two
 _LARGEST_DROP = 12.0  # of a mode below the highest one that is looked at

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from scalebayes.caching import cache_folder
 from scalebayes.files import atomically
+from scalebayes.inference.caching import cache_folder
 
 if TYPE_CHECKING:
-    from scalebayes.inference.geometry import Transport
-    from scalebayes.preparing import Specification
+    from scalebayes.fits.preparing import Specification
+    from scalebayes.inference.transport import Transport
 
 # What is compiled is mapped into memory: about a thousand maps for the programs of one law and shape, of the 65,530 that
 # Linux allows a process unless told otherwise. Beyond these the oldest go, to be read from JAX's cache should they return.
@@ -63,9 +63,9 @@ def programs(source: Specification) -> Programs:
 
 
 def _functions(transport: Transport) -> dict[str, Callable]:
-    from scalebayes.inference.chains import chains
-    from scalebayes.inference.geometry import Geometry
+    from scalebayes.inference.hmc import chains
     from scalebayes.inference.modes import climb, profiles
+    from scalebayes.inference.transport import Geometry
     from scalebayes.inference.whitening import about_mode, from_draws
 
     start, advance = chains(transport, gliding=False)

@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from scalebayes.inference.data import Data
-from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, SMALLEST_ESS, worst_of
-from scalebayes.inference.lanes import (
+from scalebayes.inference.batching import (
     Asking,
     Run,
     Steps,
@@ -34,15 +32,17 @@ from scalebayes.inference.lanes import (
     told,
     whole,
 )
+from scalebayes.inference.data import Data
+from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, SMALLEST_ESS, worst_of
 from scalebayes.inference.modes import Climb, best, elsewhere, separate, shares, starting_points
 from scalebayes.inference.processors import linear_algebra_on_one_thread
 from scalebayes.inference.programs import Programs, programs
 from scalebayes.inference.schedule import CHUNK, DRAW, FAST, LENGTH, MANY, warmup
 from scalebayes.inference.settings import Settings
-from scalebayes.precision import double_precision
+from scalebayes.numerics.precision import double_precision
 
 if TYPE_CHECKING:
-    from scalebayes.preparing import Specification
+    from scalebayes.fits.preparing import Specification
 
 STARTS = 8
 MOST_LONGER = 8

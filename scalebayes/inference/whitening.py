@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scalebayes.inference.data import Data
-from scalebayes.inference.geometry import Geometry, Transport, constants
+from scalebayes.inference.transport import Geometry, Transport, constants
 
 _WIDTH = 1e-4  # of differences of gradients
 _EXPANSIONS = 40  # draws that the second whitening averages over

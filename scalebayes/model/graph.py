@@ -11,11 +11,11 @@ import pytensor.tensor as pt
 from pytensor import wrap_jax
 
 from scalebayes import laws
-from scalebayes.model.discrepancy import PARAMETERS, STILL
-from scalebayes.model.drift import loglik
+from scalebayes.discrepancy.discrepancy import PARAMETERS, STILL
+from scalebayes.discrepancy.drift import loglik
+from scalebayes.discrepancy.surface import Surroundings, departures
 from scalebayes.model.structure import Parameter, Structure, build_order, deviate, publish, scales, unlink
-from scalebayes.model.surface import Surroundings, departures
-from scalebayes.precision import double_precision
+from scalebayes.numerics.precision import double_precision
 
 
 def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mapping[str, Any]) -> pm.Model:

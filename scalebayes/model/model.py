@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from scalebayes import laws
-from scalebayes.model.discrepancy import Discrepancy, Drift, Surface, checked, drifts
-from scalebayes.model.noise import Gaussian, Noise, StudentT
+from scalebayes.discrepancy.discrepancy import Discrepancy, Drift, Surface, checked, drifts
 from scalebayes.model.structure import Structure, describe, safe
+from scalebayes.observations.noise import Gaussian, Noise, StudentT
 from scalebayes.priors import (
     WORDS,
     Anchored,
@@ -29,7 +29,7 @@ from scalebayes.priors import (
     repool,
     with_pooling,
 )
-from scalebayes.runs import Runs, check_group_sizes, select_inputs
+from scalebayes.runs.runs import Runs, check_group_sizes, select_inputs
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -204,7 +204,7 @@ class Model:
             ``prior``: parameters, dims (chain, draw[, group]); ``prior_predictive``: the expected response at the
             runs, dims (chain, draw, run).
         """
-        from scalebayes.model.predictive import prior_draws
+        from scalebayes.model.prediction import prior_draws
 
         return prior_draws(self, draws, seed)
 

@@ -13,11 +13,12 @@ from typing import Literal
 
 import numpy as np
 
-from scalebayes.model.discrepancy import Discrepancy, Drift, Surface, curves, frontier
-from scalebayes.model.noise import Noise, StudentT
-from scalebayes.model.surface import Scales, surroundings
+from scalebayes.discrepancy.discrepancy import Discrepancy, Drift, Surface, frontier
+from scalebayes.discrepancy.surface import Scales, surroundings
+from scalebayes.observations.noise import Noise, StudentT
 from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, Pooled, Pooling, ResponseShare, Separate, Share
-from scalebayes.runs import Runs
+from scalebayes.runs.curves import curves
+from scalebayes.runs.runs import Runs
 
 Link = Literal["identity", "log", "floor"]
 

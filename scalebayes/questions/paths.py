@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scalebayes import laws
-from scalebayes.precision import double_precision
+from scalebayes.numerics.precision import double_precision
 from scalebayes.questions.points import number
 
 FLOPS_PER_TOKEN = 6.0  # and parameter: forward and backward (Kaplan et al. 2020)

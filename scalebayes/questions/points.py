@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.fitting import Fit
-from scalebayes.runs import Runs
-from scalebayes.tables import UNITS
+from scalebayes.fits.fit import Fit
+from scalebayes.runs.columns import UNITS
+from scalebayes.runs.runs import Runs
 
 type Points = Mapping[str, Any] | pd.DataFrame | xr.Dataset
 

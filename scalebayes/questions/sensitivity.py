@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import pandas as pd
 
-from scalebayes.fitting import Fit, check_prob, check_seed
-from scalebayes.fleets import fit_many
+from scalebayes.discrepancy.discrepancy import Discrepancy
+from scalebayes.fits.fit import Fit, check_prob, check_seed
+from scalebayes.fits.many import fit_many
 from scalebayes.model import Model
-from scalebayes.model.discrepancy import Discrepancy
 from scalebayes.priors import (
     Anchored,
     FloorShare,
@@ -24,7 +24,7 @@ from scalebayes.priors import (
     Share,
     with_pooling,
 )
-from scalebayes.questions.forecasting import forecast
+from scalebayes.questions.forecast import forecast
 from scalebayes.questions.points import Points, check_one, response, where
 
 

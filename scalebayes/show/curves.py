@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.fitting import Fit, check_prob
-from scalebayes.questions.forecasting import forecast
+from scalebayes.fits.fit import Fit, check_prob
+from scalebayes.questions.forecast import forecast
 from scalebayes.questions.points import check_one, number
-from scalebayes.tables import UNITS
+from scalebayes.runs.columns import UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

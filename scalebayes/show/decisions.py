@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalebayes.fitting import Fit
-from scalebayes.questions.allocating import Allocation
-from scalebayes.questions.comparing import Comparison
-from scalebayes.questions.crossing import Crossover
-from scalebayes.questions.latent import parameters_of
-from scalebayes.questions.next_runs import NextRun
+from scalebayes.fits.fit import Fit
+from scalebayes.questions.allocate import Allocation
+from scalebayes.questions.along import parameters_of
+from scalebayes.questions.compare import Comparison
+from scalebayes.questions.crossover import Crossover
+from scalebayes.questions.next_run import NextRun
 from scalebayes.questions.points import number
-from scalebayes.tables import UNITS
+from scalebayes.runs.columns import UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,7 +134,7 @@ def plot_allocation(fit: Fit, answer: Allocation) -> Figure:
 
 
 def _contours(panel: Axes, fit: Fit, answer: Allocation, group: str) -> None:
-    from scalebayes.model.predictive import expected
+    from scalebayes.model.prediction import expected
 
     runs, level = fit.model.runs, group or None
     rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level

@@ -1,0 +1,415 @@
+"""Forecasts of runs that were held back, scored: do the bands cover?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from scalebayes import laws
+from scalebayes.checks.baselines import without_posterior
+from scalebayes.checks.plan import Law, Method, averaged_laws, checked_priors, own_priors, plan
+from scalebayes.discrepancy.discrepancy import Discrepancy, Drift, named
+from scalebayes.fits.averaging import mixed
+from scalebayes.fits.fit import check_seed
+from scalebayes.fits.many import Fleet, fit_many
+from scalebayes.model import Model
+from scalebayes.numerics import scores
+from scalebayes.observations.noise import Noise
+from scalebayes.priors import Pooling, Prior
+from scalebayes.questions.forecast import forecast
+from scalebayes.runs.curves import curves
+from scalebayes.runs.runs import Runs, select_inputs
+from scalebayes.runs.splits import check_skipped, compute, masks, of_curves, split, subset
+from scalebayes.runs.thinning import spread
+
+_RESAMPLED = 1000
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Backtest:
+    """The answer of `backtest`.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        A row per run forecast: setting, pool, curve, the inputs, reach (its scale, or compute, over the curve's largest
+        known), response, median, lower and upper (89% of a new run), error (log of median over response), crps,
+        log_score, pit.
+    curves : pandas.DataFrame
+        A row per setting and curve, of the average where there are several fits: known, fitted, ahead and tested (numbers of runs:
+        up to the cut-off and how many of them were fitted, beyond it and how many of them were forecast), rmsle, crps, log_score,
+        coverage_50, _80, _89, _95, width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem, and fit: what was
+        fitted together, empty where that differs between the fits that were averaged.
+    members : pandas.DataFrame
+        The same scores of each fit that was averaged, by method; empty where there is one. Where some are fitted to a pool and
+        others to each curve by itself, they are called pooled and separate.
+    baselines : pandas.DataFrame
+        A row per setting, curve and method: rmsle, for the bootstrap coverage_89 and width_89, and of a search converged and
+        problem: why it has no error, or that it has not converged.
+    known : pandas.DataFrame
+        The runs up to the cut-off, of which the fits have at most ``points`` each: setting, curve, scale, response.
+    skipped : tuple of (setting, curve, reason)
+        Left out, by the caller's leave.
+    law, response : str
+    clusters : mapping of str to str
+        Of each curve: what is resampled together.
+    """
+
+    points: pd.DataFrame
+    curves: pd.DataFrame
+    members: pd.DataFrame
+    baselines: pd.DataFrame
+    known: pd.DataFrame
+    skipped: tuple[tuple[str, str, str], ...]
+    law: str
+    response: str
+    clusters: Mapping[str, str]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Means over curves by setting, pool and method, with 89% cluster-bootstrap intervals (``_lower``, ``_upper``).
+
+        They are of ``curves`` curves; ``failed`` are those whose fits have no draws to forecast with.
+        An average comes before its members. One cluster by itself has no interval.
+        """
+        rows = []
+        whole = pd.concat([table for table in (self.curves, self.members) if len(table)])
+        parts = whole.groupby(["setting", "pool", "method"], sort=False)
+        for (setting, pool, method), part in parts:
+            scored = int(part["rmsle"].notna().sum())
+            row: dict[str, Any] = {
+                "setting": setting,
+                "pool": pool,
+                "method": method,
+                "curves": scored,
+                "failed": len(part) - scored,
+            }
+            for name in _SCORES:
+                row |= _with_interval(name, part[name].to_numpy(), part["curve"].map(self.clusters).to_numpy())
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def compared(self, setting: str) -> pd.DataFrame:
+        """Mean RMSLE, coverage and width of every method at a setting, the posterior's first.
+
+        They are of ``curves`` curves, with ``unconverged`` of which the sampling or search has not converged.
+        """
+        tables = (_means(table, setting) for table in (self.curves, self.members, self.baselines))
+        return pd.concat([table for table in tables if len(table)], ignore_index=True)
+
+    @property
+    def _own(self) -> pd.DataFrame:
+        table, (method,) = self.table, self.curves["method"].unique()
+        return table[table["method"] == method]
+
+    def _divergences(self, setting: str) -> int:
+        """Of all fits, each once."""
+        fits = self.members if len(self.members) else self.curves
+        return int(fits[fits["setting"] == setting].drop_duplicates(["method", "fit"])["divergences"].sum())
+
+    def __str__(self) -> str:
+        bad = self.curves[~self.curves["converged"]]
+        lines = [
+            f"NOT CONVERGED: {r['setting']}, {r['curve'] or 'all runs'}: {r['problem']}" for _, r in bad.iterrows()
+        ]
+        for _, row in self._own.iterrows():
+            where = f"{row['setting']}" + (f", {row['pool']}" if row["pool"] else "")
+            n = f"{row['curves']} curve{'s' if row['curves'] != 1 else ''}"
+            n += f", {row['failed']} without a forecast" if row["failed"] else ""
+            low, high = (100 * row[f"coverage_89_{end}"] for end in ("lower", "upper"))
+            interval = f" [{low:.0f}, {high:.0f}]" if np.isfinite(low) else ""
+            lines.append(
+                f"{where} ({n}): the median is off by {100 * row['rmsle']:.1f}% (RMSLE); 89% bands of a new run hold "
+                f"{100 * row['coverage_89']:.0f}%{interval} of the runs held back, 50% bands {100 * row['coverage_50']:.0f}%; mean width {row['width_89']:.3f} in logs."
+            )
+        for setting in self.curves["setting"].unique():
+            others = self.compared(str(setting)).iloc[1:].dropna(subset="rmsle")
+            said = "; ".join(
+                f"{r['method']} {100 * r['rmsle']:.1f}%"
+                + (f" ({r['unconverged']} not converged)" if r["unconverged"] else "")
+                for r in others.to_dict("records")
+            )
+            if said:
+                lines.append(f"{setting}, others' RMSLE: {said}.")
+        if self.skipped:
+            lines.append(f"{len(self.skipped)} skipped: {'; '.join(f'{s}, {c}: {why}' for s, c, why in self.skipped)}.")
+        runs = self.curves[["known", "fitted", "ahead", "tested"]].sum()
+        if runs["fitted"] < runs["known"] or runs["tested"] < runs["ahead"]:
+            lines.append(
+                f"Of {runs['known']} runs up to the cut-offs {runs['fitted']} were fitted, and of {runs['ahead']} beyond them "
+                f"{runs['tested']} forecast, spread evenly over the logarithm of the scale."
+            )
+        worst, share = self.curves["max_r_hat"].max(), self.curves["diverging"].max()
+        lines.append(f"(max r-hat {worst:.3f}, at most {share:.2%} of a fit's draws diverged)")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the points, as nested dictionaries of numbers and strings."""
+        table, found = self._own, []
+        for setting in dict.fromkeys([*self.curves["setting"], *(s for s, _, _ in self.skipped)]):
+            own = self.curves[self.curves["setting"] == setting]
+            groups = [_group(row) for _, row in table[table["setting"] == setting].iterrows()]
+            members, baselines = (
+                _means(of, setting).set_index("method").to_dict("index") for of in (self.members, self.baselines)
+            )
+            found.append(
+                {
+                    "cutoff": setting,
+                    "groups": groups,
+                    "curves": own.rename(columns={"curve": "name"}).drop(columns="setting").to_dict("records"),
+                    "members": members,
+                    "baselines": baselines,
+                    "max_r_hat": own["max_r_hat"].max() if len(own) else None,
+                    "divergences": self._divergences(str(setting)),
+                    "skipped": [{"name": c, "reason": why} for s, c, why in self.skipped if s == setting],
+                }
+            )
+        return {"law": self.law, "settings": found}
+
+
+def _means(table: pd.DataFrame, setting: str) -> pd.DataFrame:
+    """Of every method of a table at a setting."""
+    rows = []
+    for method, part in table[table["setting"] == setting].groupby("method", sort=False):
+        means = part[["rmsle", "coverage_89", "width_89"]].mean()
+        # Rules of thumb have nothing that could fail to converge.
+        bad = int((part["converged"].eq(False) & part["rmsle"].notna()).sum())
+        rows.append({"method": method, **means, "curves": int(part["rmsle"].notna().sum()), "unconverged": bad})
+    return pd.DataFrame(rows, columns=["method", "rmsle", "coverage_89", "width_89", "curves", "unconverged"])
+
+
+_WENT = ("converged", "max_r_hat", "divergences", "problem")
+_SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scores.PROBS), "width_89")
+
+
+def backtest(
+    law: Law | Sequence[Law],
+    runs: Runs,
+    *,
+    train: str | None = None,
+    cutoffs: float | Sequence[float] | None = None,
+    top: float | Sequence[float] | None = None,
+    pool: str | None = None,
+    pooling: Literal["pooled", "crossed", "shared", "separate"] | None = None,
+    cluster: str | None = None,
+    priors: Mapping[str, Prior | Pooling] | None = None,
+    noise: Noise | Literal["student_t", "gaussian"] | None = None,
+    discrepancy: Discrepancy | str | None = None,
+    points: int | None = None,
+    tested: int = 40,
+    baselines: bool = True,
+    draws: int = 500,
+    skip: bool = False,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Backtest:
+    """Fit what was known up to a cut-off, forecast what came after it, and score the forecast.
+
+    Every group of the runs is a curve (or a table of final runs) with a fit of its own, or, with ``pool``, the curves of
+    one pool are fitted together. Nothing beyond the cut-off enters a fit, a prior or a scale.
+
+    Parameters
+    ----------
+    law : Callable, or list of Callable, (Callable, discrepancy) or (Callable, discrepancy, "separate")
+        Of several, each is fitted and the forecasts are mixed with equal weights, see `average`:
+        ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``. With ``pool``, a separate one is fitted to
+        each curve by itself: ``[(power_floor, "drift"), (shifted_power, "drift", "separate")]``. To forecast in this way,
+        average a fit to all curves with one to the same runs that has ``pooling="separate"`` (and `separate` priors, if any are
+        given).
+    runs : Runs
+    train : str, optional
+        A column that is 1 for known runs and 0 for those to forecast.
+    cutoffs : sequence of float, optional
+        For a law of one input: each fits the runs up to this share of a curve's largest scale. One may stand by itself.
+    top : sequence of float, optional
+        Each holds back this share of the runs of every curve, the largest by compute (the product of the inputs).
+    pool : str, optional
+        A column; curves with one value of it are fitted together.
+    pooling : {"pooled", "crossed", "shared", "separate"}, optional
+        How the curves of a pool divide the parameters, see `Model`.
+    cluster : str, optional
+        A column; curves with one value of it are not independent, and are resampled together for intervals.
+    priors, noise, discrepancy
+        See `Model`. The discrepancy is that of every law for which none is named, a prior that of every law that has the
+        parameter. Least squares are of the first law. A fit that drifts is told its horizon: how far beyond its known runs the
+        farthest one lies that it is to forecast.
+    points : int, optional
+        Most runs of a curve that are fitted, see `thin`; by default 24, or 12 in a fit to a pool. For laws of one input.
+    tested : int
+        Most runs of a curve that are forecast, spread evenly over the logarithm of their scale (compute) as in `thin`.
+    baselines : bool
+        Whether to compare with rules of thumb and least squares.
+    draws : int
+        Of each chain.
+    skip : bool
+        Whether to leave out, and count, curves that cannot be tested: with too few runs on either side, or that the law refuses;
+        otherwise they are an error.
+    seed : int
+    progress : bool, optional
+
+    Returns
+    -------
+    Backtest
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one kind of cut-off, a column is missing or not what it must be, or a curve has fewer than
+        four known runs, none to forecast, or one to forecast below its largest known one, or is refused by the law; or if
+        ``tested`` is below 1.
+    """
+    check_seed(seed)
+    if not isinstance(tested, int | np.integer) or tested < 1:
+        raise ValueError(f"tested is a whole number from 1 on, got {tested!r}.")
+    averaged = averaged_laws(law, discrepancy)
+    several = [each.law for each in averaged]
+    checked_priors(priors or {}, several)
+    declared = laws.signature(several[0])
+    runs = select_inputs(runs, declared.name, declared.inputs)
+    known_by = masks(runs, train, cutoffs, top)
+    levels = [level for level, _ in curves(runs)]
+    pools = of_curves(runs, pool, "pool") if pool else dict.fromkeys(levels, "")
+    clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
+    if pool and not runs.group:
+        raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
+    if pooling and not pool:
+        raise ValueError(f"pooling={pooling!r} is about curves that are fitted together: say which, pool=.")
+    drifts = any(isinstance(named(each.discrepancy), Drift) for each in averaged)
+    parts, skipped = split(runs, known_by, drifts, skip)
+    models, methods, refused = plan(
+        averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, pooling=pooling, noise=noise
+    )  # fmt: skip
+    if not methods and len(reasons := set(refused.values())) == 1:  # of what was asked, and of no curve
+        raise ValueError(reasons.pop())
+    skipped += [(setting, level or "all runs", why.rstrip(".")) for (setting, level), why in refused.items()]
+    check_skipped(skipped, skip, len(methods))
+    fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
+    scored, judged, by_member, others, fitted = [], [], [], [], []
+    scale = compute(runs)
+    for (setting, level), of_curve in methods.items():
+        known, ahead = parts[setting, level]
+        rows = ahead[spread(np.log(scale[ahead]), tested)][::-1]
+        names = {"setting": setting, "pool": pools[level], "curve": level}
+        x = {name: runs.x(name)[rows] for name in runs.inputs}
+        fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
+        drawn, went = _forecasts(fleet, of_curve, x, seed)
+        method = went[0]["method"] if len(went) == 1 else "average"
+        (fit, *others_of) = dict.fromkeys(each.of for each in of_curve)
+        fit = "" if others_of else fit  # the members have theirs
+        row = {**names, "method": method, "fit": fit, "known": len(known), "fitted": _fitted(models, of_curve),
+               "ahead": len(ahead), "tested": len(rows), **_worst(went)}  # fmt: skip
+        there = [each for each in drawn if each is not None]
+        if len(there) == len(drawn):
+            mixture = there[0] if len(there) == 1 else mixed(there, [1 / len(there)] * len(there))
+            by_run, means = _scored(mixture, runs.y[rows])
+            places = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
+            scored.append(pd.DataFrame({**names, **x, **places}).join(by_run))
+            row |= means
+        judged.append(row)
+        if len(went) > 1:
+            of_each = [{} if each is None else _scored(each, runs.y[rows])[1] for each in drawn]
+            by_member += [{**names, **state, **means} for state, means in zip(went, of_each, strict=True)]
+        if baselines:
+            here = subset(runs, known, grouped=False)
+            found = without_posterior(several[0], here, own_priors(several[0], priors or {}), x, runs.y[rows], seed)
+            others += [{**names, **each} for each in found]
+    columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged", "problem"]
+    return Backtest(
+        pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(),
+        _with_scores(judged, columns),
+        _with_scores(by_member, columns),
+        pd.DataFrame(others, columns=columns),
+        pd.concat(fitted, ignore_index=True),
+        tuple(skipped),
+        "; ".join(dict.fromkeys(each.name for of_curve in methods.values() for each in of_curve)),
+        runs.response,
+        MappingProxyType(clusters),
+    )
+
+
+def _fitted(models: Mapping[str, Model], of_curve: Sequence[Method]) -> int:
+    """How many runs of a curve its fits have; the most, where they differ."""
+    of_each = ((models[each.fit].runs, each.group) for each in of_curve)
+    return max(len(runs) if group is None else int((runs.group_labels == group).sum()) for runs, group in of_each)
+
+
+def _with_scores(rows: list[dict], columns: list[str]) -> pd.DataFrame:
+    """A table that has its columns even where nothing could be scored."""
+    table = pd.DataFrame(rows, columns=None if rows else columns)
+    return table.reindex(columns=[*table.columns, *(name for name in _SCORES if name not in table.columns)])
+
+
+def _forecasts(
+    fleet: Fleet, methods: Sequence[Method], x: Mapping[str, np.ndarray], seed: int
+) -> tuple[list[np.ndarray | None], list[dict[str, Any]]]:
+    """Logs of new runs drawn by each method, None where its fit failed, and how its sampling went."""
+    drawn: list[np.ndarray | None] = []
+    went = []
+    for each in methods:
+        state = {"method": each.name, "fit": each.of, **fleet.table.loc[each.fit, list(_WENT)], "diverging": np.nan}
+        drawn.append(None)
+        if np.isfinite(state["max_r_hat"]):
+            fit = fleet[each.fit]
+            new = forecast(fit, x, group=each.group, prob=scores.BAND, seed=seed).draws["new_run"].to_numpy()
+            drawn[-1] = np.log(new.reshape(-1, new.shape[-1]))
+            state["diverging"] = fit.diagnostics.divergences / fit.diagnostics.draws
+        went.append(state)
+    return drawn, went
+
+
+def _worst(states: Sequence[Mapping]) -> dict[str, Any]:
+    """How the sampling of all members of an average went."""
+    named = [f"{s['method']}: {s['problem']}" if len(states) > 1 else s["problem"] for s in states if s["problem"]]
+    return {
+        "converged": all(s["converged"] for s in states), "max_r_hat": np.max([s["max_r_hat"] for s in states]),
+        "divergences": sum(s["divergences"] for s in states), "problem": "; ".join(named),
+        "diverging": np.max([s["diverging"] for s in states]),
+    }  # fmt: skip
+
+
+def _scored(drawn: np.ndarray, response: np.ndarray) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Scores of draws of new runs in logs, by run and on average."""
+    y, median = np.log(response), np.median(drawn, axis=0)
+    _, widths = scores.covered(drawn, y, scores.BAND)
+    lower, upper = np.exp(np.quantile(drawn, [(1 - scores.BAND) / 2, (1 + scores.BAND) / 2], axis=0))
+    table = pd.DataFrame(
+        {
+            "response": response, "median": np.exp(median), "lower": lower, "upper": upper, "error": median - y,
+            "crps": scores.crps(drawn, y), "log_score": scores.log_score(drawn, y), "pit": scores.transform(drawn, y),
+        }
+    )  # fmt: skip
+    coverage = {f"coverage_{100 * p:g}": float(scores.covered(drawn, y, p)[0].mean()) for p in scores.PROBS}
+    own = {
+        "rmsle": float(np.sqrt(np.mean(table["error"] ** 2))),
+        "crps": float(table["crps"].mean()),
+        "log_score": float(table["log_score"].mean()),
+    }
+    return table, {**own, **coverage, "width_89": float(widths.mean())}
+
+
+def _with_interval(name: str, values: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
+    values, clusters = values[np.isfinite(values)], clusters[np.isfinite(values)]
+    _, index = np.unique(clusters, return_inverse=True)
+    n = index.max(initial=-1) + 1
+    if n < 2:
+        mean = float(values.mean()) if n else np.nan
+        return {name: mean, f"{name}_lower": np.nan, f"{name}_upper": np.nan}
+    sums, counts = np.bincount(index, values, n), np.bincount(index, minlength=n)
+    chosen = np.random.default_rng(0).integers(n, size=(_RESAMPLED, n))
+    means = sums[chosen].sum(1) / counts[chosen].sum(1)
+    lower, upper = np.quantile(means, [(1 - scores.BAND) / 2, (1 + scores.BAND) / 2])
+    return {name: float(values.mean()), f"{name}_lower": float(lower), f"{name}_upper": float(upper)}
+
+
+def _group(row: pd.Series) -> dict[str, Any]:
+    means = {name: row[name] for name in ("curves", "failed", "rmsle", "log_score", "crps")}
+    coverage = {f"{p:g}": row[f"coverage_{100 * p:g}"] for p in scores.PROBS}
+    intervals = {name: [row[f"{name}_lower"], row[f"{name}_upper"]] for name in _SCORES}
+    return {"name": row["pool"], **means, "coverage": coverage, "width_89": row["width_89"], "intervals": intervals}

@@ -1,0 +1,163 @@
+"""What a back-test fits: each law to each curve, or to the curves of a pool together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from scalebayes import laws
+from scalebayes.discrepancy.discrepancy import Discrepancy, drifts, named
+from scalebayes.fits.averaging import name_of
+from scalebayes.model import Model
+from scalebayes.priors import with_pooling
+from scalebayes.runs.runs import Runs
+from scalebayes.runs.splits import compute, subset
+from scalebayes.runs.thinning import thin
+
+# One of several laws, with its discrepancy, and whether it is fitted to each curve though there are pools.
+Law = (
+    Callable
+    | tuple[Callable, Discrepancy | str | None]
+    | tuple[Callable, Discrepancy | str | None, Literal["separate"]]
+)
+_PER_CURVE, _PER_POOLED_CURVE = 24, 12
+
+
+class Member(NamedTuple):
+    """A law, its discrepancy, and whether it is fitted to each curve by itself though there are pools."""
+
+    law: Callable
+    discrepancy: Any
+    separate: bool
+
+
+class Method(NamedTuple):
+    """One forecast of a curve: its name, the fit's in the fleet, what that was fitted to, and the group in it, if any."""
+
+    name: str
+    fit: str
+    of: str
+    group: str | None
+
+
+def averaged_laws(law: Law | Sequence[Law], discrepancy: Any) -> list[Member]:
+    """What is to be averaged, with the discrepancy of those that name none.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is told in another way.
+    """
+    if isinstance(law, tuple) and any(each is None or isinstance(each, str | Discrepancy) for each in law):
+        raise ValueError(f"a law with its discrepancy goes into a list, law=[{_told(law)}].")
+    several = law if isinstance(law, list | tuple) else [law]
+    found = []
+    for each in several:
+        own = each if isinstance(each, tuple) else (each, discrepancy)
+        if len(own) not in (2, 3) or own[2:] not in ((), ("separate",)):
+            raise ValueError(
+                f'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), got {_told(own)}.'
+            )
+        found.append(Member(own[0], own[1], len(own) == 3))
+    if not found:
+        raise ValueError("law is a law, or several of them; got none.")
+    return found
+
+
+def _told(own: tuple) -> str:
+    return f"({', '.join(getattr(part, '__name__', repr(part)) for part in own)})"
+
+
+def plan(
+    averaged: Sequence[Member], parts: Mapping, runs: Runs, pools: Mapping[str, str], *, pooled: bool,
+    points: int | None, priors: Mapping, pooling: Any, noise: Any,
+) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]], dict[tuple[str, str], str]]:  # fmt: skip
+    """Every model by the name of its fit, the methods of every curve at every setting, and why some curves have none.
+
+    Parameters
+    ----------
+    averaged : sequence of Member
+    parts : mapping of (setting, curve) to (known, ahead)
+        See `split`.
+    runs : Runs
+    pools : mapping of str to str
+        Of each curve.
+    pooled : bool
+        Whether the curves of a pool are fitted together.
+    points : int, optional
+        Most runs of a curve that are fitted.
+    priors, noise
+        See `Model`.
+    pooling
+        See `Model`, of what is fitted together.
+
+    Raises
+    ------
+    ValueError
+        If two of the laws have one name and discrepancy.
+    """
+    refused: dict[tuple[str, str], str] = {}
+    models: dict[str, Model] = {}
+    methods: dict[tuple[str, str], list[Method]] = {key: [] for key in parts}
+    scale = compute(runs)
+    told = pooled and any(each.separate for each in averaged)
+    for each in averaged:
+        together = pooled and not each.separate
+        own = own_priors(each.law, priors)
+        if each.separate:  # of one curve a population says nothing
+            own = {name: with_pooling(prior).prior for name, prior in own.items()}
+        fit_of = {(s, level): _key(s, pools[level] if together else level) for s, level in parts}
+        for name in dict.fromkeys(fit_of.values()):
+            keys = [key for key in parts if fit_of[key] == name]
+            table = subset(runs, np.sort(np.concatenate([parts[key][0] for key in keys])), grouped=together)
+            if len(runs.inputs) == 1:
+                most = _PER_POOLED_CURVE if len(keys) > 1 else _PER_CURVE
+                table = thin(table, most if points is None else points)
+            how = pooling if together else None
+            # How far a curve is asked about is known beforehand, unlike what is there.
+            horizon = max(scale[ahead].max() / scale[known].max() for known, ahead in (parts[key] for key in keys))
+            try:
+                model = Model(
+                    each.law, table, priors=own, pooling=how, noise=noise, discrepancy=each.discrepancy,
+                    horizon=horizon if drifts(named(each.discrepancy)) else None,
+                )  # fmt: skip
+            except ValueError as why:
+                refused |= dict.fromkeys(keys, str(why))
+                continue
+            called = name_of(model) + (", pooled" if told and together else ", separate" if told else "")
+            fit = f"{called}, {name}"
+            if fit in models:
+                raise ValueError(f"two of the laws to be averaged are called {called}, and would not be told apart.")
+            models[fit] = model
+            for setting, level in keys:
+                methods[setting, level].append(Method(called, fit, name, level if together else None))
+    if not refused:
+        return models, methods, {}
+    # What was fitted together is fitted anew without them.
+    rest = {key: part for key, part in parts.items() if key not in refused}
+    found = plan(
+        averaged, rest, runs, pools, pooled=pooled, points=points, priors=priors, pooling=pooling, noise=noise
+    )  # fmt: skip
+    return *found[:2], refused | found[2]
+
+
+def own_priors(law: Callable, priors: Mapping) -> dict:
+    """Those of a law's own parameters."""
+    return {name: prior for name, prior in priors.items() if name in laws.signature(law).parameters}
+
+
+def checked_priors(priors: Mapping, several: Sequence[Callable]) -> None:
+    """Refuse a prior of what is a parameter of no law."""
+    known = {name for law in several for name in laws.signature(law).parameters}
+    for name in priors:
+        if name not in known:
+            every = ", ".join(laws.signature(law).name for law in several)
+            raise ValueError(
+                f"a prior is given for {name!r}, and {every} has the parameters {', '.join(sorted(known))}."
+            )
+
+
+def _key(setting: str, name: str) -> str:
+    return f"{setting}: {name}" if name else setting

@@ -1,0 +1,1 @@
+"""The command line: a thin shell around the same functions, printing the same sentences."""

@@ -1,0 +1,75 @@
+"""The main job on the bundled table: forecast the largest published models from the smaller ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scalebayes import laws
+from scalebayes.fits.fit import Fit, fit
+from scalebayes.questions.forecast import Forecast, forecast
+from scalebayes.questions.points import factor
+from scalebayes.runs.published import pile_families
+from scalebayes.runs.runs import read_runs
+
+
+@dataclass(frozen=True, eq=False)
+class Demo:
+    """A fit to the smaller models, the forecast of the largest, and what these reached.
+
+    Parameters
+    ----------
+    fit : Fit
+    forecast : Forecast
+        One point per family.
+    published : dict of str to float
+        Test loss of each family's largest model.
+    """
+
+    fit: Fit
+    forecast: Forecast
+    published: dict[str, float]
+
+    def __str__(self) -> str:
+        lines = [
+            "Three published families of language models, test loss on the Pile (nats per token) over training compute.",
+            "The largest model of each was held back; this is what the smaller ones said about it:",
+            "",
+        ]
+        hits = 0
+        for row in self.forecast.table.to_dict("records"):
+            reached = self.published[row["group"]]
+            held = row["new_run_lower"] <= reached <= row["new_run_upper"]
+            hits += held
+            lines.append(
+                f"  {row['group']:<17} {factor(row['extrapolation']):>5} the compute: forecast {row['median']:.3f}, "
+                f"89% for a new run {row['new_run_lower']:.3f} to {row['new_run_upper']:.3f}; "
+                f"published {reached:.3f} ({'inside' if held else 'OUTSIDE'})"
+            )
+        lines += [
+            "",
+            f"{hits} of {len(self.published)} inside. The bands say what follows if the law's form is true; "
+            "a model outside says that it is not quite.",
+            f"({self.fit.diagnostics})",
+        ]
+        return "\n".join(lines)
+
+
+def run(seed: int = 0) -> Demo:
+    """Fit the smaller models of each family by a power law with a floor, pooled over families.
+
+    Parameters
+    ----------
+    seed : int
+
+    Returns
+    -------
+    Demo
+    """
+    table = pile_families()
+    largest = table.groupby("family")["flops"].transform("max") == table["flops"]
+    runs = read_runs(table[~largest], inputs={"C": "flops"}, response="loss", group="family", run="model")
+    posterior = fit(laws.power_floor, runs, seed=seed)
+    targets = table[largest]
+    return Demo(
+        posterior, forecast(posterior, targets, seed=seed), dict(zip(targets["family"], targets["loss"], strict=True))
+    )

@@ -1,0 +1,1 @@
+"""How runs depart from every law beyond their noise."""

@@ -1,0 +1,1 @@
+"""Fits: how one is made, many at once, stored and averaged."""

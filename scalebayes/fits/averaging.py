@@ -1,0 +1,262 @@
+"""Averages of fits: several laws, or one with and without discrepancy, as one posterior predictive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from scalebayes.discrepancy.discrepancy import Drift, word
+from scalebayes.fits.fit import Fit, sample
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.model import Model
+from scalebayes.runs.runs import Runs
+
+_STEPS = 1000
+_ENOUGH = 2e-4
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Average:
+    """Fits of the same runs, each with a weight, whose predictions are mixed; made by `average`.
+
+    Parameters
+    ----------
+    fits : mapping of str to Fit
+        By name.
+    weights : mapping of str to float
+        Of each, >= 0, together 1.
+    how : str
+        What the weights are: equal, loo, holdout or given.
+    """
+
+    fits: Mapping[str, Fit]
+    weights: Mapping[str, float]
+    how: str
+
+    @property
+    def runs(self) -> Runs:
+        """What all of them were fitted to."""
+        return next(iter(self.fits.values())).model.runs
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """The largest share of divergences of a fit, the largest r-hat and the smallest ESS."""
+        return pooled_diagnostics([fit.diagnostics for fit in self.fits.values()])
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
+        return f"Average of {len(self.fits)} fits to {len(self.runs)} runs ({self.how} weights): {parts}\n  {self.diagnostics}"
+
+
+def average(
+    fits: Mapping[str, Fit] | Sequence[Fit],
+    *,
+    weights: Literal["equal", "loo", "holdout"] | Mapping[str, float] = "equal",
+    share: float = 0.3,
+    seed: int = 0,
+) -> Average:
+    r"""Mix the predictions of several fits of the same runs.
+
+    .. math:: p(y^* \mid y) = \sum_k w_k\, p_k(y^* \mid y)
+
+    Equal weights are the default and the robust choice for extrapolation. Stacking (Yao et al. 2018, arXiv:1704.02030)
+    chooses the weights that would have predicted best what is known: each run from the others (``"loo"``), or the
+    largest from the smaller (``"holdout"``). What is known lies at smaller scales, where curves bend more than beyond
+    them: inner hold-outs gave nearly all weight to the most flexible law and predicted no better than equal weights.
+
+    Parameters
+    ----------
+    fits : mapping of str to Fit, or sequence of Fit
+        A sequence is named by law and discrepancy, such as ``power_floor+drift``.
+    weights : {"equal", "loo", "holdout"} or mapping of str to float
+    share : float
+        Of each group's runs, the largest by compute: what ``"holdout"`` predicts from the rest, by fitting again.
+    seed : int
+        Of those fits.
+
+    Returns
+    -------
+    Average
+
+    Raises
+    ------
+    ValueError
+        If the fits are of different runs, two have one name, weights do not match them, or too few runs would be left.
+
+    Warns
+    -----
+    UserWarning
+        ArviZ's own, where leaving one out is not to be relied on.
+    """
+    named = named_fits(fits)
+    checked_alike(named)
+    if isinstance(weights, Mapping):
+        found, how = _given(weights, named), "given"
+    elif weights == "equal":
+        found, how = np.full(len(named), 1 / len(named)), weights
+    elif weights == "loo":
+        found, how = _by_loo(named), weights
+    elif weights == "holdout":
+        found, how = stacked(held_back(named, share, seed)), weights
+    else:
+        raise ValueError(f"weights are 'equal', 'loo', 'holdout' or a mapping of names to numbers, got {weights!r}.")
+    by_name = dict(zip(named, map(float, found), strict=True))
+    return Average(MappingProxyType(named), MappingProxyType(by_name), how)
+
+
+def name_of(model: Model) -> str:
+    """Law and discrepancy in a word: ``power_floor+drift``."""
+    return model.name + (f"+{word(model.discrepancy)}" if model.discrepancy else "")
+
+
+def members(fit: Fit | Average) -> list[tuple[Fit, float]]:
+    """The fits that have weight, and it; one alone has all."""
+    if isinstance(fit, Fit):
+        return [(fit, 1.0)]
+    return [(member, fit.weights[name]) for name, member in fit.fits.items() if fit.weights[name] > 0]
+
+
+def mixed(drawn: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    """Draws of a mixture from draws of its parts, evenly chosen of each in proportion to its weight.
+
+    Parameters
+    ----------
+    drawn : sequence of array, shape (sample, ...)
+    weights : sequence of float
+
+    Returns
+    -------
+    array, shape (sample, ...)
+    """
+    most = min(len(part) / weight for part, weight in zip(drawn, weights, strict=True))
+    counts = [max(1, round(weight * most)) for weight in weights]
+    places = [np.linspace(0, len(part) - 1, n).round().astype(int) for part, n in zip(drawn, counts, strict=True)]
+    return np.concatenate([part[at] for part, at in zip(drawn, places, strict=True)])
+
+
+def stacked(log_density: np.ndarray) -> np.ndarray:
+    """Weights of a mixture that make held-back runs most probable, by expectation and maximisation.
+
+    Parameters
+    ----------
+    log_density : array, shape (run, fit)
+
+    Returns
+    -------
+    array, shape (fit,)
+    """
+    density = np.exp(log_density - log_density.max(1, keepdims=True))
+    weights = np.full(density.shape[1], 1 / density.shape[1])
+    for _ in range(_STEPS):
+        shares = weights * density
+        weights = (shares / shares.sum(1, keepdims=True)).mean(0)
+    weights[weights < _ENOUGH] = 0.0
+    return weights / weights.sum()
+
+
+def pooled_diagnostics(parts: Sequence[Diagnostics]) -> Diagnostics:
+    """Of several fits the worst in each respect; draws and divergences are those of the fit with the largest share of them."""
+    most = max(parts, key=lambda d: d.divergences / d.draws)
+    return Diagnostics(
+        draws=most.draws, divergences=most.divergences,
+        max_r_hat=max(d.max_r_hat for d in parts), min_ess_bulk=min(d.min_ess_bulk for d in parts),
+    )  # fmt: skip
+
+
+def named_fits(fits: Mapping[str, Fit] | Sequence[Fit]) -> dict[str, Fit]:
+    """Fits by name; a sequence is named by law and discrepancy."""
+    if not isinstance(fits, Mapping):
+        if not all(isinstance(fit, Fit) for fit in fits):
+            raise TypeError(f"fits are needed, got {', '.join(type(fit).__name__ for fit in fits)}.")
+        names = [name_of(fit.model) for fit in fits]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two of the fits are {twice[0]}; name them: average({{'one': ..., 'another': ...}}).")
+        fits = dict(zip(names, fits, strict=True))
+    return dict(fits)
+
+
+def checked_alike(named: Mapping[str, Fit]) -> None:
+    """Refuse fits of different runs, and fewer than two."""
+    for name, fit in named.items():
+        if not isinstance(fit, Fit):
+            raise TypeError(f"fits are needed; {name} is {type(fit).__name__}.")
+    if len(named) < 2:
+        raise ValueError(f"two fits or more are needed, got {len(named)}.")
+    first = next(iter(named.values())).model.runs
+    for name, fit in named.items():
+        if fit.model.runs.digest != first.digest:
+            raise ValueError(
+                f"fits of the same runs are needed; {name} has {len(fit.model.runs)} from {fit.model.runs.source}, "
+                f"{next(iter(named))} has {len(first)} from {first.source}, and they are not the same."
+            )
+
+
+def _given(weights: Mapping[str, float], named: Mapping[str, Fit]) -> np.ndarray:
+    if set(weights) != set(named):
+        raise ValueError(f"weights are given for {', '.join(weights)}, and the fits are {', '.join(named)}.")
+    values = np.asarray([float(weights[name]) for name in named])
+    if not (np.isfinite(values).all() and (values >= 0).all() and values.sum() > 0):
+        raise ValueError(f"weights are numbers from 0 on, not all of them 0; got {dict(weights)}.")
+    return values / values.sum()
+
+
+def _by_loo(named: Mapping[str, Fit]) -> np.ndarray:
+    from arviz_stats import compare
+
+    table = compare({name: for_loo(fit) for name, fit in named.items()}, method="stacking", round_to="none")
+    return table["weight"].reindex(list(named)).to_numpy(float)
+
+
+def for_loo(fit: Fit) -> xr.DataTree:
+    """The posterior with the log density of each run given *all others* of its curve and the parameters.
+
+    What ArviZ's LOO needs (Buerkner, Gabry and Vehtari 2021, arXiv:1810.10559); without a drift, where runs are independent
+    given the parameters, it is the log likelihood itself.
+    """
+    if not fit.model.describe()[0].places:
+        return fit.idata
+    from scalebayes.model.prediction import left_out
+
+    tree = fit.idata.copy()
+    likelihood = fit.idata["log_likelihood"].to_dataset()
+    (name,) = likelihood.data_vars
+    each = likelihood[name].copy(data=left_out(fit.model, fit.posterior).reshape(likelihood[name].shape))
+    tree["log_likelihood"] = xr.DataTree(likelihood.assign({name: each}))
+    return tree
+
+
+def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
+    """Log density of the largest runs under fits to the others, shape (run, fit)."""
+    from scalebayes.numerics.scores import log_score
+    from scalebayes.questions.forecast import forecast
+    from scalebayes.runs.splits import masks, split, subset
+
+    runs = next(iter(named.values())).model.runs
+    if not 0 < share < 1:
+        raise ValueError(f"share is the part of each group's runs to hold back, between 0 and 1, got {share!r}.")
+    drifts = any(isinstance(fit.model.discrepancy, Drift) for fit in named.values())
+    parts, short = split(runs, masks(runs, None, None, [share]), drifts, skip=True)
+    if short:
+        _, level, reason = short[0]
+        raise ValueError(f"holding back {share:g} does not do{f' for {level}' if level else ''}: {reason}.")
+    known = np.sort(np.concatenate([rows for rows, _ in parts.values()]))
+    ahead = np.concatenate([rows for _, rows in parts.values()])
+    points = {name: runs.x(name)[ahead] for name in runs.inputs}
+    columns = []
+    for fit in named.values():
+        model = replace(fit.model, runs=subset(runs, known, grouped=True))
+        again = sample(model, draws=fit.posterior.sizes["draw"], chains=fit.posterior.sizes["chain"], seed=seed)
+        found = np.empty(len(ahead))
+        for level in runs.levels or (None,):
+            own = np.ones(len(ahead), bool) if level is None else runs.group_labels[ahead] == level
+            at = {name: values[own] for name, values in points.items()}
+            drawn = forecast(again, at, group=level, seed=seed).draws["new_run"].to_numpy().reshape(-1, own.sum())
+            found[own] = log_score(np.log(drawn), np.log(runs.y[ahead][own]))
+        columns.append(found)
+    return np.stack(columns, 1)

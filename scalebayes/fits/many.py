@@ -1,0 +1,444 @@
+"""Many fits at once: equal shapes in one batch, batches on any executor, results to disk as they come."""
+
+from __future__ import annotations
+
+import glob as _glob
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalebayes.files import atomically
+from scalebayes.fits.fit import Fit, assemble, check_seed, checked_prior
+from scalebayes.fits.storage import describe_model, load, plain_number
+from scalebayes.inference.caching import compilation_cache
+from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.inference.settings import Settings
+from scalebayes.model import Model
+
+LANES = 8
+FEW = 8 * LANES  # tables that are not worth programs of their own
+SMALL = 64  # runs of a table up to which a step takes hardly longer with more of them
+_PLAN = "@sweep.json"  # no fit's: in theirs @ is quoted
+_LONGEST = 200  # name of a file
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fleet:
+    """Many fits by name: ``fleet[name]`` is a `Fit`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row per fit, index ``name``: ``converged`` (False also for a failed one), ``divergences``, ``max_r_hat``,
+        ``min_ess_bulk``, ``problem`` (why it failed or has not converged, else empty).
+    folder : Path or None
+        Where the fits are; None if they are kept in memory.
+    """
+
+    table: pd.DataFrame
+    folder: Path | None
+    _models: Mapping[str, Model]
+    _fits: Mapping[str, Fit]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.table.index)
+
+    def __getitem__(self, name: str) -> Fit:
+        if name not in self.table.index:
+            raise KeyError(f"there is no fit called {name!r}; there are {', '.join(map(repr, list(self)[:5]))}, ...")
+        row = self.table.loc[name].to_dict()
+        if _failed(row):
+            raise KeyError(f"the fit of {name!r} failed: {row['problem']}")
+        if self.folder is None:
+            return self._fits[name]
+        return load(self.folder / _file(name), law=self._models[name].law)
+
+    def __repr__(self) -> str:
+        failed = int(self.table["max_r_hat"].isna().sum())
+        bad = int((~self.table["converged"]).sum()) - failed
+        where = f" in {self.folder}" if self.folder else ""
+        return f"Fleet of {len(self)} fits{where}: {len(self) - failed - bad} converged, {bad} not, {failed} failed"
+
+
+def fit_many(
+    models: Mapping[str, Model] | Sequence[Model],
+    *,
+    folder: str | os.PathLike | None = None,
+    executor: Executor | None = None,
+    draws: int = 1000,
+    chains: int = 4,
+    warmup: int | None = None,
+    target_accept: float | None = None,
+    ess: int | None = None,
+    max_draws: int | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Fleet:
+    """Sample the posteriors of many models: tables, laws, prior settings, simulated tables.
+
+    Models that differ in their numbers only are sampled together, `LANES` at a time. Those that need more than the others
+    go on; one that fails is recorded and the rest go on. With a ``folder`` every fit is written there as soon as it is done,
+    whole or not at all; called again with the same models and settings, what is there is not fitted again (failures are), and
+    the numbers are the same as without the interruption.
+
+    Parameters
+    ----------
+    models : mapping of str to Model, or sequence of Model
+        By name; a sequence is named ``"0"``, ``"1"``, ...
+    folder : path, optional
+        Made if missing; for one sweep at a time. Without it the fits are kept in memory.
+    executor : concurrent.futures.Executor, optional
+        Runs the batches: a process pool, or ``dask.distributed.Client(...).get_executor()`` for a cluster, whose
+        processes need no access to the folder. By default a thread for each processor. Left running.
+    draws, chains, warmup, target_accept, ess, max_draws
+        See `sample`.
+    seed : int
+        Each fit gets its own from this and its place among the models.
+    progress : bool, optional
+        Whether to show a progress bar; by default only on a terminal.
+
+    Returns
+    -------
+    Fleet
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are no models, a setting is out of range, or the folder holds something else.
+    OSError
+        If a fit cannot be written; what was written before stays.
+    RuntimeError
+        If the executor dies; what was written before stays.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If fits failed or have not converged, once for all of them.
+    """
+    settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
+    check_seed(seed)
+    named = _named(models)
+    place = Path(folder) if folder is not None else None
+    rows: dict[str, dict] = {}
+    if place is not None:
+        for name in named:
+            if len(_row_file(name)) > _LONGEST:
+                raise ValueError(
+                    f"the name {name[:40]!r}... is too long for a file: {len(_row_file(name))} characters of {_LONGEST} as one."
+                )
+        _open_folder(place, named, settings, seed)
+        rows = {name: _read_row(place / _row_file(name)) for name in named if (place / _row_file(name)).is_file()}
+        rows = {name: row for name, row in rows.items() if not _failed(row) and (place / _file(name)).is_file()}
+    fits: dict[str, Fit] = {}
+
+    def keep(name: str, result: Fit | str) -> None:
+        rows[name] = _row(result)
+        try:
+            if place is not None:
+                _write(place, name, result, rows[name])
+            elif isinstance(result, Fit):
+                fits[name] = result
+        except OSError as error:
+            del rows[name]
+            raise OSError(
+                error.errno,
+                f"the fit of {name!r} could not be written ({error.strerror or error}); {len(rows)} of {len(named)} fits are "
+                f"whole in {str(place)!r}. Make room and call again with the same folder to go on",
+            ) from error
+
+    batches = [batch for batch in _batches(named, seed) if any(name not in rows for name in batch.names)]
+    # The cache is opened here, around all threads: what one of them closed would be closed for the others.
+    with compilation_cache(), _progress(progress, len(named), len(rows)) as tick, _running(executor) as pool:
+        waiting: dict[Future, _Batch] = {}
+        try:
+            for batch in batches:
+                todo = [name not in rows for name in batch.names]
+                waiting[pool.submit(_fit_batch, batch, todo, settings)] = batch
+            for future in as_completed(waiting):
+                for name, result in zip(waiting[future].names, future.result(), strict=False):
+                    if result is not None and name not in rows:
+                        keep(name, result)
+                        tick()
+        except BrokenExecutor as error:
+            kept = (
+                f"are whole in {str(place)!r}; call again with the same folder" if place else "were done, and are lost"
+            )
+            raise RuntimeError(
+                f"the executor died ({error or type(error).__name__}): {len(rows)} of {len(named)} fits {kept}."
+            ) from error
+        finally:
+            for future in waiting:
+                future.cancel()
+    columns = ["converged", "divergences", "max_r_hat", "min_ess_bulk", "problem"]
+    table = pd.DataFrame([rows[name] for name in named], index=pd.Index(list(named), name="name"), columns=columns)
+    bad = table.index[~table["converged"]]
+    if len(bad):
+        first = "; ".join(f"{name}: {table.loc[name, 'problem']}" for name in bad[:3])
+        warnings.warn(
+            f"{len(bad)} of {len(table)} fits failed or have not converged ({first}{'; ...' if len(bad) > 3 else ''}). "
+            "See the table of the fleet.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return Fleet(table, place, named, fits)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Models of one structure, made up to a number of lanes by repetition, with their seeds."""
+
+    names: tuple[str, ...]
+    models: tuple[Model, ...]
+    seeds: tuple[int, ...]
+    size: int
+
+
+def _named(models: Mapping[str, Model] | Sequence[Model]) -> dict[str, Model]:
+    pairs = models.items() if isinstance(models, Mapping) else ((str(i), m) for i, m in enumerate(models))
+    named = dict(pairs)
+    for name, model in named.items():
+        if not isinstance(name, str) or not isinstance(model, Model):
+            raise TypeError(f"models are sb.Model by names that are strings, got {name!r}: {type(model).__name__}.")
+    if not named:
+        raise ValueError("there are no models to fit.")
+    return named
+
+
+def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
+    """Depends on all models, done or not, so that a fit has the same lane and numbers after an interruption."""
+    alike: dict[tuple, list[str]] = {}
+    seeds = {name: int(np.random.SeedSequence((seed, i)).generate_state(1)[0] >> 1) for i, name in enumerate(named)}
+    for name, model in named.items():
+        structure, _ = model.describe()
+        alike.setdefault((structure.kind, _round_up(structure.n_runs)), []).append(name)
+    _together(alike)
+    batches = []
+    for (structure, size), names in alike.items():
+        # A step over a surface is long enough by itself, and a batch waits for the longest tree of its tables.
+        lanes = LANES if len(names) > LANES // 2 and not structure.surface else 1
+        for first in range(0, len(names), lanes):
+            chosen = names[first : first + lanes]
+            filled = [*chosen, *[chosen[-1]] * (lanes - len(chosen))]
+            batches.append(
+                _Batch(tuple(chosen), tuple(named[n] for n in filled), tuple(seeds[n] for n in filled), size)
+            )
+    return batches
+
+
+def _together(alike: dict[tuple, list[str]]) -> None:
+    """Let few tables join those of the next size, if that is at most twice theirs.
+
+    Steps are longer, but lanes are filled and there are programs less to compile, which takes as long as hundreds of fits.
+    Of larger tables, whose steps take as long as they have runs, only what would not fill lanes. Downwards, so that each
+    moves once.
+    """
+    for structure, size in sorted(alike, key=lambda of: -of[1]):
+        larger = min((to for other, to in alike if other == structure and to > size), default=np.inf)
+        few = FEW if larger <= SMALL else LANES // 2
+        if len(alike[structure, size]) <= few and larger <= 2 * size and not structure.surface:
+            alike[structure, larger] += alike.pop((structure, size))
+
+
+def _round_up(n: int) -> int:
+    """The next power of two or one and a half times one: fewer sizes than for a single fit, hence larger batches."""
+    power = 16
+    while power < n:
+        power *= 2
+    return power * 3 // 4 if power > 16 and n <= power * 3 // 4 else power
+
+
+def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[Fit | str | None]:
+    """Fit a batch, in whatever process: a fit, the reason why there is none, or None for one not to be done."""
+    lanes = [*todo, *[False] * (len(batch.models) - len(todo))]
+    priors: dict[int, xr.Dataset] = {}
+    results: list[Fit | str | None] = [None] * len(todo)
+    for i in [i for i, wanted in enumerate(lanes) if wanted]:
+        try:
+            priors[i] = checked_prior(batch.models[i], batch.seeds[i])
+        except Exception as error:  # a law of the caller's may raise anything: recorded, and the sweep goes on
+            results[i] = _reason(error)
+    good = sorted(priors)
+    if not good:
+        return results
+    # A lane without work copies one that has some, so that the others keep their places.
+    source = [i if i in priors else good[0] for i in range(len(lanes))]
+    try:
+        found = _draw([batch.models[i] for i in source], [batch.seeds[i] for i in source], good, batch.size, settings)
+    except Exception as error:  # whatever the compiler or a law of the caller's raises: recorded, not lost
+        if len(good) == 1:
+            results[good[0]] = _reason(error)
+            return results
+        for i in good:  # which of them it was is found one by one
+            only = [j == i for j in range(len(todo))]
+            results[i] = _fit_batch(batch, only, settings)[i]
+        return results
+    for i in good:
+        results[i] = assemble(batch.models[i], found[i], priors[i], settings, batch.seeds[i])
+    return results
+
+
+def _draw(models: list[Model], seeds: list[int], wanted: list[int], size: int, settings: Settings) -> dict:
+    from scalebayes.fits.preparing import prepare
+    from scalebayes.inference.sampling import sample
+
+    with compilation_cache():
+        ready = [prepare(model, size) for model in models]
+        # Along a curve a step of eight tables takes as long as one of one; without, hard tables are quicker alone.
+        in_lanes = ready[0].source.structure.places > 0
+        return sample(
+            ready[0].source, [r.numbers for r in ready], initial=[r.initial for r in ready], seeds=seeds,
+            settings=settings, advanced=lambda made, total: None, wanted=wanted, in_lanes=in_lanes,
+        )  # fmt: skip
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _row(result: Fit | str) -> dict:
+    if isinstance(result, str):
+        numbers = {"divergences": 0, "max_r_hat": np.nan, "min_ess_bulk": np.nan}
+        return {"converged": False, **numbers, "problem": result}
+    found = result.diagnostics
+    numbers = {
+        "divergences": found.divergences, "max_r_hat": found.max_r_hat, "min_ess_bulk": found.min_ess_bulk,
+    }  # fmt: skip
+    return {"converged": not found.problems, **numbers, "problem": "; ".join(found.problems)}
+
+
+def _failed(row: Mapping) -> bool:
+    return bool(np.isnan(row["max_r_hat"]))
+
+
+def _file(name: str) -> str:
+    return f"{quote(name, safe=' ,=()+')}.nc"
+
+
+def _row_file(name: str) -> str:
+    return f"{quote(name, safe=' ,=()+')}.json"
+
+
+def _read_row(path: Path) -> dict:
+    row = json.loads(path.read_text())
+    return {name: np.nan if value is None else value for name, value in row.items()}
+
+
+def _write(folder: Path, name: str, result: Fit | str, row: Mapping) -> None:
+    if isinstance(result, Fit):
+        result.save(folder / _file(name), overwrite=True)
+    # Last: a fit is done once its row is there.
+    plain = {key: None if isinstance(v, float) and np.isnan(v) else v for key, v in row.items()}
+    _write_json(folder / _row_file(name), plain)
+
+
+def _write_json(path: Path, value: Mapping) -> None:
+    with atomically(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, default=plain_number))
+
+
+def _open_folder(folder: Path, named: Mapping[str, Model], settings: Settings, seed: int) -> None:
+    """Make the folder and its plan, or see that the plan there is the same."""
+    plan = {"settings": {**asdict(settings), "seed": seed}, "fits": {name: _digest(m) for name, m in named.items()}}
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{str(folder)!r} is a file; name a folder for the fits.")
+    if (folder / _PLAN).is_file():
+        _check_same(folder, json.loads((folder / _PLAN).read_text()), plan)
+        for name in named:  # what a sweep that was killed was writing
+            for half in (
+                *folder.glob(f".{_glob.escape(_file(name))}.*"),
+                *folder.glob(f".{_glob.escape(_row_file(name))}.*"),
+            ):
+                half.unlink()
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"folder {str(folder)!r} is not empty and holds no sweep; name a new one.")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / _PLAN, plan)
+
+
+def _check_same(folder: Path, there: Mapping, plan: Mapping) -> None:
+    differences = [
+        f"{name} {there['settings'].get(name)!r} there and {value!r} here"
+        for name, value in plan["settings"].items()
+        if there["settings"].get(name) != value
+    ]
+    old, new = there["fits"], plan["fits"]
+    for what, names in (
+        ("only there", [n for n in old if n not in new]),
+        ("only here", [n for n in new if n not in old]),
+        ("with other runs, priors or law", [n for n in new if n in old and old[n] != new[n]]),
+    ):
+        if names:
+            some = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+            differences.append(f"{len(names)} fit{'s' if len(names) > 1 else ''} {what} ({some})")
+    if not differences and list(old) != list(new):
+        differences.append("the fits in another order")
+    if differences:
+        raise ValueError(
+            f"folder {str(folder)!r} holds another sweep: {'; '.join(differences)}. Name another folder, or make the models "
+            "and settings the same to go on with it."
+        )
+
+
+def _digest(model: Model) -> str:
+    told = {**describe_model(model), "source": "", "constants": _constants(model.law)}
+    written = json.dumps(told, sort_keys=True, default=plain_number) + model.runs.digest
+    return hashlib.sha256(written.encode()).hexdigest()[:16]
+
+
+def _constants(law: Callable) -> dict[str, str]:
+    """Numbers and words that a law of one's own takes from the function that made it, which its source does not show."""
+    found = {}
+    for name, cell in (
+        zip(law.__code__.co_freevars, law.__closure__ or (), strict=True) if hasattr(law, "__code__") else ()
+    ):
+        if isinstance(cell.cell_contents, str | int | float | np.generic):
+            found[name] = repr(cell.cell_contents)
+    return found
+
+
+@contextmanager
+def _running(executor: Executor | None) -> Iterator[Executor]:
+    if executor is not None:
+        yield executor
+        return
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield pool
+
+
+@contextmanager
+def _progress(wanted: bool | None, total: int, done: int) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not (console.is_terminal if wanted is None else wanted):
+        yield lambda: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("fits"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    # Batches end together, so the speed is taken over all of them.
+    with Progress(*columns, console=console, transient=True, speed_estimate_period=1e9) as bar:
+        task = bar.add_task("fits", total=total, completed=done)
+        yield lambda: bar.advance(task)

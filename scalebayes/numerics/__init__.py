@@ -1,0 +1,1 @@
+"""Numbers that every room needs: precision, padding, roots, scores."""

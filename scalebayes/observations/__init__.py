@@ -1,0 +1,1 @@
+"""How a run's response scatters about the law's mean."""

@@ -1,0 +1,345 @@
+"""What a run will reach: the mean response and a new run's, each with its band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from scalebayes import laws
+from scalebayes.discrepancy.discrepancy import drifts, frontier, wanders
+from scalebayes.fits.averaging import Average, members, mixed
+from scalebayes.fits.fit import Fit, check_prob, check_seed
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.model import Model
+from scalebayes.model.prediction import (
+    before_runs,
+    drifted,
+    expected,
+    of_group,
+    of_new_group,
+    off_surface,
+    scatter,
+    settled,
+)
+from scalebayes.priors import LogNormal, Normal, Pooled, with_pooling
+from scalebayes.questions.points import (
+    Points,
+    check_group,
+    extrapolation,
+    factor,
+    quantiles,
+    read_points,
+    response,
+    where,
+)
+
+# From benchmarks/extrapolation.md, for curves and for final runs: up to how many times the largest known value of an input bands
+# were looked at (of 793 final runs that were held back 29 lie beyond), and what 89% bands of a law alone held of what followed.
+_LOOKED_AT = {True: (33, "not"), False: (5, "hardly")}
+_ALONE = {True: "69% at twice the known scale and 27% at 33 times", False: "72% of the largest 30% of runs"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Forecast:
+    """The answer of `forecast`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per point: the inputs, the group (if there are groups), mean, median, lower and upper of the *mean
+        response* (where the law's curve lies), new_run_lower and new_run_upper of a *single new run* (curve and
+        noise), prior_lower and prior_upper (the band of the mean response before the runs were seen), extrapolation (factor
+        beyond the largest observed value of the input exceeded most; 1 if none is) and extrapolated (which input). Far out
+        the mean of a drift or surface rests on few draws in a heavy tail; median and bands do not. Also
+        schedule_change (whether one lies between the runs and the point) if it was asked for.
+    draws : xarray.Dataset
+        ``mean_response`` and ``new_run``, dims (chain, draw, point).
+    prob : float
+        Of the equal-tailed intervals.
+    inputs : tuple of str
+    response, law : str
+        What is forecast, from what, by which law.
+    departs : bool
+        Whether what lies beyond the runs may depart from the law, by drift or surface.
+    diagnostics : Diagnostics
+        Of the fit.
+    schedule_gain : LogNormal, Normal or None
+        What a change of schedule takes off the log response, as it was given.
+    horizon : float or None
+        How far, in multiples of their largest scale, curves that drift were fitted to be asked about, where a prior of their
+        floor depends on it.
+    """
+
+    table: pd.DataFrame
+    draws: xr.Dataset
+    prob: float
+    inputs: tuple[str, ...]
+    response: str
+    law: str
+    departs: bool
+    diagnostics: Diagnostics
+    schedule_gain: LogNormal | Normal | None = None
+    horizon: float | None = None
+
+    def __str__(self) -> str:
+        shown = self.table.head(12)
+        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
+        lines += [self._sentence(row) for _, row in shown.iterrows()]
+        if len(self.table) > len(shown):
+            lines.append(f"... and {len(self.table) - len(shown)} more points, in .table.")
+        if not self.departs and (self.table["extrapolation"] > 1).any():
+            lines.append(
+                f"These bands take the form of {self.law} for true; on published runs 89% bands of a law alone held "
+                f"{_ALONE[len(self.inputs) == 1]}. Fit with discrepancy= to let runs depart from it."
+            )
+        elif self.horizon is not None and (farthest := self.table["extrapolation"].max()) > 2 * self.horizon:
+            lines.append(
+                f"The fit's prior of the floor is for {factor(self.horizon)} the scale of the runs; with horizon={farthest:.0f} it "
+                "is less sure of it, and such bands cover better so far out."
+            )
+        limit, looked = _LOOKED_AT[len(self.inputs) == 1]
+        if self.departs and (self.table["extrapolation"] > limit).any():
+            lines.append(
+                f"Beyond {limit}x such bands have {looked} been tested on published runs; sb.backtest tests them on your own."
+            )
+        if "schedule_change" in self.table and self.table["schedule_change"].any():
+            lines.append(
+                f"A change of schedule lies between the runs and {self.table['schedule_change'].sum()} of these points: "
+                + (
+                    "no band knows of it. Say what it gains with schedule_gain=, or forecast the final values of whole runs."
+                    if self.schedule_gain is None
+                    else f"there the response is taken to be {_lowered(self.schedule_gain)} for it."
+                )
+            )
+        lines.append(f"({self.diagnostics})")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _sentence(self, row: pd.Series) -> str:
+        inputs = {name: row[name] for name in self.inputs}
+        group = f"{row['group']}: " if "group" in row else ""
+        if row["extrapolation"] > 1:
+            reach = f"extrapolates {factor(row['extrapolation'])} beyond the largest {row['extrapolated']}"
+        else:
+            reach = "not beyond the largest runs"
+        return (
+            f"{group}at {where(inputs)} the expected {self.response} is {response(row['median'])} "
+            f"({100 * self.prob:g}% interval {response(row['lower'])} to {response(row['upper'])}; "
+            f"a single new run {response(row['new_run_lower'])} to {response(row['new_run_upper'])}); {reach}."
+        )
+
+
+def forecast(
+    fit: Fit | Average,
+    at: Points,
+    *,
+    group: str | tuple | None = None,
+    new_group: bool = False,
+    prob: float = 0.89,
+    schedule_change: float | None = None,
+    schedule_gain: LogNormal | Normal | None = None,
+    seed: int = 0,
+) -> Forecast:
+    r"""Forecast the response at new values of the inputs.
+
+    For draws theta of the posterior, the mean response is :math:`f(x; \theta)` and a new run's is
+    :math:`f(x; \theta)\, e^{\epsilon}` with the fitted noise. The bands answer "if the law's form were true"; with a
+    drift (`Drift`), "if its exponent goes on to wander as it did": :math:`e^d (E + (f - E) e^g)`, never below the floor;
+    with a surface (`Surface`), "if runs beyond lie off the law as much as those seen": :math:`E + (f - E) e^g`.
+
+    Parameters
+    ----------
+    fit : Fit or Average
+    at : mapping, pandas.DataFrame or xarray.Dataset
+        Values of every input, by the law's names (N, D) or the table's columns: arrays of equal length or scalars.
+        Every combination of values is ``sb.grid({...})``. A column of groups says which group each point is of.
+    group : str, optional
+        A known group; by default, and without a column of groups, each point is forecast for every group.
+    new_group : bool
+        Forecast a group that was not seen: pooled parameters are drawn from the population of groups, separate ones
+        from their prior.
+    prob : float
+        Of the equal-tailed intervals.
+    schedule_change : float, optional
+        For a law of one input: where along it training changes, such as the end of the learning rate's decay. Points
+        from there on, if it lies beyond the runs, are marked and warned of: neither law nor drift foresees it.
+    schedule_gain : LogNormal or Normal, optional
+        What the change takes off the log response at these points, :math:`y e^{-G}`, one G for all points and groups in a
+        draw. The runs say nothing of it, so it has to come from elsewhere: how much lower runs of your own ended than
+        others of the same length whose schedule went on. For language models whose learning rate decays to a tenth, by a
+        cosine or at the end, three sizes and nine pairs of runs of Luo et al. (2025, arXiv:2503.12811) have .013 to .034 in
+        cross-entropy: ``LogNormal(median=0.023, spread=0.5)``. For error rates there is no such figure.
+    seed : int
+        Of the noise of new runs and of new groups.
+
+    Returns
+    -------
+    Forecast
+
+    Raises
+    ------
+    ValueError
+        If an input is missing, a value is not a positive finite number, there is no such group, or a gain is given of no
+        change.
+    TypeError
+        If the gain is not a prior of a plain number.
+    """
+    check_prob(prob)
+    check_seed(seed)
+    parts = members(fit)
+    runs = parts[0][0].model.runs
+    _check_schedule(schedule_change, schedule_gain, tuple(runs.inputs))
+    points = read_points(runs, parts[0][0].model.name, at)
+    level = check_group(runs, group, new_group)
+    if new_group and any(each.model.discrepancy for each, _ in parts):
+        raise ValueError(
+            "a group without runs has no frontier to drift from and no surface; forecast a known one, or fit without "
+            "discrepancy."
+        )
+    if runs.group_name in points and (new_group or (level is not None and set(points[runs.group_name]) != {level})):
+        raise ValueError(
+            f"the points have a column of groups, {runs.group_name!r}, which disagrees with the group asked for; "
+            "leave one of them out."
+        )
+    if runs.group and not new_group:
+        if level is not None:
+            points[runs.group_name] = level
+        elif runs.group_name in points:
+            for label in pd.unique(points[runs.group_name]):
+                check_group(runs, label, False)
+        else:
+            points = points.merge(pd.DataFrame({runs.group_name: runs.levels}), how="cross")
+    elif runs.group:
+        points[runs.group_name] = "(new)"
+    labels = points[runs.group_name].to_numpy() if runs.group else np.full(len(points), "")
+    rng, weights = np.random.default_rng(seed), [weight for _, weight in parts]
+    drawn = [_drawn(each, points, labels, new_group, rng) for each, _ in parts]
+    mean, new_run, before = (mixed(of_parts, weights) for of_parts in zip(*drawn, strict=True))
+    distance, furthest = np.empty(len(points)), np.empty(len(points), object)
+    changed = np.zeros(len(points), bool)
+    for label in pd.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        x = {name: points[name].to_numpy()[rows] for name in runs.inputs}
+        known = str(label) if runs.group and not new_group else None
+        distance[rows], furthest[rows] = extrapolation(runs, x, known)
+        if schedule_change is not None:
+            ((name, scale),) = x.items()
+            largest = runs.x(name)[runs.group_labels == known if known else slice(None)].max()
+            changed[rows] = (largest < schedule_change) & (scale >= schedule_change)
+    if schedule_gain is not None:
+        # From a stream of its own: without it the same draws come.
+        rng_of_gain = np.random.default_rng((seed, 1))
+        lowered = np.exp(-np.outer(_gains(schedule_gain, len(mean), rng_of_gain), changed))
+        mean, new_run = mean * lowered, new_run * lowered
+        before = before * np.exp(-np.outer(_gains(schedule_gain, len(before), rng_of_gain), changed))
+    lower, median, upper = quantiles(mean, prob)
+    new_lower, _, new_upper = quantiles(new_run, prob)
+    prior_lower, _, prior_upper = quantiles(before, prob)
+    columns = {name: points[name] for name in runs.inputs} | ({"group": labels} if runs.group else {})
+    table = pd.DataFrame(
+        {
+            **columns, "mean": mean.mean(0), "median": median, "lower": lower, "upper": upper,
+            "new_run_lower": new_lower, "new_run_upper": new_upper,
+            "prior_lower": prior_lower, "prior_upper": prior_upper,
+            "extrapolation": distance, "extrapolated": furthest,
+        }
+    )  # fmt: skip
+    if schedule_change is not None:
+        table["schedule_change"] = changed
+    if isinstance(fit, Fit):
+        chains, name = fit.posterior.sizes["chain"], fit.model.name
+    else:  # whose chains are no longer apart
+        chains, name = 1, f"average of {', '.join(fit.fits)}"
+    dims, shape = ("chain", "draw", "point"), (chains, -1, len(points))
+    draws = xr.Dataset({"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))})
+    draws = draws.assign_coords({dim: np.arange(n) for dim, n in draws.sizes.items()})
+    departs = any(wanders(each.model.discrepancy) for each, _ in parts)
+    horizon = min((far for each, _ in parts if (far := _meant_for(each.model))), default=None)
+    return Forecast(
+        table, draws, prob, tuple(runs.inputs), runs.response, name, departs, fit.diagnostics, schedule_gain, horizon
+    )
+
+
+def _meant_for(model: Model) -> float | None:
+    """How far curves are to be asked about, by the default prior of a floor; None where there is no such prior."""
+    floor = model.priors.get("E")
+    if not drifts(model.discrepancy) or isinstance(floor, Pooled):
+        return None
+    horizon = max(model.horizon or 1.0, laws.NEAR)
+    default = laws.priors(model.law, "drift", horizon).get("E")
+    return horizon if default and floor and with_pooling(floor).prior == default.prior else None
+
+
+def _check_schedule(schedule_change: float | None, gain: object, inputs: tuple[str, ...]) -> None:
+    if gain is not None and not isinstance(gain, LogNormal | Normal):
+        raise TypeError(
+            f"schedule_gain is a LogNormal or a Normal, such as LogNormal(median=0.023, spread=0.5), got {gain!r}."
+        )
+    if schedule_change is None and gain is not None:
+        raise ValueError(f"schedule_gain is what a change gains: say where it lies, schedule_change=, in {inputs[0]}.")
+    if schedule_change is None:
+        return
+    if len(inputs) != 1:
+        raise ValueError(
+            f"a change of schedule is along one input, and the law has {', '.join(inputs)}; final values of whole runs have "
+            "none ahead."
+        )
+    if not (isinstance(schedule_change, Real) and np.isfinite(schedule_change) and schedule_change > 0):
+        raise ValueError(f"schedule_change is a positive finite {inputs[0]}, got {schedule_change!r}.")
+
+
+def _gains(gain: LogNormal | Normal, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws of what is taken off the log response."""
+    if isinstance(gain, LogNormal):
+        return gain.median * np.exp(gain.spread * rng.standard_normal(n))
+    return gain.mean + gain.sd * rng.standard_normal(n)
+
+
+def _lowered(gain: LogNormal | Normal) -> str:
+    """By how much, in words: the median and 89% of it."""
+    low, median, high = np.quantile(_gains(gain, 100_000, np.random.default_rng(0)), [0.055, 0.5, 0.945])
+    shares = [f"{100 * -np.expm1(-value):.1f}" for value in (median, low, high)]
+    return f"{shares[0]}% lower (89% interval {shares[1]} to {shares[2]}%)"
+
+
+def _drawn(
+    fit: Fit, points: pd.DataFrame, labels: np.ndarray, new_group: bool, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws of the mean response, of a new run and, from the prior, of the law, each of shape (sample, point)."""
+    runs = fit.model.runs
+    structure, numbers = fit.model.describe()
+    end = frontier(runs) if structure.places else None
+    rng_of_prior = np.random.default_rng(0)
+    posterior, prior = fit.posterior, fit.idata["prior"].to_dataset()
+    mean = np.empty((posterior.sizes["chain"] * posterior.sizes["draw"], len(points)))
+    new_run = np.empty_like(mean)
+    before = np.empty((prior.sizes["chain"] * prior.sizes["draw"], len(points)))
+    for label in pd.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        x = [points[name].to_numpy()[rows] for name in runs.inputs]
+        known = str(label) if runs.group and not new_group else None
+        for source, target in ((posterior, mean), (prior, before)):
+            parameters = (
+                of_new_group(structure, numbers, source, rng) if new_group else of_group(structure, source, known)
+            )
+            law = {name: parameters[name] for name in fit.model.parameters}
+            f = expected(fit.model.law, x, law)
+            floor = np.reshape(laws.floor(fit.model.law, law), (-1, 1))
+            if source is prior:
+                f = settled(f, floor)
+            g, level, wander = np.zeros((1, 1)), np.zeros((1, 1)), 0.0
+            if source is prior and fit.model.discrepancy and not new_group:
+                g, level = before_runs(fit.model, parameters, known, x, rng_of_prior)
+            elif end:
+                g, wander, level = drifted(fit.model, end, parameters, known, x[0], rng)
+            elif structure.surface:
+                g = off_surface(structure, numbers, posterior, parameters, known, x, rng)
+            target[:, rows] = np.exp(level) * (floor + (f - floor) * np.exp(g))
+            if source is posterior:
+                new_run[:, rows] = mean[:, rows] * np.exp(wander + scatter(structure, parameters, len(rows), rng))
+    return mean, new_run, before

@@ -1,0 +1,292 @@
+"""Which run to train next: how much each would be expected to reduce a doubt that matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, t
+
+from scalebayes.fits.fit import Fit, check_prob, check_seed
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.model.prediction import of_group
+from scalebayes.questions.along import alongside
+from scalebayes.questions.paths import FLOPS_PER_TOKEN, optimum, path_along
+from scalebayes.questions.points import (
+    check_comparable,
+    check_group,
+    check_levels,
+    check_one,
+    number,
+    read_points,
+    where,
+)
+
+_FEWEST = 50  # draws that a simulated outcome has to leave with weight
+_NOTICED = 1e-3  # of what there is
+_UNITS = {"decision": "of expected regret", "width": "of the band's width in logs", "optimum": "of the sd of log N*"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NextRun:
+    """The answer of `next_run`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row per candidate, the best first: group (if there are groups), the inputs, cost (FLOPs), before (the doubt now), after (expected
+        once the run is known), reduction, se (its Monte Carlo error), per_flop, risk_after (expected decision risk; for that goal),
+        effective (draws that an outcome leaves with weight, on the median; few mean that the run would teach more than the
+        draws can say).
+    goal : str
+    now : float
+        The doubt: expected regret in the response's units, width of the band in logs, or sd of log N*.
+    inputs : tuple of str
+    response : str
+    diagnostics : Diagnostics
+    """
+
+    table: pd.DataFrame
+    goal: str
+    now: float
+    inputs: tuple[str, ...]
+    response: str
+    diagnostics: Diagnostics
+
+    def __str__(self) -> str:
+        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
+        best = self.table.iloc[0]
+        cheap = self.table.iloc[int(self.table["per_flop"].to_numpy().argmax())]
+        lines.append(f"Now: {number(self.now)} {_UNITS[self.goal]}.")
+        if best["reduction"] <= _NOTICED * self.now:
+            none = f"None of these {len(self.table)} candidates is" if len(self.table) > 1 else "This candidate is not"
+            then = ": a single such run would hardly change the choice" if self.goal == "decision" else ""
+            return "\n".join([*lines, f"{none} expected to reduce it{then}.", f"({self.diagnostics})"])
+        lines.append(
+            f"{self._run(best)} would reduce it most, by {number(best['reduction'])} +- {number(best['se'])} to "
+            f"{number(best['after'])}, for {number(best['cost'])} FLOPs."
+        )
+        if cheap.name != best.name:
+            lines.append(
+                f"Most per FLOP: {self._run(cheap)}, by {number(cheap['reduction'])} +- {number(cheap['se'])} for {number(cheap['cost'])}."
+            )
+        near = self.table.iloc[1:]
+        tied = near[near["reduction"] + 2 * np.hypot(near["se"], best["se"]) > best["reduction"]]
+        if len(tied):
+            lines.append(f"{len(tied)} other candidate{'s' if len(tied) > 1 else ''} cannot be told from the best.")
+        if (self.table["effective"] < _FEWEST).any():
+            lines.append(
+                f"Of {int((self.table['effective'] < _FEWEST).sum())} candidates an outcome leaves fewer than {_FEWEST} draws with weight: more "
+                "draws of the fit would say more."
+            )
+        return "\n".join([*lines, f"({self.diagnostics})"])
+
+    __repr__ = __str__
+
+    def _run(self, row: pd.Series) -> str:
+        group = f"{row['group']} at " if "group" in row else ""
+        return f"{group}{where({name: row[name] for name in self.inputs})}"
+
+
+def next_run(
+    fit: Fit,
+    candidates: pd.DataFrame,
+    *,
+    goal: Literal["decision", "width", "optimum"],
+    axis: str,
+    to: float,
+    groups: Sequence[str] | None = None,
+    group: str | None = None,
+    path: Mapping[str, float] | Callable | str | None = None,
+    budget: float | None = None,
+    outcomes: int = 200,
+    prob: float = 0.89,
+    seed: int = 0,
+) -> NextRun:
+    r"""Rank runs by what they would be expected to teach.
+
+    For each candidate, outcomes y are drawn from the posterior predictive; each weighs the draws by :math:`p(y \mid \theta)`, and the
+    doubt is computed anew (nested Monte Carlo on the posterior's own draws, without fitting again). For ``"decision"`` the doubt is the
+    expected regret of the best choice at the target, and its reduction the value of sample information:
+    :math:`\min_k E f_k - E_y \min_k E[f_k \mid y]`.
+
+    Parameters
+    ----------
+    fit : Fit
+    candidates : pandas.DataFrame
+        A row per run that could be trained: the inputs, by the law's names or the columns', the group's columns if there are groups,
+        and ``cost`` in FLOPs; 6 N D where that is missing.
+    goal : {"decision", "width", "optimum"}
+        Which group is best at the target; the band of one group's mean response there; or one group's N* at the budget ``to``.
+    axis, to, path
+        The target, see `crossover`. For ``"optimum"`` the axis is C.
+    groups : sequence of str, optional
+        Between which the decision is; all by default.
+    group : str, optional
+        Of which the width or optimum is asked.
+    budget : float, optional
+        Costlier candidates are left out.
+    outcomes : int
+        Simulated for each candidate.
+    prob : float
+        Of the band.
+    seed : int
+
+    Returns
+    -------
+    NextRun
+
+    Raises
+    ------
+    ValueError
+        If a candidate has no cost, no group or a group that is not there, or the target is not determined.
+    """
+    check_prob(prob)
+    check_seed(seed)
+    check_one(fit, "the next run")
+    runs, model = fit.model.runs, fit.model
+    if goal not in _UNITS:
+        raise ValueError(f"goal is 'decision', 'width' or 'optimum', got {goal!r}.")
+    if not (isinstance(to, Real) and np.isfinite(to) and to > 0):
+        raise ValueError(f"to is a positive finite {axis}, got {to!r}.")
+    if outcomes < 2:
+        raise ValueError(f"two outcomes or more are simulated, got {outcomes!r}.")
+    if goal == "optimum" and (axis != "C" or set(runs.inputs) != {"N", "D"}):
+        raise ValueError(
+            f"an optimum is at a budget: axis='C', for a law of N and D; {model.name} has {', '.join(runs.inputs)}."
+        )
+    if (group is not None and goal == "decision") or (groups is not None and goal != "decision"):
+        raise ValueError("groups= is what a decision is between; group= is of which the width or optimum is asked.")
+    if goal == "decision":
+        levels: tuple = check_levels(runs, groups)
+        check_comparable({level: (runs, level) for level in levels})
+    else:
+        check_group(runs, group, False)
+        levels = check_levels(runs, [group] if group is not None else None, fewest=1) if runs.group else (None,)
+        if len(levels) != 1:
+            raise ValueError(f"the {goal} is of one group; name it, group={levels[0]!r}.")
+    points = _costed(fit, candidates, budget)
+    along = path_along(model.law, tuple(runs.inputs), axis, path)
+    of_candidates = points["group"].tolist() if "group" in points else [None] * len(points)
+    x = {name: points[name].to_numpy() for name in runs.inputs}
+    at_target, at_runs, scatter = [], np.empty((0, 0)), {}
+    for level in dict.fromkeys([*levels, *of_candidates]):
+        rows = [i for i, of in enumerate(of_candidates) if of == level]
+        there, own = alongside(fit, level, along, float(to), [x[name][rows] for name in runs.inputs], seed)
+        if level in levels:
+            at_target.append(there)
+        at_runs = np.empty((len(there), len(points))) if not at_runs.size else at_runs
+        at_runs[:, rows] = own
+        scatter[level] = of_group(model.describe()[0], fit.posterior, level)
+    f = np.stack(at_target, 1)
+    if goal == "optimum":
+        n, _ = optimum(model.law, tuple(runs.inputs), np.asarray([float(to)]), {name: scatter[levels[0]][name][:, None] for name in model.parameters})  # fmt: skip
+        f = np.log(n)
+    rng, rows_ = np.random.default_rng(seed), []
+    for i, level in enumerate(of_candidates):
+        weights = _weights(at_runs[:, i], scatter[level], outcomes, rng)
+        rows_.append(_learnt(f, weights, goal, prob) | {"effective": float(np.median(1 / (weights**2).sum(1)))})
+    uniform = np.full((1, len(f)), 1 / len(f))
+    now = _learnt(f, uniform, goal, prob)["after"]
+    table = points.assign(before=now, **pd.DataFrame(rows_))
+    # Of the decision the expected loss falls; of the others the doubt itself.
+    table["reduction"] = now - table["after"]
+    # What is nothing but for rounding.
+    table.loc[table["reduction"].abs() < 1e-12 * abs(now), "reduction"] = 0.0
+    if goal == "decision":
+        now = float((f - f.min(1, keepdims=True)).mean(0).min())
+        table["before"], table["after"] = now, now - table["reduction"]
+    table["per_flop"] = table["reduction"] / table["cost"]
+    table = table.sort_values("reduction", ascending=False, kind="stable").reset_index(drop=True)
+    return NextRun(table, goal, float(now), tuple(runs.inputs), runs.response, fit.diagnostics)
+
+
+def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.DataFrame:
+    """The candidates as numbers, with their group and cost."""
+    runs = fit.model.runs
+    if not isinstance(candidates, pd.DataFrame):
+        raise TypeError(f"candidates are a DataFrame with a row per run, got {type(candidates).__name__}.")
+    points = read_points(runs, fit.model.name, candidates)
+    if runs.group:
+        if runs.group_name not in points:
+            raise ValueError(f"each candidate needs its group: a column {', '.join(map(repr, runs.group))}.")
+        points = points.rename(columns={runs.group_name: "group"})
+        strange = [label for label in points["group"] if label not in runs.levels]
+        if strange:
+            raise ValueError(
+                f"a candidate is of {strange[0]!r}, which was not fitted; the groups are {', '.join(runs.levels)}."
+            )
+    if "cost" in candidates:
+        points["cost"] = pd.to_numeric(candidates["cost"], errors="coerce").to_numpy(float)
+    elif {"N", "D"} <= set(runs.inputs):
+        points["cost"] = FLOPS_PER_TOKEN * points["N"] * points["D"]
+    elif "C" in runs.inputs:
+        points["cost"] = points["C"]
+    else:
+        raise ValueError(
+            f"what a run of {', '.join(runs.inputs)} costs is not known; give the candidates a column 'cost' in FLOPs."
+        )
+    bad = ~(np.isfinite(points["cost"]) & (points["cost"] > 0))
+    if bad.any():
+        place = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"cost is a positive finite number of FLOPs; {bad.sum()} of {len(points)} candidates have none, first: row {candidates.index[place]}."
+        )
+    if budget is not None:
+        affordable = points["cost"] <= budget
+        if not affordable.any():
+            raise ValueError(
+                f"no candidate costs {number(budget)} FLOPs or less; the cheapest costs {number(points['cost'].min())}."
+            )
+        points = points[affordable].reset_index(drop=True)
+    return points
+
+
+def _weights(
+    mean: np.ndarray, parameters: Mapping[str, np.ndarray], outcomes: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Of the draws, given each of some simulated outcomes of a run, shape (outcome, sample)."""
+    of = np.linspace(0, len(mean) - 1, outcomes).round().astype(int)
+    of = rng.permutation(len(mean))[of]
+    sigma, log_mean = np.asarray(parameters["sigma"]), np.log(mean)
+    if "nu" in parameters:
+        nu = np.asarray(parameters["nu"])
+        y = log_mean[of] + sigma[of] * rng.standard_t(nu[of])
+        log_density = t.logpdf((y[:, None] - log_mean) / sigma, nu) - np.log(sigma)
+    else:
+        y = log_mean[of] + sigma[of] * rng.standard_normal(outcomes)
+        log_density = norm.logpdf((y[:, None] - log_mean) / sigma) - np.log(sigma)
+    weights = np.exp(log_density - log_density.max(1, keepdims=True))
+    return weights / weights.sum(1, keepdims=True)
+
+
+def _learnt(f: np.ndarray, weights: np.ndarray, goal: str, prob: float) -> dict[str, float]:
+    """The doubt that is left, on average over outcomes, and its Monte Carlo error."""
+    if goal == "decision":
+        means, now = weights @ f, f.mean(0)
+        # What is gained over the choice made now: never negative, and its mean has far less error than that of the losses.
+        left = now.min() - (means[:, now.argmin()] - means.min(1))
+        chosen = means.argmin(1)
+        behind = np.stack([f[:, k] > np.delete(f, k, axis=1).min(1) for k in range(f.shape[1])], 1)
+        risk = (weights @ behind.astype(float))[np.arange(len(weights)), chosen]
+        return {"after": float(left.mean()), "se": _error(left), "risk_after": float(risk.mean())}
+    values = np.log(f[:, 0]) if goal == "width" else f[:, 0]
+    if goal == "width":
+        order = np.argsort(values)
+        below, last = np.cumsum(weights[:, order], axis=1), len(values) - 1
+        low, high = (
+            values[order][np.minimum((below < level).sum(1), last)] for level in ((1 - prob) / 2, (1 + prob) / 2)
+        )
+        left = high - low
+    else:
+        mean = weights @ values
+        left = np.sqrt(np.maximum(weights @ values**2 - mean**2, 0.0))
+    return {"after": float(left.mean()), "se": _error(left)}
+
+
+def _error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

@@ -1,0 +1,1 @@
+"""Tables of training runs: read, checked, thinned and divided."""

@@ -1,0 +1,77 @@
+"""Fewer runs along each curve, evenly in logs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from scalebayes.runs.curves import curves
+from scalebayes.runs.runs import Runs, check_numbers
+
+
+def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
+    """Keep some runs of every curve, spread evenly over the logarithm of the scale, its largest always among them.
+
+    Parameters
+    ----------
+    runs : Runs
+        Each group is a curve.
+    points : int
+        Most runs kept of each.
+    along : str, optional
+        The input that a curve is along, such as ``"D"``; not needed if there is one, or one was named in `read_runs`.
+
+    Returns
+    -------
+    Runs
+        Those left out are counted in ``excluded``.
+
+    Raises
+    ------
+    ValueError
+        If it is not clear along which input, a value of it is not a positive finite number, or ``points`` is below 2.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from scalebayes import read_runs
+    >>> table = pd.DataFrame({"D": range(1000, 101000, 1000), "loss": [2 + 1 / k for k in range(1, 101)]})
+    >>> thin(read_runs(table), 5).table["D"].tolist()
+    [1000, 3000, 10000, 32000, 100000]
+    """
+    # Of inputs that were named and are no longer there, a law without them was asked for.
+    named = [along] if along else sorted(runs.named & set(runs.inputs)) or list(runs.inputs)
+    if len(named) != 1 or named[0] not in runs.inputs:
+        raise ValueError(
+            f"say along which input the curves are: along= one of {', '.join(runs.inputs)}; got {along!r}."
+        )
+    if not isinstance(points, int | np.integer) or points < 2:
+        raise ValueError(f"points is a whole number from 2 on, got {points!r}.")
+    check_numbers(runs, runs.inputs[named[0]], f"input {named[0]}")
+    log_x = np.log(runs.x(named[0]))
+    kept = np.zeros(len(runs), bool)
+    for _, rows in curves(runs):
+        kept[rows[spread(log_x[rows], points)]] = True
+    if kept.all():
+        return runs
+    said = f"thinned to {points} along each curve"
+    where = f"{runs.where}; {said}" if runs.where else said
+    return replace(runs, table=runs.table[kept], where=where, excluded=runs.excluded + int((~kept).sum()))
+
+
+def spread(log_x: np.ndarray, points: int) -> np.ndarray:
+    """Places of at most so many values that lie nearest to an even grid, from the largest downwards."""
+    order = np.argsort(-log_x, kind="stable")
+    if len(log_x) <= points:
+        return order
+    first, *left = order
+    chosen = [first]
+    while left and len(chosen) < points:
+        # Spread anew after each, so that a gap in the curve costs no places.
+        still = points - len(chosen)
+        target = log_x[chosen[-1]] - (log_x[chosen[-1]] - log_x[left[-1]]) / still
+        nearest = min(int(np.argmin(np.abs(log_x[left] - target))), len(left) - still)
+        chosen.append(left[nearest])
+        left = left[nearest + 1 :]
+    return np.asarray(chosen)

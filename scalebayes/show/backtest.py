@@ -1,0 +1,111 @@
+"""A back-test in three panels: coverage against distance, the probability integral transform, and one curve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scalebayes.checks.backtest import Backtest
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BINS = 5
+_BARS = 10
+
+
+def plot_backtest(result: Backtest, *, setting: str | None = None, curve: str | None = None) -> Figure:
+    """Draw whether the bands of a back-test cover.
+
+    Left, the share of runs inside the 89% and 50% bands by how far beyond the known runs they lie, all settings
+    together; in the middle, how often runs fell into each tenth of their predictive distribution (level if forecasts
+    are calibrated, a hill if bands are too wide, a valley if they are too narrow); right, one curve: runs known and held
+    back, median and 89% band of a new run.
+
+    Parameters
+    ----------
+    result : Backtest
+    setting, curve : str, optional
+        Of the curve to show; by default the first setting's, and in it the curve with the most runs known.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not shown and not saved; ``fig.savefig("backtest.png")`` does.
+
+    Raises
+    ------
+    ValueError
+        If there is no such setting or curve, or nothing was forecast.
+    """
+    from matplotlib.figure import Figure
+
+    points = result.points
+    if points.empty:
+        raise ValueError("nothing was forecast, so there is nothing to draw.")
+    setting = str(points["setting"].iloc[0]) if setting is None else setting
+    there = points[points["setting"] == setting]
+    if there.empty:
+        raise ValueError(
+            f"there is no setting {setting!r}; there are {', '.join(map(repr, points['setting'].unique()))}."
+        )
+    if curve is None:
+        known = result.known[result.known["setting"] == setting]
+        curve = str(known[known["curve"].isin(there["curve"])].groupby("curve").size().idxmax())
+    if curve not in set(there["curve"]):
+        raise ValueError(f"there is no curve {curve!r} in setting {setting!r}.")
+    figure = Figure(figsize=(12.5, 3.8), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    _coverage(left, points)
+    _transform(middle, points["pit"].to_numpy())
+    _one_curve(right, result, setting, curve)
+    return figure
+
+
+def _coverage(axes: Axes, points) -> None:
+    reach = points["reach"].to_numpy()
+    edges = np.unique(np.quantile(np.log(reach), np.linspace(0, 1, _BINS + 1)))
+    edges = edges if len(edges) > 1 else np.repeat(edges, 2)
+    inside = {0.89: (points["pit"] - 0.5).abs() <= 0.445, 0.5: (points["pit"] - 0.5).abs() <= 0.25}
+    index = np.clip(np.searchsorted(edges, np.log(reach), side="right") - 1, 0, len(edges) - 2)
+    filled = np.unique(index)
+    centre = [np.exp(np.log(reach[index == b]).mean()) for b in filled]
+    for prob, colour in ((0.89, "C0"), (0.5, "C1")):
+        shares = [inside[prob].to_numpy()[index == b].mean() for b in filled]
+        axes.plot(centre, shares, "o-", color=colour, label=f"{100 * prob:g}% bands")
+        axes.axhline(prob, color=colour, linestyle=":", linewidth=1)
+    axes.set(
+        xscale="log", ylim=(0, 1.02), xlabel="distance: scale / largest known scale", ylabel="share of runs inside"
+    )
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.set_title("Coverage (dotted: what is claimed)", fontsize=10)
+    axes.legend(frameon=False, fontsize=9)
+
+
+def _transform(axes: Axes, pit: np.ndarray) -> None:
+    heights, edges = np.histogram(pit, bins=_BARS, range=(0, 1))
+    axes.bar(
+        edges[:-1], heights / len(pit) * _BARS, width=1 / _BARS, align="edge", color="C0", alpha=0.6, edgecolor="w"
+    )
+    axes.axhline(1, color="0.3", linestyle=":", linewidth=1)
+    axes.set(xlabel="where the run fell in its forecast", ylabel="density")
+    axes.set_title("Probability integral transform", fontsize=10)
+
+
+def _one_curve(axes: Axes, result: Backtest, setting: str, curve: str) -> None:
+    known = result.known[(result.known["setting"] == setting) & (result.known["curve"] == curve)]
+    ahead = result.points[(result.points["setting"] == setting) & (result.points["curve"] == curve)]
+    ahead = ahead.sort_values("scale")
+    band = (ahead["lower"], ahead["upper"])
+    axes.fill_between(ahead["scale"], *band, color="C0", alpha=0.2, linewidth=0, label="89%, a new run")
+    axes.plot(ahead["scale"], ahead["median"], "--", color="C0", label="median")
+    axes.plot(known["scale"], known["response"], ".", color="0.2", label="known")
+    axes.plot(ahead["scale"], ahead["response"], ".", color="C3", label="held back")
+    axes.set(xscale="log", yscale="log", xlabel="scale", ylabel=result.response)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.set_title(f"{curve} ({setting})" if curve else str(setting), fontsize=10)
+    axes.legend(frameon=False, fontsize=9)
