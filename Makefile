@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # Tests that fit models of their own run in several processes: all that they compile is more than one may map.
-APART = tests/test_backtests.py tests/test_surface.py
-DECIDING = tests/test_averaging.py tests/test_decisions.py
-CORE = tests/test_density.py tests/test_programs.py tests/test_fleets.py
+APART = tests/checks/test_backtest.py tests/discrepancy/test_surface.py
+DECIDING = tests/fits/test_averaging.py tests/questions/test_crossover.py
+CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fits/test_many.py
 
 .PHONY: demo test test-fits test-slow test-slow-ci bench bench-smoke bench-extrapolation bench-decisions lint lock clean
 

@@ -18,7 +18,7 @@ import scalebayes as sb
 from scalebayes.cli import app
 from scalebayes.inference import sampling
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 COMMANDS = (
     "fit", "summary", "backtest", "forecast", "reach", "crossover", "compare", "allocate", "next-run", "plot", "laws", "demo",
 )  # fmt: skip

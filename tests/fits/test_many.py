@@ -221,7 +221,7 @@ SWEEP = """
 import sys, warnings
 sys.path.insert(0, {tests!r})
 import scalebayes as sb
-from test_fleets import models
+from test_many import models
 warnings.simplefilter("ignore")
 if __name__ == "__main__":
     sb.fit_many(models({n}), folder={folder!r}, draws=200, chains=2, seed=3)
