@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # Tests that fit models of their own run in several processes: all that they compile is more than one may map.
-APART = tests/checks/test_backtest.py tests/discrepancy/test_surface.py
-DECIDING = tests/fits/test_averaging.py tests/questions/test_crossover.py
+APART = tests/checks tests/discrepancy/test_surface.py
+DECIDING = tests/fits/test_averaging.py tests/questions tests/cli/test_deciding.py
 CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fits/test_many.py
 
 .PHONY: demo test test-fits test-slow test-slow-ci bench bench-smoke bench-extrapolation bench-decisions lint lock clean

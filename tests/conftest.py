@@ -1,7 +1,12 @@
 import os
+import re
 from pathlib import Path
 
+import jax
+import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 
 import scalebayes as sb
 
@@ -22,6 +27,9 @@ def pytest_terminal_summary(terminalreporter):
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "no public tables" in str(r.longrepr)]
     if skipped:
         terminalreporter.write_line(f"{len(skipped)} tests skipped: they need the public tables (SCALEBAYES_DATA)")
+
+
+# Fits that several files share
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +63,163 @@ def chinchilla_runs(public_data):
 @pytest.fixture(scope="session")
 def chinchilla_fit(chinchilla_runs):
     return sb.fit(sb.laws.chinchilla, chinchilla_runs)
+
+
+@pytest.fixture(scope="session")
+def one_curve():
+    """Makes the runs of a curve with a floor."""
+
+    def runs(n=16, seed=0):
+        D = np.geomspace(1e6, 1e9, n)
+        loss = (0.4 + 30 * D**-0.3) * np.exp(0.01 * np.random.default_rng(seed).normal(size=n))
+        table = pd.DataFrame({"n_tokens": D, "loss": loss})
+        return sb.read_runs(table, inputs={"D": "n_tokens"}, response="loss")
+
+    return runs
+
+
+@pytest.fixture(scope="session")
+def two_fits(one_curve):
+    """One law fitted to one curve, with drift and without."""
+    runs = one_curve()
+    return [sb.fit(sb.laws.power_floor, runs, discrepancy=d, draws=500, seed=1) for d in ("drift", None)]
+
+
+# Refusals
+
+
+@pytest.fixture
+def nothing_is_compiled():
+    """Bad input is refused at once: tracing a function for JAX is an error in a test that uses this."""
+    before = jax.config.jax_no_tracing
+    jax.config.update("jax_no_tracing", True)
+    yield
+    jax.config.update("jax_no_tracing", before)
+
+
+@pytest.fixture(scope="session")
+def table():
+    """Makes six good runs, with columns replaced or added."""
+
+    def runs(**columns):
+        good = {
+            "params": [1e8, 2e8, 4e8, 8e8, 16e8, 32e8],
+            "tokens": [2e9, 8e9, 4e9, 3e10, 1e10, 6e10],
+            "loss": [3.6, 3.2, 3.1, 2.7, 2.6, 2.3],
+        }
+        return pd.DataFrame(good | columns)
+
+    return runs
+
+
+@pytest.fixture(scope="session")
+def refuses():
+    """Expects an error whose message is, as a whole, the one given."""
+
+    def whole(error, message):
+        return pytest.raises(error, match="^" + re.escape(message) + "$")
+
+    return whole
+
+
+@pytest.fixture
+def a_fit(table):
+    """Makes a fit without draws, enough for questions that are refused."""
+
+    def of(**columns):
+        group = "family" if "family" in columns else None
+        return sb.Fit(sb.Model(sb.laws.chinchilla, sb.read_runs(table(**columns), group=group)), xr.DataTree())
+
+    return of
+
+
+# Posteriors made by hand
+
+
+@pytest.fixture(scope="session")
+def hoffmann():
+    """Constants of a chinchilla law, published by Hoffmann et al. (2022)."""
+    return {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+
+
+@pytest.fixture(scope="session")
+def power_runs():
+    """Makes six runs of each group along C."""
+
+    def runs(groups="ab"):
+        C = np.tile(np.geomspace(1e18, 1e21, 6), len(groups))
+        table = pd.DataFrame({"flops": C, "loss": 2 + 3 * (C / 1e18) ** -0.1, "family": np.repeat(list(groups), 6)})
+        return sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family")
+
+    return runs
+
+
+@pytest.fixture(scope="session")
+def grid_runs(hoffmann):
+    """Makes runs of each group at every combination of four N and four D, without noise."""
+
+    def runs(groups="ab"):
+        N, D = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 1e10, 4), np.geomspace(1e9, 1e11, 4)))
+        table = pd.concat([pd.DataFrame({"N": N, "D": D, "arch": g}) for g in groups], ignore_index=True)
+        table["loss"] = np.asarray(sb.laws.chinchilla(table["N"].to_numpy(), table["D"].to_numpy(), **hoffmann), float)
+        return sb.read_runs(table, group="arch")
+
+    return runs
+
+
+@pytest.fixture(scope="session")
+def by_hand():
+    """Makes a fit whose posterior is what the caller says, a value or a row of draws per group."""
+
+    def fit(model, prior=None, **parameters):
+        levels, dim = (
+            list(model.runs.levels) or ["only"],
+            model.runs.group_name if model.runs.group else "group",
+        )
+        values = {name: np.asarray(value, float) for name, value in parameters.items()}
+        draws = max((v.shape[1] for v in values.values() if v.ndim == 2), default=1)
+
+        def dataset(of):
+            found = {}
+            for name, value in of.items():
+                wide = np.broadcast_to(value[:, None] if value.ndim == 1 else value, (len(levels), draws))
+                found[name] = (("chain", "draw", dim), wide.T[None])
+            found["sigma"], found["nu"] = (
+                (("chain", "draw"), np.full((1, draws), 0.01)),
+                (("chain", "draw"), np.full((1, draws), 8.0)),
+            )
+            return xr.Dataset(found, {dim: levels, "chain": [0], "draw": np.arange(draws)})
+
+        before = {name: np.asarray(value, float) for name, value in (prior or parameters).items()}
+        tree = xr.DataTree.from_dict(
+            {"posterior": dataset(values), "prior": dataset(before),
+             "sample_stats": xr.Dataset({"diverging": (("chain", "draw"), np.zeros((1, draws), bool))})}
+        )  # fmt: skip
+        tree.attrs = {"max_r_hat": 1.0, "min_ess_bulk": 1000.0}
+        return sb.Fit(model, tree)
+
+    return fit
+
+
+@pytest.fixture(scope="session")
+def powers(by_hand, power_runs):
+    """Makes a fit of a power law to each group, by hand."""
+
+    def fit(A, alpha, groups="ab", **more):
+        return by_hand(sb.Model(sb.laws.power, power_runs(groups)), A=A, alpha=alpha, **more)
+
+    return fit
+
+
+@pytest.fixture(scope="session")
+def point_fit():
+    """A posterior of one point: every draw is Hoffmann's constants, without noise to speak of."""
+    table = pd.DataFrame({"N": np.geomspace(1e8, 1e10, 6), "D": np.geomspace(2e10, 2e9, 6), "loss": 3.0})
+    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table))
+    values = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28, "sigma": 1e-12, "nu": 30.0}
+    jitter = 1 + 1e-13 * np.random.default_rng(0).normal(size=(2, 50))  # constants have no r-hat
+    draws = {name: (("chain", "draw"), value * jitter) for name, value in values.items()}
+    posterior = xr.Dataset(draws, coords={"chain": [0, 1], "draw": np.arange(50)})
+    stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, 50), bool))})
+    tree = xr.DataTree.from_dict({"posterior": posterior, "prior": posterior, "sample_stats": stats})
+    return sb.Fit(model, tree)

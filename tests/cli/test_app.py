@@ -1,22 +1,18 @@
-"""The command line: what it answers, and the one line with which it refuses."""
+"""The command line: what it answers."""
 
 import json
 import math
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from matplotlib.image import imread
 
 import scalebayes as sb
 from scalebayes.cli import app
-from scalebayes.inference import sampling
 
 README = Path(__file__).parents[2] / "README.md"
 COMMANDS = (
@@ -24,88 +20,10 @@ COMMANDS = (
 )  # fmt: skip
 CALLBACKS = {info.name or info.callback.__name__: info.callback for info in app.app.registered_commands}
 FAMILIES = ["Cerebras-GPT", "Cerebras-GPT-muP", "Pythia"]
-FILE_NEEDED = "a file written by 'scalebayes fit' or Fit.save is needed"
-POINT_NEEDED = "--at takes numbers by name, for example --at N=70e9,D=1.4e12"
-WIGGLE = (
-    "discrepancy is 'drift', 'correlated', 'surface', 'still surface', a sb.Drift or sb.Surface, or None, got 'wiggle'."
-)
-EXISTS = "exists; choose another name or say --force to replace it."
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path_factory):
-    """Runs a command in this process; returns its exit code, standard output and standard error."""
-
-    def command(*arguments):
-        # Set here so that what main() sets is undone after the test.
-        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "jax"))
-        monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        monkeypatch.setattr(sys, "argv", ["scalebayes", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app.main()
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out, printed.err
-
-    return command
-
-
-@pytest.fixture
-def answer(run):
-    """Runs a command that must succeed quietly; returns what it printed."""
-
-    def printed(*arguments):
-        code, out, err = run(*arguments)
-        assert (code, err) == (0, "")
-        return out
-
-    return printed
-
-
-@pytest.fixture
-def ask(answer):
-    """Runs a command with --json; returns the object. NaN and Infinity are no JSON."""
-
-    def of(*arguments):
-        return json.loads(answer(*arguments, "--json"), parse_constant=pytest.fail)
-
-    return of
-
-
-@pytest.fixture
-def refuses(run, monkeypatch):
-    """Runs a command that must fail with one line, before a function is traced for JAX or the sampler is reached."""
-
-    def sampled(*arguments, **settings):
-        raise AssertionError("the sampler was reached")
-
-    def whole(message, *arguments):
-        monkeypatch.setattr(sampling, "sample", sampled)
-        monkeypatch.delenv("SCALEBAYES_TRACEBACK", raising=False)
-        before = jax.config.jax_no_tracing
-        jax.config.update("jax_no_tracing", True)
-        try:
-            code, out, err = run(*arguments)
-        finally:
-            jax.config.update("jax_no_tracing", before)
-        assert (code, out, err) == (2, "", f"scalebayes: {message}\n")
-
-    return whole
-
-
-@pytest.fixture(scope="module")
-def table_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tables") / "pile.csv"
-    sb.pile_families().to_csv(path, index=False)
-    return path
 
 
 def by_group(rows):
     return {row["group"]: row for row in rows}
-
-
-# Answers
 
 
 @pytest.mark.fits
@@ -120,79 +38,6 @@ def test_a_curve_is_thinned_and_fitted_with_drift(answer, tmp_path):
     assert sb.load(path).model.horizon == 10
     assert "runs: 12 from curve.csv, 28 rows left out (thinned to 12 along each curve)" in said
     assert "noise: Gaussian, drift;" in said
-
-
-@pytest.fixture(scope="module")
-def curves_file(tmp_path_factory):
-    D, tables = np.geomspace(1e6, 1e9, 14), []
-    for name, seed in (("a", 0), ("b", 1), ("short", 2)):
-        noise = np.exp(0.01 * np.random.default_rng(seed).normal(size=14))
-        table = pd.DataFrame({"curve": name, "n_samples": D, "error": (0.2 + 30 * D**-0.3) * noise, "kind": "made"})
-        tables.append(table.iloc[11:] if name == "short" else table)
-    path = tmp_path_factory.mktemp("curves") / "curves.csv"
-    pd.concat(tables).to_csv(path, index=False)
-    return path
-
-
-@pytest.mark.fits
-def test_a_backtest_scores_every_curve_beside_the_baselines(ask, curves_file, tmp_path):
-    columns = ("--law", "power_floor", "--input", "D=n_samples", "--response", "error", "--curve", "curve")
-    options = ("--cutoffs", "0.1,0.3", "--discrepancy", "drift", "--pool", "kind", "--draws", 200)
-    found = ask("backtest", curves_file, *columns, *options, "--skip", "-o", tmp_path / "backtest.png")
-    assert [setting["cutoff"] for setting in found["settings"]] == ["0.1", "0.3"]
-    assert imread(tmp_path / "backtest.png").std() > 0.05
-    for setting in found["settings"]:
-        (group,) = setting["groups"]
-        assert (group["name"], group["curves"]) == ("made", 2)
-        assert set(group["coverage"]) == {"0.5", "0.8", "0.89", "0.95"}
-        assert {"rmsle", "log_score", "crps", "width_89"} <= set(group)
-        assert {curve["name"] for curve in setting["curves"]} == {"a", "b"}
-        assert all({"rmsle", "coverage_89"} <= set(curve) for curve in setting["curves"])
-        assert {"carry_forward", "log_log_line", "bootstrap", "least_squares_power"} <= set(setting["baselines"])
-        assert setting["baselines"]["carry_forward"]["rmsle"] > group["rmsle"]
-        assert setting["max_r_hat"] < 1.05
-        assert setting["skipped"][0]["name"] == "short"
-        assert setting["divergences"] >= 0
-
-
-@pytest.mark.parametrize(
-    ("word", "rest"),
-    [
-        ("power_floor", ("surface",)),
-        ("power_floor+drift", ("drift",)),
-        ("power_floor+none", (None,)),
-        ("power_floor+drift+separate", ("drift", "separate")),
-        ("power_floor+none+separate", (None, "separate")),
-        ("power_floor+separate", ("surface", "separate")),
-        ("power_floor+still surface", ("still surface",)),
-    ],
-)
-def test_a_law_is_told_with_its_discrepancy(word, rest):
-    assert app._law(sb.laws, word, "surface") == (sb.laws.power_floor, *rest)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ((), "say what is known by one of train= (a column of 0 and 1), cutoffs= or top= (command line: --train-column, --cutoffs or --holdout-top)."),
-        (("--cutoffs", "a few"), "--cutoffs takes numbers between 0 and 1, for example --cutoffs 0.1,0.3; got 'a few'."),
-        (("--cutoffs", "0.3"), "1 curve cannot be tested: 0.3, short: 0 known runs, and 4 are needed. skip=True (--skip) leaves them out."),
-        (("--cutoffs", "0.3", "--pooling", "crossed"), "pooling='crossed' is about curves that are fitted together: say which, pool=."),
-        (("--cutoffs", "0.3", "--input", "D=error"), "--input names D twice: n_samples and error."),
-        (("--cutoffs", "0.3", "-o", "b.jpeg"), "a picture is written as .png, .pdf, .svg; got 'b.jpeg'."),
-    ],
-)  # fmt: skip
-def test_a_backtest_is_refused_in_one_line(run, curves_file, options, message):
-    columns = ("--law", "power_floor", "--input", "D=n_samples", "--response", "error", "--curve", "curve")
-    code, out, err = run("backtest", curves_file, *columns, *options)
-    assert (code, out) == (2, "")
-    assert err.strip() == f"scalebayes: {message}"
-
-
-def test_weights_are_of_several_fits(run, fit_file):
-    code, out, err = run("forecast", fit_file, "--at", "N=1e10,D=1e11", "--weights", "loo")
-    assert (code, out) == (2, "")
-    assert "--weights loo is about several fits, which are averaged; got" in err
 
 
 def test_summary_has_every_parameter_with_interval_and_diagnostics(ask, fit_file):
@@ -369,9 +214,6 @@ def test_every_command_is_named_in_the_readme(command):
     assert f"scalebayes {command}" in README.read_text(encoding="utf-8")
 
 
-# Another process
-
-
 def test_another_process_gives_the_same_answer(ask, fit_file):
     question = ("forecast", str(fit_file), "--at", "C=1e23", "--json")
     done = subprocess.run([sys.executable, "-m", "scalebayes", *question], capture_output=True, text=True, check=True)
@@ -384,246 +226,3 @@ def test_another_process_refuses_with_exit_code_2_and_one_line(tmp_path):
     done = subprocess.run([sys.executable, "-m", "scalebayes", *question], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"scalebayes: there is no file '{tmp_path / 'nothing.nc'}'.\n"
-
-
-# Refusals
-
-
-def test_fit_refuses_an_unknown_law(refuses, table_file, tmp_path):
-    message = "unknown law 'hyperbola'; the built-in laws are broken_power, chinchilla, kaplan, power, power_floor, saturating_power, shifted_power, sigmoid."
-    refuses(message, "fit", table_file, "--law", "hyperbola", "-o", tmp_path / "fit.nc", "--input", "C=flops")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("command", ["fit", "summary", "forecast", "reach", "plot"])
-def test_a_file_that_is_not_there_is_refused(refuses, tmp_path, command):
-    rest = {
-        "fit": ("--law", "power", "-o", tmp_path / "fit.nc"),
-        "summary": (),
-        "forecast": ("--at", "C=1e23"),
-        "reach": ("--target", "1.5", "--axis", "C"),
-        "plot": ("-o", tmp_path / "curves.png"),
-    }
-    refuses(f"there is no file '{tmp_path / 'nothing'}'.", command, tmp_path / "nothing", *rest[command])
-    assert not list(tmp_path.iterdir())
-
-
-def test_forecast_refuses_a_file_of_points_that_is_not_there(refuses, fit_file, tmp_path):
-    path = tmp_path / "plan.csv"
-    refuses(f"there is no file '{path}'.", "forecast", fit_file, "--at-file", path)
-
-
-def test_fit_refuses_to_replace_a_file(refuses, table_file, tmp_path):
-    output = tmp_path / "mine.nc"
-    output.write_bytes(b"years of work")
-    refuses(f"'{output}' {EXISTS}", "fit", table_file, "--law", "power", "-o", output, "--input", "C=flops")
-    assert output.read_bytes() == b"years of work"
-
-
-def test_plot_refuses_to_replace_a_file(refuses, fit_file, tmp_path):
-    output = tmp_path / "mine.png"
-    output.write_bytes(b"years of work")
-    refuses(f"'{output}' {EXISTS}", "plot", fit_file, "-o", output)
-    assert output.read_bytes() == b"years of work"
-
-
-def test_plot_refuses_to_replace_the_fit_it_draws(refuses, fit_file):
-    before = fit_file.read_bytes()
-    refuses(f"'{fit_file}' {EXISTS}", "plot", fit_file, "-o", fit_file)
-    assert fit_file.read_bytes() == before
-
-
-@pytest.mark.parametrize("command", ["fit", "plot"])
-def test_an_output_in_a_folder_that_is_not_there_is_refused(refuses, fit_file, table_file, tmp_path, command):
-    folder = tmp_path / "results"
-    given = {"fit": (table_file, "--law", "power", "--input", "C=flops", "-o", folder / "fit.nc")}
-    given["plot"] = (fit_file, "-o", folder / "curves.png")
-    name = given[command][-1].name
-    refuses(f"there is no folder '{folder}' to write '{name}' into.", command, *given[command])
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("command", ["fit", "plot"])
-def test_an_output_that_is_a_folder_is_refused(refuses, fit_file, table_file, tmp_path, command):
-    folder = tmp_path / "results.png"
-    folder.mkdir()
-    given = {"fit": (table_file, "--law", "power", "--input", "C=flops"), "plot": (fit_file,)}
-    refuses(f"'{folder}' is a folder; name a file.", command, *given[command], "-o", folder, "--force")
-
-
-@pytest.mark.parametrize("name", ["curves.gif", "curves"])
-def test_plot_refuses_a_kind_of_picture_it_cannot_write(refuses, fit_file, tmp_path, name):
-    message = f"a picture is written as .png, .pdf, .svg; got '{name}'."
-    refuses(message, "plot", fit_file, "-o", tmp_path / name)
-    assert not list(tmp_path.iterdir())
-
-
-def test_forecast_refuses_a_point_without_an_input_of_the_law(refuses, fit_file):
-    message = "the points name 'N', which power_floor does not take; it takes C (FLOPs) and the group family, for example C=4e20."
-    refuses(message, "forecast", fit_file, "--at", "N=70e9")
-
-
-def test_forecast_refuses_a_file_of_points_without_an_input_of_the_law(refuses, fit_file, tmp_path):
-    pd.DataFrame({"family": ["Pythia"], "N": [70e9]}).to_csv(tmp_path / "plan.csv", index=False)
-    message = "power_floor needs C at each point; C (FLOPs) is missing, given: family, N. For example C=4e20."
-    refuses(message, "forecast", fit_file, "--at-file", tmp_path / "plan.csv")
-
-
-def test_forecast_refuses_points_of_different_inputs(refuses, fit_file):
-    message = "every --at names the same inputs; got 'C=1e23' and 'N=70e9'."
-    refuses(message, "forecast", fit_file, "--at", "C=1e23", "--at", "N=70e9")
-
-
-@pytest.mark.parametrize("point", ["C=plenty", "C=", "C", "1e23", "C=1e23,N=some"])
-def test_forecast_refuses_a_point_that_is_no_number(refuses, fit_file, point):
-    refuses(f"{POINT_NEEDED}; got '{point}'.", "forecast", fit_file, "--at", point)
-
-
-@pytest.mark.parametrize(("value", "shown"), [("-1e23", "-1e+23"), ("0", "0.0"), ("nan", "nan"), ("inf", "inf")])
-def test_forecast_refuses_a_number_that_is_no_scale(refuses, fit_file, value, shown):
-    message = f"C must be a positive finite number; 1 of 1 points is not, first: row 0: {shown}."
-    refuses(message, "forecast", fit_file, "--at", f"C={value}")
-
-
-@pytest.mark.parametrize("where", [(), ("--at", "C=1e23", "--at-file", "plan.csv")], ids=["neither", "both"])
-def test_forecast_refuses_no_points_and_two_sources_of_them(refuses, fit_file, where):
-    message = "say where to forecast: either --at N=70e9,D=1.4e12 or --at-file plan.csv."
-    refuses(message, "forecast", fit_file, *where)
-
-
-@pytest.mark.parametrize("question", [("forecast", "--at", "C=1e23"), ("reach", "--target", "1.5", "--axis", "C")])
-def test_an_unknown_group_is_refused(refuses, fit_file, question):
-    message = "family has no group 'Llama'; the groups are Cerebras-GPT, Cerebras-GPT-muP, Pythia."
-    refuses(message, question[0], fit_file, *question[1:], "--group", "Llama")
-
-
-def test_an_unknown_group_in_a_file_of_points_is_refused(refuses, fit_file, tmp_path):
-    pd.DataFrame({"family": ["Pythia", "Llama"], "C": [1e23, 1e23]}).to_csv(tmp_path / "plan.csv", index=False)
-    message = "family has no group 'Llama'; the groups are Cerebras-GPT, Cerebras-GPT-muP, Pythia."
-    refuses(message, "forecast", fit_file, "--at-file", tmp_path / "plan.csv")
-
-
-def test_a_known_and_a_new_group_together_are_refused(refuses, fit_file):
-    message = "a known group and a new one exclude each other; give group or new_group."
-    refuses(message, "forecast", fit_file, "--at", "C=1e23", "--group", "Pythia", "--new-group")
-
-
-def test_a_truncated_fit_is_refused(refuses, fit_file, tmp_path):
-    path = tmp_path / "cut.nc"
-    path.write_bytes(fit_file.read_bytes()[:2000])
-    # In brackets, what HDF5 says.
-    said = f"truncated file: eof = 2000, sblock->base_addr = 0, stored_eof = {fit_file.stat().st_size}"
-    reason = f"Unable to synchronously open file ({said})"
-    message = f"cut.nc cannot be read ({reason}); it is truncated or no netCDF file: {FILE_NEEDED}."
-    refuses(message, "summary", path)
-
-
-def test_a_table_in_place_of_a_fit_is_refused(refuses, table_file):
-    reason = "Unable to synchronously open file (file signature not found)"
-    message = f"pile.csv cannot be read ({reason}); it is truncated or no netCDF file: {FILE_NEEDED}."
-    refuses(message, "summary", table_file)
-
-
-@pytest.mark.parametrize("command", [("summary",), ("forecast", "--at", "C=1e23")], ids=lambda c: c[0])
-def test_a_netcdf_file_of_something_else_is_refused(refuses, tmp_path, command):
-    path = tmp_path / "weather.nc"
-    xr.Dataset({"rain": ("day", np.arange(3.0))}).to_netcdf(path, engine="h5netcdf")
-    message = f"weather.nc is a netCDF file, but holds no fit of scalebayes; {FILE_NEEDED}."
-    refuses(message, command[0], path, *command[1:])
-
-
-def test_fit_refuses_a_loss_that_is_missing(refuses, tmp_path):
-    table = sb.pile_families()
-    table.loc[3, "loss"] = np.nan
-    table.to_csv(tmp_path / "runs.csv", index=False)
-    message = (
-        "column 'loss' (the response) must hold positive finite numbers; 1 of 20 rows is missing (NaN) (row 3: nan). "
-        "Correct them, or leave them out with where (command line: --where)."
-    )
-    options = ("--law", "power_floor", "-o", tmp_path / "fit.nc", "--input", "C=flops", "--group", "family")
-    refuses(message, "fit", tmp_path / "runs.csv", *options)
-    assert not (tmp_path / "fit.nc").exists()
-
-
-@pytest.mark.parametrize("given", ["flops", "C=", "=flops"])
-def test_fit_refuses_an_input_that_is_no_pair(refuses, table_file, tmp_path, given):
-    message = f"--input takes NAME=COLUMN, for example --input N=n_params; got '{given}'."
-    refuses(message, "fit", table_file, "--law", "power", "-o", tmp_path / "fit.nc", "--input", given)
-
-
-def test_fit_refuses_a_column_that_is_not_there(refuses, table_file, tmp_path):
-    message = (
-        "input C is to be column 'compute', which pile.csv does not have; its columns are "
-        "'family', 'model', 'n_params', 'n_tokens', 'flops', 'loss', 'source'."
-    )
-    refuses(message, "fit", table_file, "--law", "power", "-o", tmp_path / "fit.nc", "--input", "C=compute")
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "message"),
-    [
-        ("--noise", "cauchy", "noise is 'student_t' or 'gaussian', or a StudentT or Gaussian, got 'cauchy'."),
-        ("--pooling", "some", "pooling is 'shared', 'pooled', 'crossed' or 'separate', got 'some'."),
-        ("--draws", 1, "draws is a whole number from 4 on, got 1."),
-        ("--chains", 0, "chains is a whole number from 1 on, got 0."),
-        ("--seed", -1, "seed is a whole number from 0 on, got -1."),
-        ("--thin", 1, "points is a whole number from 2 on, got 1."),
-        ("--discrepancy", "wiggle", WIGGLE),
-    ],
-)
-def test_fit_refuses_a_setting_out_of_range(refuses, table_file, tmp_path, option, value, message):
-    options = ("--law", "power", "-o", tmp_path / "fit.nc", "--input", "C=flops", "--group", "family")
-    refuses(message, "fit", table_file, *options, option, value)
-
-
-@pytest.mark.parametrize(
-    "question",
-    [
-        ("summary",),
-        ("summary", "--json"),
-        ("forecast", "--at", "C=1e23"),
-        ("reach", "--target", "1.5", "--axis", "C"),
-        ("plot", "-o", "curves.png"),
-    ],
-    ids=lambda question: " ".join(question[:2]),
-)
-def test_a_probability_above_1_is_refused(refuses, fit_file, tmp_path, monkeypatch, question):
-    monkeypatch.chdir(tmp_path)
-    message = "prob lies between 0 and 1, got 1.5; for 89% say 0.89."
-    refuses(message, question[0], fit_file, *question[1:], "--prob", "1.5")
-    assert not list(tmp_path.iterdir())
-
-
-def test_plot_refuses_an_axis_that_the_law_does_not_have(refuses, fit_file, tmp_path):
-    message = "power_floor has no input 'N' to plot along; it has C."
-    refuses(message, "plot", fit_file, "-o", tmp_path / "curves.png", "--axis", "N")
-
-
-@pytest.mark.parametrize(
-    ("question", "message"),
-    [
-        (("--target", "-1", "--axis", "C"), "the target is a positive finite loss, got -1.0."),
-        (("--target", "1.5", "--axis", "N"), "power_floor has no axis 'N'; it has C."),
-        (
-            ("--target", "1.5", "--axis", "C", "--at", "D/N=20"),
-            "to move along C, power_floor needs no other input held; got D/N.",
-        ),
-        (("--target", "1.5", "--axis", "C", "--at", "D=many"), f"{POINT_NEEDED}; got 'D=many'."),
-    ],
-)
-def test_reach_refuses_a_question_without_an_answer(refuses, fit_file, question, message):
-    refuses(message, "reach", fit_file, *question)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("nope",), "No such command 'nope'; see 'scalebayes --help'."),
-        (("plot",), "Missing argument 'FIT.nc'; see 'scalebayes plot --help'."),
-        (("fit", "x.csv", "--law", "power"), "Missing option '-o' / '--output'; see 'scalebayes fit --help'."),
-        (("forecast", "fit.nc", "--at", "C=1,C=2"), "--at names C twice in 'C=1,C=2'; repeat --at for another point."),
-    ],
-)
-def test_a_misspelt_command_is_one_line(refuses, fit_file, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.chdir(fit_file.parent)
-    refuses(message, *(fit_file if argument == "fit.nc" else argument for argument in arguments))

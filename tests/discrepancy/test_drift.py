@@ -6,7 +6,7 @@ import pytest
 from scipy import integrate, stats
 
 import scalebayes as sb
-from scalebayes.discrepancy.drift import LEVEL, ahead, between, integrated, loglik
+from scalebayes.discrepancy.drift import LEVEL, ahead, between, given_others, integrated, loglik
 from scalebayes.fits.preparing import prepare
 from scalebayes.numerics.precision import double_precision
 
@@ -70,6 +70,25 @@ def test_covariance_of_the_drift_is_the_integral_of_that_of_its_slope(p, q, kapp
 
 def test_drift_without_return_is_an_integrated_wiener_process():
     assert integrated(1.3, 2.1, 1e-3) == pytest.approx(1.3**2 * (3 * 2.1 - 1.3) / 6, rel=3e-3)
+
+
+def test_each_run_given_the_others_has_the_conditional_density():
+    rng = np.random.default_rng(0)
+    distance, weight, error = (
+        np.array([0.0, 0.3, 0.9, 2.0]),
+        rng.uniform(0.2, 0.8, (3, 4)),
+        0.05 * rng.normal(size=(3, 4)),
+    )
+    scales = {name: rng.uniform(0.1, 0.5, 3) for name in ("sigma", "drift", "rho", "ell", "kappa")}
+    found = given_others(error, distance, weight, scales)
+    for s in range(3):
+        own = {name: value[s] for name, value in scales.items()}
+        covariance = between(distance, weight[s], **own) + np.eye(4) * (1 - own["rho"]) * own["sigma"] ** 2
+        for i in range(4):
+            rest = np.delete(np.arange(4), i)
+            gain = np.linalg.solve(covariance[np.ix_(rest, rest)], covariance[rest, i])
+            spread = np.sqrt(covariance[i, i] - gain @ covariance[rest, i])
+            assert found[s, i] == pytest.approx(stats.norm(gain @ error[s, rest], spread).logpdf(error[s, i]), abs=1e-9)
 
 
 def test_draws_ahead_and_among_the_runs_have_the_moments_of_the_conditional_distribution():
@@ -310,11 +329,6 @@ def _runs(table, **columns):
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), horizon=10),
             r"horizon is about curves that drift: with discrepancy='drift', or leave it out\.",
         ),
-        (lambda: sb.thin(_runs(_curve()), 1), r"points is a whole number from 2 on, got 1\."),
-        (
-            lambda: sb.thin(sb.read_runs(_curve().assign(n_params=lambda t: 1e6 + t.index), response="loss")),
-            r"say along which input the curves are: along= one of N, D; got None\.",
-        ),
     ],
 )
 def test_what_cannot_drift_is_refused(what, message):
@@ -337,13 +351,3 @@ def test_questions_that_a_drift_has_no_answer_to_are_refused(drifting):
         sb.forecast(drifting, {"D": 1e9}, new_group=True)
     with pytest.raises(ValueError, match="reach solves the law, and this fit departs from it"):
         sb.reach(drifting, 0.5, "D")
-
-
-def test_thinned_curves_keep_their_largest_runs_and_say_how_many_were_left_out():
-    table = pd.concat([_curve(n).assign(curve=name) for n, name in ((30, "a"), (4, "b"))], ignore_index=True)
-    runs = sb.thin(_runs(table, group="curve", where="loss > 0"), 10)
-    assert runs.group_sizes == (10, 4)
-    assert runs.x("D")[runs.group_labels == "a"].max() == table["n_tokens"].max()
-    assert "20 rows left out by where: loss > 0; thinned to 10 along each curve" in str(runs)
-    steps = np.diff(np.sort(np.log(runs.x("D")[runs.group_labels == "a"])))
-    assert steps.max() < 1.6 * steps.min()

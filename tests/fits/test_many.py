@@ -1,5 +1,6 @@
 """Many fits at once: the same numbers however they are run, and nothing lost when a sweep dies."""
 
+import inspect
 import json
 import os
 import signal
@@ -10,7 +11,6 @@ import time
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -218,10 +218,11 @@ def test_a_folder_with_another_sweep_is_refused_with_the_difference(tmp_path):
 
 
 SWEEP = """
-import sys, warnings
-sys.path.insert(0, {tests!r})
+import warnings
+import numpy as np
+import pandas as pd
 import scalebayes as sb
-from test_many import models
+{functions}
 warnings.simplefilter("ignore")
 if __name__ == "__main__":
     sb.fit_many(models({n}), folder={folder!r}, draws=200, chains=2, seed=3)
@@ -232,7 +233,8 @@ if __name__ == "__main__":
 @pytest.mark.fits
 def test_a_sweep_killed_midway_goes_on_where_it_stopped(tmp_path):
     n, folder = 100, tmp_path / "sweep"
-    code = SWEEP.format(tests=str(Path(__file__).parent), n=n, folder=str(folder))
+    functions = "".join(map(inspect.getsource, (simulated, models)))
+    code = SWEEP.format(functions=functions, n=n, folder=str(folder))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
     limit = time.monotonic() + 300
     while len(list(folder.glob("table*.json"))) < n // 2 and time.monotonic() < limit:

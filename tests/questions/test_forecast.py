@@ -1,4 +1,7 @@
-"""Forecasts and their inverse, exact on hand-made posteriors and sensible on a real one."""
+"""Forecasts, exact on a posterior made by hand and sensible on a real one."""
+
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,20 +9,6 @@ import pytest
 import xarray as xr
 
 import scalebayes as sb
-
-
-@pytest.fixture(scope="module")
-def point_fit():
-    """A posterior of one point: every draw is Hoffmann's constants, without noise to speak of."""
-    table = pd.DataFrame({"N": np.geomspace(1e8, 1e10, 6), "D": np.geomspace(2e10, 2e9, 6), "loss": 3.0})
-    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table))
-    values = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28, "sigma": 1e-12, "nu": 30.0}
-    jitter = 1 + 1e-13 * np.random.default_rng(0).normal(size=(2, 50))  # constants have no r-hat
-    draws = {name: (("chain", "draw"), value * jitter) for name, value in values.items()}
-    posterior = xr.Dataset(draws, coords={"chain": [0, 1], "draw": np.arange(50)})
-    stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, 50), bool))})
-    tree = xr.DataTree.from_dict({"posterior": posterior, "prior": posterior, "sample_stats": stats})
-    return sb.Fit(model, tree)
 
 
 def test_forecast_from_a_point_posterior_equals_the_law(point_fit):
@@ -34,18 +23,13 @@ def test_extrapolation_is_the_factor_of_the_input_exceeded_most(point_fit):
     assert table["extrapolated"].tolist() == ["D", "", "N"]
 
 
-def test_reach_inverts_the_law(point_fit):
-    answer = sb.reach(point_fit, 1.936645470558717, "D", at={"N": 70e9})
-    assert answer.table.loc[0, "median"] == pytest.approx(1.4e12, rel=1e-6)
-    assert answer.table.loc[0, "p_never"] == 0
-    along_compute = sb.reach(point_fit, 1.936645470558717, "C", at={"D/N": 20})
-    assert along_compute.table.loc[0, "median"] == pytest.approx(6 * 70e9 * 1.4e12, rel=1e-6)
-
-
-def test_reach_says_when_a_target_is_never_reached(point_fit):
-    answer = sb.reach(point_fit, 1.6, "D", at={"N": 70e9})
-    assert answer.table.loc[0, "p_never"] == 1
-    assert "is never reached by any D" in str(answer)
+def test_points_may_be_a_table_a_mapping_or_a_dataset(pile_fit):
+    mapping = sb.forecast(pile_fit, {"C": [1e22, 1e23]}, group="Pythia").table
+    frame = sb.forecast(pile_fit, pd.DataFrame({"flops": [1e22, 1e23]}), group="Pythia").table
+    dataset = sb.forecast(pile_fit, xr.Dataset({"C": ("plan", [1e22, 1e23])}), group="Pythia").table
+    with_group = sb.forecast(pile_fit, pd.DataFrame({"C": [1e22, 1e23], "family": "Pythia"})).table
+    for other in (frame, dataset, with_group):
+        pd.testing.assert_frame_equal(mapping, other)
 
 
 def test_bands_of_a_new_run_are_wider_than_the_means(pile_fit):
@@ -72,15 +56,6 @@ def test_new_group_of_shared_parameters_is_like_any_other(pile_runs):
     assert (new["lower"], new["upper"]) == pytest.approx((known["lower"], known["upper"]), rel=1e-12)
 
 
-def test_points_may_be_a_table_a_mapping_or_a_dataset(pile_fit):
-    mapping = sb.forecast(pile_fit, {"C": [1e22, 1e23]}, group="Pythia").table
-    frame = sb.forecast(pile_fit, pd.DataFrame({"flops": [1e22, 1e23]}), group="Pythia").table
-    dataset = sb.forecast(pile_fit, xr.Dataset({"C": ("plan", [1e22, 1e23])}), group="Pythia").table
-    with_group = sb.forecast(pile_fit, pd.DataFrame({"C": [1e22, 1e23], "family": "Pythia"})).table
-    for other in (frame, dataset, with_group):
-        pd.testing.assert_frame_equal(mapping, other)
-
-
 def test_draws_of_a_forecast_carry_its_bands(pile_fit):
     answer = sb.forecast(pile_fit, {"C": 1e23}, group="Pythia", prob=0.5)
     low, high = answer.draws["mean_response"].quantile([0.25, 0.75], ("chain", "draw"), method="nearest")
@@ -102,32 +77,72 @@ def test_unconverged_fit_leads_the_answer(pile_fit):
     assert text.startswith("NOT CONVERGED: 2000 of 2000 draws diverged")
 
 
-def test_plot_draws_runs_bands_and_marks_what_lies_beyond(pile_fit):
-    figure = sb.plot(pile_fit, "C", to=1e25)
-    panels = [axes for axes in figure.axes if axes.get_title()]
-    assert [axes.get_title() for axes in panels] == list(pile_fit.model.runs.levels)
-    for axes, level in zip(panels, pile_fit.model.runs.levels, strict=True):
-        rows = pile_fit.model.runs.group_labels == level
-        dots, *_ = [c for c in axes.collections if len(c.get_offsets()) == rows.sum()]
-        np.testing.assert_allclose(dots.get_offsets()[:, 1], pile_fit.model.runs.y[rows])
-        assert axes.get_xscale() == axes.get_yscale() == "log"
-        solid, dashed = axes.lines
-        assert solid.get_xdata().max() <= pile_fit.model.runs.x("C")[rows].max() * 1.001
-        assert dashed.get_linestyle() == "--"
-        shaded = axes.patches[0]
-        assert shaded.get_x() == pytest.approx(pile_fit.model.runs.x("C")[rows].max())
+@pytest.mark.fits
+def test_the_prior_of_a_drifting_fit_widens_with_distance(two_fits):
+    with_drift, without = (sb.forecast(fit, {"D": [1e9, 1e13]}).table for fit in two_fits)
+    width = np.log(with_drift["prior_upper"] / with_drift["prior_lower"])
+    assert width[1] > width[0]
+    assert (with_drift["prior_lower"] < with_drift["lower"]).all()
+    assert (without["prior_lower"] < without["lower"]).all()
 
 
-def test_plot_of_two_inputs_colours_by_the_other(point_fit):
-    figure = sb.plot(point_fit, "D")
-    assert [axes.get_ylabel() for axes in figure.axes][-1] == "N (parameters)"
+@pytest.mark.fits
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_prior_too_steep_for_its_amplitude_leaves_its_band_a_number(two_fits, which):
+    tree = two_fits[which].idata.copy(deep=True)
+    tree["prior"]["alpha"][0, :5], tree["prior"]["A"][0, :5] = 40.0, np.inf  # (1e9)**40
+    steep = replace(two_fits[which], idata=tree)
+    row = sb.forecast(steep, {"D": 1e10}).table.iloc[0]
+    assert 0 < row["prior_lower"] < row["prior_upper"] < np.inf
+    found = sb.crossover({"a": steep, "b": steep}, axis="D", to=1e10)
+    assert found.prior_decision_risk == pytest.approx(0.5, abs=0.1)
 
 
-def test_demo_holds_back_the_largest_models():
-    from scalebayes.cli.demo import run
+@pytest.mark.fits
+def test_a_change_of_schedule_ahead_is_said(two_fits):
+    found = sb.forecast(two_fits[0], {"D": [2e9, 1e10]}, schedule_change=5e9)
+    assert found.table["schedule_change"].tolist() == [False, True]
+    assert "A change of schedule lies between the runs and 1 of these points" in str(found)
+    # One among the runs has been seen.
+    assert "schedule lies" not in str(sb.forecast(two_fits[0], {"D": 1e10}, schedule_change=5e8))
+    # At the largest run itself it lies ahead of none, however its ratio to a point is rounded.
+    largest = float(two_fits[0].model.runs.x("D").max())
+    places = largest * np.random.default_rng(0).uniform(2, 10, 400)
+    assert not sb.forecast(two_fits[0], {"D": places}, schedule_change=largest).table["schedule_change"].any()
+    with pytest.raises(ValueError, match="schedule_change is a positive finite D, got -1"):
+        sb.forecast(two_fits[0], {"D": 1e10}, schedule_change=-1)
 
-    answer = run()
-    assert not answer.fit.diagnostics.problems
-    assert set(answer.published) == {"Cerebras-GPT", "Cerebras-GPT-muP", "Pythia"}
-    assert 1.582 not in answer.fit.model.runs.y
-    assert "inside" in str(answer)
+
+@pytest.mark.fits
+def test_what_a_schedule_gains_moves_the_points_beyond_its_change_and_no_others(two_fits):
+    places, gain = {"D": [2e9, 1e10]}, sb.LogNormal(0.03, 0.4)
+    plain = sb.forecast(two_fits[0], places, schedule_change=5e9)
+    found = sb.forecast(two_fits[0], places, schedule_change=5e9, schedule_gain=gain)
+    taken = np.log(plain.draws / found.draws)
+    for name in ("mean_response", "new_run"):
+        assert (taken[name].isel(point=0) == 0).all()
+        gains = taken[name].isel(point=1).to_numpy().ravel()
+        assert np.median(gains) == pytest.approx(0.03, rel=0.05)
+        assert np.log(gains).std() == pytest.approx(0.4, rel=0.1)
+    np.testing.assert_allclose(taken["mean_response"], taken["new_run"], atol=1e-12)  # one run, one gain
+    assert found.table["prior_upper"][1] < plain.table["prior_upper"][1]
+    assert "of these points: there the response is taken to be 3.0% lower (89% interval 1.6 to 5.5%) for it" in str(
+        found
+    )
+    # An average, and a gain of either sign, likewise; one of a change among the runs has been seen.
+    of_both = {"schedule_change": 5e9, "schedule_gain": sb.Normal(0.03, 1e-9)}
+    mixture = sb.average(list(two_fits))
+    ratio = sb.forecast(mixture, places, **of_both).table["median"] / sb.forecast(mixture, places).table["median"]
+    np.testing.assert_allclose(ratio, [1.0, np.exp(-0.03)], rtol=1e-6)
+    seen = sb.forecast(two_fits[0], places, schedule_change=5e8, schedule_gain=gain)
+    assert seen.draws.equals(sb.forecast(two_fits[0], places).draws)
+
+
+@pytest.mark.fits
+def test_a_gain_that_cannot_be_is_refused(two_fits):
+    with pytest.raises(ValueError, match=re.escape("say where it lies, schedule_change=, in D.")):
+        sb.forecast(two_fits[0], {"D": 1e10}, schedule_gain=sb.LogNormal(0.03, 0.4))
+    with pytest.raises(
+        TypeError, match=re.escape("schedule_gain is a LogNormal or a Normal, such as LogNormal(median=0.023")
+    ):
+        sb.forecast(two_fits[0], {"D": 1e10}, schedule_change=5e9, schedule_gain=0.03)

@@ -123,13 +123,3 @@ def test_conditions_on_nullable_columns_leave_out_what_is_missing():
     assert (runs.table["D"].tolist(), runs.excluded) == ([100000, 1000000], 2)
     with pytest.raises(ValueError, match=r"where 'loss\.mean\(\) < 30' is no condition: it gives values"):
         sb.read_runs(table, where="loss.mean() < 30")
-
-
-@pytest.mark.parametrize(("value", "problem"), [(np.nan, r"missing \(NaN\)"), (0.0, "zero or negative")])
-def test_nothing_is_thinned_along_what_is_no_number(value, problem):
-    table = pd.DataFrame({"D": np.arange(1000.0, 101000.0, 1000.0), "loss": [2 + 1 / k for k in range(1, 101)]})
-    table.loc[0, "D"] = value
-    with pytest.raises(
-        ValueError, match=rf"column 'D' \(input D\) must hold positive finite numbers; 1 of 100 rows is {problem}"
-    ):
-        sb.thin(sb.read_runs(table), 5)

@@ -1,0 +1,60 @@
+"""Fits in files: what is saved is what is loaded, and nothing is half written."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import scalebayes as sb
+
+
+def test_saved_fit_forecasts_identically_in_a_new_process(pile_fit, fit_file):
+    script = (
+        "import sys, json, scalebayes as sb\n"
+        "table = sb.forecast(sb.load(sys.argv[1]), {'C': [1e23, 1e24]}, seed=3).table\n"
+        "print(table.to_json(double_precision=15))"
+    )
+    printed = subprocess.run([sys.executable, "-c", script, fit_file], capture_output=True, text=True, check=True)
+    here = sb.forecast(pile_fit, {"C": [1e23, 1e24]}, seed=3).table
+    assert json.loads(printed.stdout) == json.loads(here.to_json(double_precision=15))
+
+
+def test_loaded_fit_keeps_everything(pile_fit, fit_file):
+    loaded = sb.load(fit_file)
+    assert repr(loaded) == repr(pile_fit)
+    assert loaded.model.priors == pile_fit.model.priors
+    assert loaded.model.noise == pile_fit.model.noise
+    assert loaded.model.runs.digest == pile_fit.model.runs.digest
+    assert loaded.idata.attrs["seed"] == 1
+    assert list(loaded.posterior["alpha"].coords["family"].values) == list(pile_fit.model.runs.levels)
+    np.testing.assert_array_equal(loaded.idata["log_likelihood"]["run"], pile_fit.idata["log_likelihood"]["run"])
+
+
+def test_failed_save_leaves_the_old_file(pile_fit, tmp_path, monkeypatch):
+    path = tmp_path / "fit.nc"
+    path.write_bytes(b"old")
+    with pytest.raises(FileExistsError, match="exists"):
+        pile_fit.save(path)
+
+    def fails(self, *args, **kwargs):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("xarray.DataTree.to_netcdf", fails)
+    with pytest.raises(OSError, match="disk full"):
+        pile_fit.save(path, overwrite=True)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["fit.nc"]
+
+
+@pytest.mark.fits
+def test_several_group_columns_survive_saving(tmp_path):
+    table = sb.pile_families().assign(lab=lambda t: np.where(t["family"] == "Pythia", "Eleuther", "Cerebras"))
+    runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group=["lab", "family"])
+    fit = sb.fit(sb.laws.power_floor, runs)
+    fit.save(tmp_path / "fit.nc")
+    points = table[["flops", "lab", "family"]].tail(2)
+    before, after = sb.forecast(fit, points).table, sb.forecast(sb.load(tmp_path / "fit.nc"), points).table
+    assert len(before) == 2
+    assert before.equals(after)

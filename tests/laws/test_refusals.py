@@ -1,0 +1,66 @@
+"""Whole messages: what is said of laws that cannot be read, before anything is compiled."""
+
+import pytest
+
+import scalebayes as sb
+
+pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
+
+EXAMPLE = "for example 'def f(N, D, *, E, A, alpha)'"
+
+
+def no_star(N, D, E, A): ...
+
+
+def no_input(*, E, A): ...
+
+
+def variadic(*args, E): ...
+
+
+def with_keywords(N, **theta): ...
+
+
+def with_default(N, D, *, E, A=1.0): ...
+
+
+@pytest.mark.parametrize(
+    ("law", "message"),
+    [
+        (
+            variadic,
+            "law variadic(*args, E) cannot be read: '*args' hides what it takes; "
+            f"inputs go before '*', parameters after it, {EXAMPLE}.",
+        ),
+        (
+            with_keywords,
+            "law with_keywords(N, **theta) cannot be read: '**theta' hides what it takes; "
+            f"inputs go before '*', parameters after it, {EXAMPLE}.",
+        ),
+        (
+            with_default,
+            "law with_default(N, D, *, E, A=1.0) cannot be read: 'A' has a default, a constant nobody would see; "
+            "make it a parameter.",
+        ),
+        (
+            no_star,
+            f"law no_star(N, D, E, A) cannot be read: inputs go before '*', parameters after it, {EXAMPLE}.",
+        ),
+        (
+            no_input,
+            f"law no_input(*, E, A) cannot be read: inputs go before '*', parameters after it, {EXAMPLE}.",
+        ),
+        ("chinchilla", f"a law is a function, {EXAMPLE}; got 'chinchilla' (str)."),
+        (dict, f"law dict cannot be read: it has no signature. Write a function, {EXAMPLE}."),
+    ],
+)
+def test_a_law_whose_signature_cannot_be_read_is_refused(law, message, refuses, table):
+    with refuses(TypeError, message):
+        sb.fit(law, sb.read_runs(table()))
+
+
+def test_an_unknown_law_is_refused(refuses):
+    known = ", ".join(sorted(law.__name__ for law in sb.laws.PRIORS))
+    assert "chinchilla, kaplan, power, power_floor" in known
+    with refuses(ValueError, f"unknown law 'chincilla'; the built-in laws are {known}."):
+        sb.laws.named("chincilla")
