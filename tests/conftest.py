@@ -168,58 +168,59 @@ def grid_runs(hoffmann):
 
 
 @pytest.fixture(scope="session")
-def by_hand():
-    """Makes a fit whose posterior is what the caller says, a value or a row of draws per group."""
+def made_fit():
+    """Makes a fit whose posterior has the values given by name, and whose prior has them too unless others are given.
 
-    def fit(model, prior=None, **parameters):
-        levels, dim = (
-            list(model.runs.levels) or ["only"],
-            model.runs.group_name if model.runs.group else "group",
-        )
-        values = {name: np.asarray(value, float) for name, value in parameters.items()}
-        draws = max((v.shape[1] for v in values.values() if v.ndim == 2), default=1)
+    A value is a number; a number for each group; a row of draws, for each group if there are groups; or a DataArray of
+    draws, which keeps its dimensions. Every chain has the same, but for what a relative jitter adds to them.
+    """
 
-        def dataset(of):
+    def fit(model, values, *, chains=1, draws=None, jitter=0.0, prior=None):
+        runs = model.runs
+        levels = {runs.group_name: list(runs.levels)} if runs.group else {}
+
+        def whole(values):
             found = {}
-            for name, value in of.items():
-                wide = np.broadcast_to(value[:, None] if value.ndim == 1 else value, (len(levels), draws))
-                found[name] = (("chain", "draw", dim), wide.T[None])
-            found["sigma"], found["nu"] = (
-                (("chain", "draw"), np.full((1, draws), 0.01)),
-                (("chain", "draw"), np.full((1, draws), 8.0)),
-            )
-            return xr.Dataset(found, {dim: levels, "chain": [0], "draw": np.arange(draws)})
+            for name, value in ({"sigma": 0.01, "nu": 8.0} | values).items():
+                if not isinstance(value, xr.DataArray):
+                    value = np.asarray(value, float)
+                    dims = [*levels, "draw"][: value.ndim]
+                    value = xr.DataArray(value, {dim: levels[dim] for dim in dims if dim in levels}, dims)
+                found[name] = value
+            return found
 
-        before = {name: np.asarray(value, float) for name, value in (prior or parameters).items()}
+        posterior, before = whole(values), whole(prior or values)
+        draws = draws or max(value.sizes.get("draw", 1) for value in posterior.values())
+        of_draws = {"chain": range(chains), "draw": range(draws)}
+        noise = np.random.default_rng(0).normal(size=(chains, draws))
+        factor = xr.DataArray(1 + jitter * noise, of_draws, list(of_draws))
         tree = xr.DataTree.from_dict(
-            {"posterior": dataset(values), "prior": dataset(before),
-             "sample_stats": xr.Dataset({"diverging": (("chain", "draw"), np.zeros((1, draws), bool))})}
-        )  # fmt: skip
-        tree.attrs = {"max_r_hat": 1.0, "min_ess_bulk": 1000.0}
+            {
+                "posterior": xr.Dataset({name: factor * value for name, value in posterior.items()}),
+                "prior": xr.Dataset({name: factor * value for name, value in before.items()}),
+                "sample_stats": xr.Dataset({"diverging": xr.zeros_like(factor, bool)}),
+            }
+        )
+        if not jitter:  # constants have no r-hat
+            tree.attrs = {"max_r_hat": 1.0, "min_ess_bulk": 1000.0}
         return sb.Fit(model, tree)
 
     return fit
 
 
 @pytest.fixture(scope="session")
-def powers(by_hand, power_runs):
-    """Makes a fit of a power law to each group, by hand."""
+def powers(made_fit, power_runs):
+    """Makes a fit of a power law to each group."""
 
-    def fit(A, alpha, groups="ab", **more):
-        return by_hand(sb.Model(sb.laws.power, power_runs(groups)), A=A, alpha=alpha, **more)
+    def fit(A, alpha, groups="ab"):
+        return made_fit(sb.Model(sb.laws.power, power_runs(groups)), {"A": A, "alpha": alpha})
 
     return fit
 
 
 @pytest.fixture(scope="session")
-def point_fit():
+def point_fit(made_fit, hoffmann):
     """A posterior of one point: every draw is Hoffmann's constants, without noise to speak of."""
     table = pd.DataFrame({"N": np.geomspace(1e8, 1e10, 6), "D": np.geomspace(2e10, 2e9, 6), "loss": 3.0})
     model = sb.Model(sb.laws.chinchilla, sb.read_runs(table))
-    values = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28, "sigma": 1e-12, "nu": 30.0}
-    jitter = 1 + 1e-13 * np.random.default_rng(0).normal(size=(2, 50))  # constants have no r-hat
-    draws = {name: (("chain", "draw"), value * jitter) for name, value in values.items()}
-    posterior = xr.Dataset(draws, coords={"chain": [0, 1], "draw": np.arange(50)})
-    stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, 50), bool))})
-    tree = xr.DataTree.from_dict({"posterior": posterior, "prior": posterior, "sample_stats": stats})
-    return sb.Fit(model, tree)
+    return made_fit(model, hoffmann | {"sigma": 1e-12, "nu": 30.0}, chains=2, draws=50, jitter=1e-13)

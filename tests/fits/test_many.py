@@ -236,8 +236,7 @@ def test_a_sweep_killed_midway_goes_on_where_it_stopped(tmp_path):
     functions = "".join(map(inspect.getsource, (simulated, models)))
     code = SWEEP.format(functions=functions, n=n, folder=str(folder))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
-    limit = time.monotonic() + 300
-    while len(list(folder.glob("table*.json"))) < n // 2 and time.monotonic() < limit:
+    while len(list(folder.glob("table*.json"))) < n // 2:
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)

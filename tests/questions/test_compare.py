@@ -27,7 +27,7 @@ def test_groups_are_compared_by_each_parameter(chinchillas):
     assert rows.loc["alpha", "at"] == ""
 
 
-def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_runs, by_hand):
+def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_runs, made_fit):
     A, alpha = [30.0, 36.0], [0.05, 0.06]
     fit = powers(*(np.outer(value, [1, 1]) for value in (A, alpha)))
     at_loss = sb.compare(fit, at={"loss": 2.5}).speed.iloc[0]
@@ -54,7 +54,7 @@ def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_
     assert [sb.compare(same, at=at).speed["p_faster"].iloc[0] for at in ({"C": 1e22}, {"loss": 2.5})] == [0.5, 0.5]
     table = power_runs().table.assign(flops=lambda t: t["flops"] / 1e30)
     small = sb.Model(sb.laws.power, sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family"))
-    small = by_hand(small, A=np.outer([30.0, 36.0], [1, 1]) * 1e30**-0.05, alpha=np.full((2, 2), 0.05))
+    small = made_fit(small, {"A": np.outer([30.0, 36.0], [1, 1]) * 1e30**-0.05, "alpha": np.full((2, 2), 0.05)})
     assert sb.compare(small, at={"C": 1e-9}).speed["median"].iloc[0] == pytest.approx(1.2**20, rel=1e-9)
     assert "At C = 1e22, b needs" in str(sb.compare(fit, at={"C": 1e22}))
     with pytest.raises(ValueError, match=r"at is one loss or one C, for example \{'loss': 4.129\}, got D"):
@@ -65,10 +65,11 @@ def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_
         sb.compare(fit, axis="C")
 
 
-def test_what_a_curve_reaches_before_it_rises_is_reached(power_runs, by_hand):
+def test_what_a_curve_reaches_before_it_rises_is_reached(power_runs, made_fit):
     # Falls by C**-.1 up to 1e40 and rises from there on.
     model = sb.Model(sb.laws.broken_power, power_runs())
-    fit = by_hand(model, E=[[0.0] * 2] * 2, A=[[100.0] * 2, [102.0] * 2], alpha=[0.1, 0.1], d_1=[1e40, 1e40], delta_1=[-0.4, -0.4], f_1=[1.0, 1.0])  # fmt: skip
+    values = {"E": [0.0, 0.0], "A": [100.0, 102.0], "alpha": [0.1, 0.1], "d_1": [1e40, 1e40], "delta_1": [-0.4, -0.4]}
+    fit = made_fit(model, values | {"f_1": [1.0, 1.0]}, draws=2)
     gain = sb.crossover(fit, axis="C", to=1e24).gain
     assert gain["p_undefined"] == 0.0
     assert gain["median"] == pytest.approx(1.02**-10, rel=1e-6)
@@ -77,9 +78,9 @@ def test_what_a_curve_reaches_before_it_rises_is_reached(power_runs, by_hand):
     assert speed["median"] == pytest.approx(1.02**10, rel=1e-6)
 
 
-def test_one_that_is_there_at_every_scale_is_not_taken_for_one_that_never_is(power_runs, by_hand):
+def test_one_that_is_there_at_every_scale_is_not_taken_for_one_that_never_is(power_runs, made_fit):
     model = sb.Model(sb.laws.sigmoid, power_runs())
-    fit = by_hand(model, E=[0.1, 0.1], L_0=[[1.0] * 2, [0.9] * 2], A=[1e6, 1e6], alpha=[0.3, 0.3])
+    fit = made_fit(model, {"E": [0.1, 0.1], "L_0": [1.0, 0.9], "A": [1e6, 1e6], "alpha": [0.3, 0.3]}, draws=2)
     said = str(sb.compare(fit, at={"loss": 0.95}))
     assert "At loss = 0.95, b is more likely than not there at every scale, and a is not." in said
 

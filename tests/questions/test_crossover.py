@@ -293,8 +293,8 @@ def of_two_tokenizers(power_runs):
     return sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family", tokenizer="vocabulary")
 
 
-def test_groups_with_another_tokenizer_are_not_compared(by_hand, of_two_tokenizers):
-    fit = by_hand(sb.Model(sb.laws.power, of_two_tokenizers), A=[30.0, 31.0], alpha=[0.05, 0.05])
+def test_groups_with_another_tokenizer_are_not_compared(made_fit, of_two_tokenizers):
+    fit = made_fit(sb.Model(sb.laws.power, of_two_tokenizers), {"A": [30.0, 31.0], "alpha": [0.05, 0.05]})
     with pytest.raises(ValueError, match=_OTHER_WORDS):
         sb.crossover(fit, axis="C", to=1e24)
 
