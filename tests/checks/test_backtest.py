@@ -187,7 +187,7 @@ def test_what_cannot_be_tested_is_said(runs, arguments, message):
         ([], "law is a law, or several of them; got none."),
     ],
 )  # fmt: skip
-def test_several_laws_are_told_in_one_way(law, message):
+def test_several_laws_are_given_in_one_way(law, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         sb.backtest(law, _runs(_curves()), train="is_train")
 
@@ -212,19 +212,21 @@ def test_what_is_fitted_to_a_pool_and_to_each_curve():
     assert str(models[pooled.fit].priors["E"]).startswith("shared(")
 
 
-def test_a_fit_knows_how_far_it_will_be_asked():
+def test_a_fit_knows_how_far_it_is_to_forecast():
     runs, law = _runs(_curves(40)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, [0.1], None), False, False)
-    told = {"points": None, "priors": {}, "pooling": None, "noise": None}
+    settings = {"points": None, "priors": {}, "pooling": None, "noise": None}
     models, _, _ = plan(
-        averaged_laws([law, (law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=False, **told
+        averaged_laws([law, (law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=False, **settings
     )
     (a, b), scale = (parts["0.1", curve] for curve in "ab"), runs.x("D")
     asked = {model.horizon for name, model in models.items() if "drift" in name}
     assert asked == {scale[ahead].max() / scale[known].max() for known, ahead in (a, b)}
     assert min(asked) >= 10
     assert {model.horizon for name, model in models.items() if "drift" not in name} == {None}
-    together, _, _ = plan(averaged_laws([(law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=True, **told)
+    together, _, _ = plan(
+        averaged_laws([(law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=True, **settings
+    )
     assert [model.horizon for model in together.values()] == [max(asked)]
 
 
@@ -245,9 +247,9 @@ def test_a_curve_that_a_law_refuses_is_named_and_others_go_on():
     table.loc[b, "loss"] = 0.3 + 0.01 * np.arange(40)
     runs, law = _runs(table), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, 0.5, None), False, False)
-    told = {"points": None, "priors": {}, "pooling": None, "noise": None}
+    settings = {"points": None, "priors": {}, "pooling": None, "noise": None}
     models, methods, refused = plan(
-        averaged_laws([(law, "drift"), law], None), parts, runs, {"a": "", "b": ""}, pooled=False, **told
+        averaged_laws([(law, "drift"), law], None), parts, runs, {"a": "", "b": ""}, pooled=False, **settings
     )
     assert list(models) == ["power_floor+drift, 0.5: a", "power_floor, 0.5: a"]
     assert list(methods) == [("0.5", "a")]
@@ -257,9 +259,11 @@ def test_a_curve_that_a_law_refuses_is_named_and_others_go_on():
 def test_a_pool_of_one_curve_is_that_curve_by_itself():
     runs, law = _runs(_curves(60)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, [0.1], None), False, False)
-    told = {"points": None, "priors": {}, "pooling": None, "noise": None}
+    settings = {"points": None, "priors": {}, "pooling": None, "noise": None}
     by_pool, by_curve = (
-        plan(averaged_laws([(law, "drift")], None), parts, runs, {"a": "one", "b": "other"}, pooled=pooled, **told)[0]
+        plan(averaged_laws([(law, "drift")], None), parts, runs, {"a": "one", "b": "other"}, pooled=pooled, **settings)[
+            0
+        ]
         for pooled in (True, False)
     )
     for one, other in zip(by_pool.values(), by_curve.values(), strict=True):

@@ -113,15 +113,15 @@ def test_forecast_of_a_new_group_is_wider_than_of_a_known_one(ask, fit_file):
     assert new["upper"] - new["lower"] > 2 * (known["upper"] - known["lower"])
 
 
-def test_a_schedule_told_of_lowers_a_forecast_beyond_its_change(ask, answer, fit_file):
-    places = ("--at", "C=1e22", "--at", "C=2.4e23", "--group", "Pythia")
-    plain = ask("forecast", fit_file, *places)["points"]
-    told = ("--schedule-change", "1e23", "--schedule-gain", "0.03", "0.000001")
-    found = ask("forecast", fit_file, *places, *told)["points"]
+def test_a_change_of_schedule_lowers_a_forecast_beyond_it(ask, answer, fit_file):
+    points = ("--at", "C=1e22", "--at", "C=2.4e23", "--group", "Pythia")
+    plain = ask("forecast", fit_file, *points)["points"]
+    change = ("--schedule-change", "1e23", "--schedule-gain", "0.03", "0.000001")
+    found = ask("forecast", fit_file, *points, *change)["points"]
     assert [point["schedule_change"] for point in found] == [False, True]
     ratios = [a["median"] / b["median"] for a, b in zip(found, plain, strict=True)]
     assert ratios == pytest.approx([1.0, math.exp(-0.03)], rel=1e-5)
-    assert "there the response is taken to be 3.0% lower" in answer("forecast", fit_file, *places, *told)
+    assert "there the response is taken to be 3.0% lower" in answer("forecast", fit_file, *points, *change)
 
 
 def test_forecast_in_words_is_a_sentence_for_each_group_and_one_on_the_draws(answer, fit_file):
@@ -166,7 +166,7 @@ def test_plot_writes_a_picture_and_says_where(ask, fit_file, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_plot_replaces_a_picture_if_told_to(answer, fit_file, tmp_path):
+def test_plot_replaces_a_picture_by_force(answer, fit_file, tmp_path):
     path = tmp_path / "curves.svg"
     path.write_text("mine")
     assert answer("plot", fit_file, "-o", path, "--force") == f"drawn to {path}\n"

@@ -54,7 +54,7 @@ def test_a_backtest_scores_every_curve_beside_the_baselines(ask, curves_file, tm
         ("power_floor+still surface", ("still surface",)),
     ],
 )
-def test_a_law_is_told_with_its_discrepancy(word, rest):
+def test_a_law_is_given_with_its_discrepancy(word, rest):
     assert app._law(sb.laws, word, "surface") == (sb.laws.power_floor, *rest)
 
 

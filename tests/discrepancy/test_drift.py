@@ -152,7 +152,7 @@ def test_a_curve_with_a_value_far_off_is_sampled(law):
 
 
 @pytest.mark.fits
-def test_an_error_that_leaves_a_random_guess_falls_faster_than_a_power_foresees():
+def test_an_error_that_leaves_a_random_guess_falls_faster_than_a_power_predicts():
     D = np.geomspace(1e5, 1e7, 12)
     noise = np.exp(0.005 * np.random.default_rng(0).normal(size=12))
     table = pd.DataFrame({"n_samples": D, "error": (0.1 + 0.7 / (1 + (D / 1e7) ** 0.5)) * noise})
@@ -249,7 +249,7 @@ def test_curves_of_almost_equal_length_share_a_compilation():
 @pytest.mark.parametrize(
     ("law", "inputs", "discrepancy"), [("power_floor", ["D"], "drift"), ("chinchilla", ["N", "D"], "surface")]
 )
-def test_a_table_made_up_to_a_larger_size_has_the_same_density(law, inputs, discrepancy):
+def test_a_table_padded_to_a_larger_size_has_the_same_density(law, inputs, discrepancy):
     table = _curve(20).assign(n_params=lambda t: np.tile([1e6, 1e7], 10))
     columns = {"N": "n_params", "D": "n_tokens"}
     runs = sb.read_runs(table, inputs={name: columns[name] for name in inputs}, response="loss")

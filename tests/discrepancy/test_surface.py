@@ -21,7 +21,7 @@ def _log_x(n, seed=0):
 
 
 def _dense(a, b, scales, frontier):
-    """The covariance of g between places, written out."""
+    """The covariance of g between points, written out."""
     apart = sum(((a[:, None, i] - b[None, :, i]) / scales.lengths[i]) ** 2 for i in range(2))
     found = scales.misfit**2 * np.exp(-apart / 2)
     if scales.drift is None:
@@ -62,7 +62,7 @@ def test_the_map_gives_g_its_prior_with_the_jacobian_stated(scales):
             factor = np.linalg.cholesky(covariance + 1e-6 * covariance.diagonal().max() * np.eye(n))
             v = np.concatenate([np.linalg.solve(factor, u[:n]), u[n:]])
             densities.append(float(log_density) - (-0.5 * v @ v + log_jacobian))
-            # With a place at every run nothing is left out, and g at a run is g at its place.
+            # With a support point at every run nothing is left out, and g at a run is g at its point.
             assert np.asarray(left_out).max() < 1e-5
             np.testing.assert_allclose(np.asarray(g)[near.places[0][:n]], u[:n], atol=1e-4)
     assert np.ptp(densities) < 1e-6  # equal up to the constant
@@ -89,7 +89,7 @@ def test_a_gaussian_noise_makes_the_coordinates_standard_normal():
     np.testing.assert_allclose(slope, -np.asarray(start), atol=1e-6)
 
 
-def test_groups_do_not_touch_and_places_are_runs_of_their_own_group():
+def test_groups_do_not_touch_and_support_points_are_runs_of_their_own_group():
     log_x = _log_x(70)
     groups = [np.arange(0, 60), np.arange(60, 70)]
     near = surroundings(log_x, groups)
@@ -109,7 +109,7 @@ def test_groups_do_not_touch_and_places_are_runs_of_their_own_group():
 
 
 @pytest.mark.parametrize("scales", [SCALES, STILL], ids=["drifting", "still"])
-def test_draws_at_new_places_have_the_moments_of_the_conditional_distribution(scales):
+def test_draws_at_new_points_have_the_moments_of_the_conditional_distribution(scales):
     n, samples = 12, 40_000
     log_x = _log_x(n)
     near = surroundings(log_x, [np.arange(n)])
@@ -129,7 +129,7 @@ def test_draws_at_new_places_have_the_moments_of_the_conditional_distribution(sc
     assert np.corrcoef(drawn[:, 0], drawn[:, 2])[0, 1] == pytest.approx(expected, abs=0.025)
 
 
-def test_however_many_places_are_ahead_all_know_what_is_drawn_at_the_first():
+def test_however_many_points_are_ahead_all_know_what_is_drawn_at_the_first():
     n, samples = 12, 300
     log_x = _log_x(n)
     near = surroundings(log_x, [np.arange(n)])
@@ -139,8 +139,8 @@ def test_however_many_places_are_ahead_all_know_what_is_drawn_at_the_first():
     values = np.zeros((samples, near.places.shape[1]))
     many = jax.tree.map(lambda value: np.full(samples, value), SCALES)
     drawn = ahead(new, log_x, values, many, near.slots[0], np.random.default_rng(4))
-    for place in (70, 130):
-        assert np.corrcoef(drawn[:, 0], drawn[:, place])[0, 1] > 0.999
+    for point in (70, 130):
+        assert np.corrcoef(drawn[:, 0], drawn[:, point])[0, 1] > 0.999
     # And what is the first of those to come is what it would be by itself.
     few = ahead(new[:64], log_x, values, many, near.slots[0], np.random.default_rng(4))
     np.testing.assert_array_equal(drawn[:, :64], few)
@@ -178,7 +178,7 @@ def test_a_surface_converges_and_its_bands_are_no_narrower_than_the_laws(off_law
 
 
 @pytest.mark.fits
-def test_a_surface_is_saved_with_its_priors_and_places(off_law, tmp_path):
+def test_a_surface_is_saved_with_its_priors_and_support_points(off_law, tmp_path):
     assert off_law.posterior["surface"].dims == ("chain", "draw", "place")
     off_law.save(tmp_path / "fit.nc")
     loaded = sb.load(tmp_path / "fit.nc")

@@ -68,7 +68,7 @@ def test_leaving_one_out_stacks_by_arviz(two_fits):
     assert sum(average.weights.values()) == pytest.approx(1)
     assert average.how == "loo"
     drifting, plain = two_fits
-    # Given all others a run of a drifting curve is foretold better than given those before it.
+    # Given all others a run of a drifting curve is predicted better than given those before it.
     likelihood = {
         how: float(tree["log_likelihood"].to_dataset().to_dataarray().mean())
         for how, tree in (("given", for_loo(drifting)), ("before", drifting.idata))
@@ -78,7 +78,7 @@ def test_leaving_one_out_stacks_by_arviz(two_fits):
 
 
 @pytest.mark.fits
-def test_the_largest_runs_weigh_fits_by_what_they_foretold(two_fits):
+def test_fits_are_weighted_by_their_forecasts_of_the_largest_runs(two_fits):
     average = sb.average(two_fits, weights="holdout", share=0.3)
     assert sum(average.weights.values()) == pytest.approx(1)
     assert "holdout weights" in repr(average)

@@ -34,7 +34,7 @@ def models(n=6):
 
 
 class _Now(Executor):
-    """Runs everything at once in this thread, and dies at the batch it is told."""
+    """Runs everything at once in this thread, and dies at the batch given."""
 
     def __init__(self, dies_at=None):
         self.submitted, self.dies_at = 0, dies_at
@@ -88,7 +88,7 @@ def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_pat
 
 
 @pytest.mark.fits
-@pytest.mark.parametrize("discrepancy", ["drift", None])  # in lanes beside each other, and alone
+@pytest.mark.parametrize("discrepancy", ["drift", None])  # in batches, and one by one
 def test_a_table_that_needs_more_gets_the_same_whatever_the_others_do(tmp_path, discrepancy):
     named = {
         str(i): sb.Model(sb.laws.power_floor, sb.read_runs(simulated(i, 12)), discrepancy=discrepancy) for i in range(6)
@@ -111,7 +111,7 @@ class _Kind:
     surface: bool
 
 
-def test_tables_too_few_to_fill_lanes_join_those_of_the_next_size():
+def test_tables_too_few_to_fill_a_batch_join_those_of_the_next_size():
     def joined(sizes, kind=_Kind(surface=False)):
         alike = {(kind, size): [f"{size} {i}" for i in range(n)] for size, n in sizes.items()}
         fleets._together(alike)
@@ -122,7 +122,7 @@ def test_tables_too_few_to_fill_lanes_join_those_of_the_next_size():
     assert joined({64: 5, 96: 5}) == {64: 5, 96: 5}  # as soon as they are large
     assert joined({16: 1, 64: 9}) == {16: 1, 64: 9}  # too far apart
     assert joined({16: 1, 32: 1, 64: 1, 128: 1}) == {32: 2, 128: 2}  # each moves once
-    assert joined({16: 1, 24: 9}, _Kind(surface=True)) == {16: 1, 24: 9}  # whose lanes are one anyway
+    assert joined({16: 1, 24: 9}, _Kind(surface=True)) == {16: 1, 24: 9}  # which are fitted one by one anyway
 
 
 def test_tables_that_join_others_are_fitted_with_them():
@@ -278,9 +278,9 @@ def test_laws_that_differ_in_what_they_were_made_with_are_not_taken_for_each_oth
 
 def test_numbers_of_numpy_are_written_as_others_are():
     runs = sb.read_runs(pd.DataFrame({"D": np.geomspace(1e3, 1e6, 8), "loss": np.geomspace(3, 2, 8)}))
-    told = {"horizon": np.int64(10), "priors": {"alpha": sb.LogNormal(np.float32(0.5), 0.5)}}
+    given = {"horizon": np.int64(10), "priors": {"alpha": sb.LogNormal(np.float32(0.5), 0.5)}}
     plain = {"horizon": 10, "priors": {"alpha": sb.LogNormal(0.5, 0.5)}}
-    one, other = (sb.Model(sb.laws.power_floor, runs, discrepancy="drift", **each) for each in (told, plain))
+    one, other = (sb.Model(sb.laws.power_floor, runs, discrepancy="drift", **each) for each in (given, plain))
     assert fleets._digest(one) == fleets._digest(other)
 
 

@@ -1,4 +1,4 @@
-"""What a table gets in its lane is what it would get by itself, whatever the others want."""
+"""A table gets the same in a batch as by itself, whatever the others want."""
 
 from types import SimpleNamespace
 
@@ -8,15 +8,15 @@ from scalebayes.inference.batching import Run, Steps, Whitening, answered
 from scalebayes.inference.schedule import CHUNK
 from scalebayes.numerics.precision import double_precision
 
-LANES, CHAINS = 4, 2
+SLOTS, CHAINS = 4, 2
 
 
 def _move(carry, keys, first, schedule, target, geometry, data):
     """Each step adds what its number, stage, table and whitening say."""
-    (place,), (scale,) = carry, geometry
+    (position,), (scale,) = carry, geometry
     numbers = first[:, None] + np.arange(schedule.shape[1])
     steps = (scale[:, None] * (numbers + 1e4 * schedule) + data["own"][:, None])[:, None, :]
-    path = place[:, :, None] + np.cumsum(steps, axis=2)
+    path = position[:, :, None] + np.cumsum(steps, axis=2)
     return (path[:, :, -1],), (path[..., None], {"lp": path})
 
 
@@ -35,7 +35,7 @@ def _table(own):
     return Run({"own": np.array([own])}, np.zeros((1, CHAINS, 2)), (np.ones(1),), (np.zeros((1, CHAINS)),), np.ones(1))
 
 
-def _asking(run, lengths):
+def _requests(run, lengths):
     """Steps, a whitening after each, and so on."""
     parts, made = [], 0
     for i, length in enumerate(lengths):
@@ -47,22 +47,22 @@ def _asking(run, lengths):
     return np.concatenate(parts, axis=2)
 
 
-def test_tables_in_lanes_get_what_each_would_get_by_itself():
+def test_tables_in_a_batch_get_what_each_would_get_by_itself():
     wanted = {0: [CHUNK, 30], 1: [3 * CHUNK], 3: [120, CHUNK, 2 * CHUNK]}
     widths = []
     together = answered(
-        _fake(widths), {lane: _asking(_table(lane + 0.5), n) for lane, n in wanted.items()}, LANES, lambda *_: None
+        _fake(widths), {slot: _requests(_table(slot + 0.5), n) for slot, n in wanted.items()}, SLOTS, lambda *_: None
     )
-    assert set(widths) == {LANES}
-    told = []
-    for lane, lengths in wanted.items():
+    assert set(widths) == {SLOTS}
+    reported = []
+    for slot, lengths in wanted.items():
         with double_precision():
             alone = answered(
-                _fake(widths), {0: _asking(_table(lane + 0.5), lengths)}, 1, lambda *made: told.append(made)
+                _fake(widths), {0: _requests(_table(slot + 0.5), lengths)}, 1, lambda *made: reported.append(made)
             )
-        np.testing.assert_array_equal(together[lane], alone[0])
-    assert told[0] == (CHUNK, 2 * CHUNK)
-    with_others = answered(_fake([]), {3: _asking(_table(3.5), wanted[3])}, LANES, lambda *_: None)
+        np.testing.assert_array_equal(together[slot], alone[0])
+    assert reported[0] == (CHUNK, 2 * CHUNK)
+    with_others = answered(_fake([]), {3: _requests(_table(3.5), wanted[3])}, SLOTS, lambda *_: None)
     np.testing.assert_array_equal(with_others[3], together[3])
 
 
@@ -71,4 +71,4 @@ def test_a_table_that_wants_nothing_returns_at_once():
         return "done"
         yield
 
-    assert answered(_fake([]), {2: content()}, LANES, lambda *_: None) == {2: "done"}
+    assert answered(_fake([]), {2: content()}, SLOTS, lambda *_: None) == {2: "done"}

@@ -200,8 +200,8 @@ def test_spreads_have_coordinates_in_which_their_prior_is_about_normal():
     at = int(np.flatnonzero(transport.free == transport.spreads[0])[0])
     tau = np.abs(np.random.default_rng(0).normal(0, data["E_prior"][2], 2000))
     with double_precision():
-        places, _ = transport._of_spreads(data)
-        free = jnp.zeros((len(tau), len(transport.free))).at[:, places].set(np.log(tau)[:, None])
+        columns, _ = transport._of_spreads(data)
+        free = jnp.zeros((len(tau), len(transport.free))).at[:, columns].set(np.log(tau)[:, None])
         v = np.asarray(jax.vmap(lambda f: transport.warp(f, data)[at])(free))
         np.testing.assert_allclose(transport.unwarp(transport.warp(free[0], data), data)[0], free[0], rtol=1e-9)
     assert abs(v.mean()) < 0.1

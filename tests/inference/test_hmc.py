@@ -1,4 +1,4 @@
-"""Chains abreast: how they start, how far they go, and what they share."""
+"""Chains that run together: how they start, how far they go, and what they share."""
 
 from types import SimpleNamespace
 
@@ -24,9 +24,9 @@ def advanced(monkeypatch):
     """Steps of chains of a standard normal density, by their schedule."""
     monkeypatch.setattr(chains, "Geometry", lambda: ())
 
-    def run(z, schedule, gliding=True):
+    def run(z, schedule, one_length=True):
         with double_precision():
-            start, advance = chains.chains(_normal(z.shape[1]), gliding=gliding)
+            start, advance = chains.chains(_normal(z.shape[1]), gliding=one_length)
             keys = jax.random.key_data(jax.random.split(jax.random.key(0), len(z)))
             carry = jax.jit(start)(jnp.asarray(z), (), {})
             carry, (positions, stats) = jax.jit(advance)(carry, keys, 0, jnp.asarray(schedule), 0.8, (), {})
@@ -44,12 +44,12 @@ def test_the_first_step_goes_nowhere_and_finds_the_density(advanced):
     assert not stats["diverging"].any()
 
 
-@pytest.mark.parametrize("gliding", [True, False])
-def test_chains_abreast_share_a_step_size_and_move_apart(advanced, gliding):
-    _, positions, stats = advanced(np.zeros((3, 5)), [FAST] * 100 + [DRAW] * 50, gliding)
+@pytest.mark.parametrize("one_length", [True, False])
+def test_chains_share_a_step_size_and_move_apart(advanced, one_length):
+    _, positions, stats = advanced(np.zeros((3, 5)), [FAST] * 100 + [DRAW] * 50, one_length)
     assert (stats["step_size"] == stats["step_size"][:1]).all()
     assert len(np.unique(positions[:, -1, 0])) == 3
-    if gliding:
+    if one_length:
         assert (stats["n_steps"] == stats["n_steps"][:1]).all()
 
 

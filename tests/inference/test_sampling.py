@@ -65,7 +65,7 @@ def test_two_modes_are_found_reported_and_both_sampled():
     def law(C, *, A, B, alpha, beta):
         return A * (C / 1e20) ** -alpha + B * (C / 1e20) ** -beta
 
-    # The two terms can change places: a mode for each order, of equal mass.
+    # The two terms can be exchanged: a mode for each order, of equal mass.
     rng = np.random.default_rng(0)
     C = np.exp(rng.uniform(np.log(1e18), np.log(1e22), 40))
     loss = law(C, A=2.0, B=0.4, alpha=0.05, beta=0.5) * np.exp(0.005 * rng.normal(size=40))
@@ -90,7 +90,7 @@ def test_slow_draws_become_the_pilot_of_a_better_whitening(monkeypatch):
     monkeypatch.setattr(sampling, "LEAST_WORTH", 0.5)
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
     fit = sb.fit(sb.laws.power_floor, runs, draws=200)
-    # The pilot, the draws that told too little of each other, and a warm-up with its mass matrix: as often as it took.
+    # The pilot, the draws that depended too much on each other, and a warm-up with its mass matrix: as often as it took.
     assert fit.idata.attrs["warmup"] >= 150 + 200 + 300
     assert fit.idata.attrs["target_accept"] >= 0.95
     assert not fit.diagnostics.problems
@@ -99,13 +99,13 @@ def test_slow_draws_become_the_pilot_of_a_better_whitening(monkeypatch):
 @pytest.mark.fits
 def test_trajectories_of_one_length_and_those_of_nuts_draw_the_same():
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss", where="family == 'Pythia'")
-    gliding, nuts = sb.fit(sb.laws.power_floor, runs, ess=2000), sb.fit(sb.laws.power_floor, runs, ess=2000, warmup=300)
-    assert (gliding.idata.attrs["sampler"], gliding.idata.attrs["target_accept"]) == ("hmc", 0.8)
+    hmc, nuts = sb.fit(sb.laws.power_floor, runs, ess=2000), sb.fit(sb.laws.power_floor, runs, ess=2000, warmup=300)
+    assert (hmc.idata.attrs["sampler"], hmc.idata.attrs["target_accept"]) == ("hmc", 0.8)
     assert (nuts.idata.attrs["sampler"], nuts.idata.attrs["target_accept"]) == ("nuts", 0.95)
     assert "tree_depth" in nuts.idata["sample_stats"]
     for name in ("E", "A", "alpha", "sigma"):
-        a, b = (np.log(fit.posterior[name].to_numpy()) for fit in (gliding, nuts))
-        ess = [float(az.ess(fit.posterior[[name]])[name].min()) for fit in (gliding, nuts)]
+        a, b = (np.log(fit.posterior[name].to_numpy()) for fit in (hmc, nuts))
+        ess = [float(az.ess(fit.posterior[[name]])[name].min()) for fit in (hmc, nuts)]
         error = np.sqrt(a.var() / ess[0] + b.var() / ess[1])
         assert abs(a.mean() - b.mean()) < 4.5 * error
         assert a.std() / b.std() == pytest.approx(1.0, abs=0.2)

@@ -206,7 +206,7 @@ def test_a_fit_that_drifts_is_decided_with_its_drift():
 
 @pytest.mark.fits
 @pytest.mark.data
-def test_published_crossings_lie_in_what_was_foretold(public_data):
+def test_published_crossings_lie_within_their_forecast(public_data):
     """Beck et al. (2025), arXiv:2510.02228: mLSTM leads at few tokens per parameter, Llama at many."""
     table = pd.read_csv(public_data / "xlstm_vs_llama.csv").query("experiment == 'tokenparam'")
     table = table.assign(ratio=table["n_tokens"] / table["n_params"])

@@ -107,17 +107,17 @@ def test_a_change_of_schedule_ahead_is_said(two_fits):
     assert "schedule lies" not in str(sb.forecast(two_fits[0], {"D": 1e10}, schedule_change=5e8))
     # At the largest run itself it lies ahead of none, however its ratio to a point is rounded.
     largest = float(two_fits[0].model.runs.x("D").max())
-    places = largest * np.random.default_rng(0).uniform(2, 10, 400)
-    assert not sb.forecast(two_fits[0], {"D": places}, schedule_change=largest).table["schedule_change"].any()
+    points = largest * np.random.default_rng(0).uniform(2, 10, 400)
+    assert not sb.forecast(two_fits[0], {"D": points}, schedule_change=largest).table["schedule_change"].any()
     with pytest.raises(ValueError, match="schedule_change is a positive finite D, got -1"):
         sb.forecast(two_fits[0], {"D": 1e10}, schedule_change=-1)
 
 
 @pytest.mark.fits
 def test_what_a_schedule_gains_moves_the_points_beyond_its_change_and_no_others(two_fits):
-    places, gain = {"D": [2e9, 1e10]}, sb.LogNormal(0.03, 0.4)
-    plain = sb.forecast(two_fits[0], places, schedule_change=5e9)
-    found = sb.forecast(two_fits[0], places, schedule_change=5e9, schedule_gain=gain)
+    points, gain = {"D": [2e9, 1e10]}, sb.LogNormal(0.03, 0.4)
+    plain = sb.forecast(two_fits[0], points, schedule_change=5e9)
+    found = sb.forecast(two_fits[0], points, schedule_change=5e9, schedule_gain=gain)
     taken = np.log(plain.draws / found.draws)
     for name in ("mean_response", "new_run"):
         assert (taken[name].isel(point=0) == 0).all()
@@ -132,10 +132,10 @@ def test_what_a_schedule_gains_moves_the_points_beyond_its_change_and_no_others(
     # An average, and a gain of either sign, likewise; one of a change among the runs has been seen.
     of_both = {"schedule_change": 5e9, "schedule_gain": sb.Normal(0.03, 1e-9)}
     mixture = sb.average(list(two_fits))
-    ratio = sb.forecast(mixture, places, **of_both).table["median"] / sb.forecast(mixture, places).table["median"]
+    ratio = sb.forecast(mixture, points, **of_both).table["median"] / sb.forecast(mixture, points).table["median"]
     np.testing.assert_allclose(ratio, [1.0, np.exp(-0.03)], rtol=1e-6)
-    seen = sb.forecast(two_fits[0], places, schedule_change=5e8, schedule_gain=gain)
-    assert seen.draws.equals(sb.forecast(two_fits[0], places).draws)
+    seen = sb.forecast(two_fits[0], points, schedule_change=5e8, schedule_gain=gain)
+    assert seen.draws.equals(sb.forecast(two_fits[0], points).draws)
 
 
 @pytest.mark.fits
