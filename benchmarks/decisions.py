@@ -164,7 +164,7 @@ def simulated(
 
 
 def _against(found: sb.Crossover, f: np.ndarray, rng: np.random.Generator) -> dict:
-    """What was foretold of two curves beside what they do, from the frontier to the target."""
+    """The forecast of two curves beside what they do, from the frontier to the target."""
     gap = f[0] - f[1]
     changes = np.flatnonzero(gap[:-1] * gap[1:] < 0)
     scales = np.geomspace(1.0, BEYOND, f.shape[1])
@@ -313,7 +313,7 @@ def _of_pairing() -> list[str]:
 
 
 DIVIDED = (
-    "| table | fit | splits | not ordered | decision risk | between .25 and .75 | reversal risk | confident | confident and wrong | converged |\n"
+    "| table | fit | splits | not ordered | decision risk | between 0.25 and 0.75 | reversal risk | confident | confident and wrong | converged |\n"
     "|---|---|---:|---:|---|---:|---:|---:|---:|---:|"
 )
 
@@ -350,7 +350,7 @@ def _published(E: float, A: float, B: float, alpha: float, beta: float) -> float
 PARTS = {
     "allocation": (
         "Compute-optimal plans beside published ones",
-        "| source | a in N* ~ C^a | N* at 5.76e23 FLOPs | within .005 of the best at 1e24 | 4000 draws, 100 budgets |\n|---|---|---|---|---:|",
+        "| source | a in N* ~ C^a | N* at 5.76e23 FLOPs | within 0.005 of the best at 1e24 | 4000 draws, 100 budgets |\n|---|---|---|---|---:|",
         _of_allocation,
     ),
     "nulls": ("Nulls: one architecture under two names", DIVIDED, _of_nulls),
@@ -362,9 +362,9 @@ PARTS = {
     "surfaces": ("Nulls with a surface", DIVIDED, lambda: _of_nulls("surface", OF_SURFACE)),
     "simulated": (
         "Simulated pairs",
-        "| truth | pairs | behind: foretold, came | tenths of the risk with p > .01 | smallest p: foretold, came | "
-        "of risks 0 to .1, .1 to .2, ... with p > .01, smallest p | crossed: foretold, came | p of the first "
-        "crossing's place | loss covered | difference covered | Brier, of the rate | converged |\n"
+        "| truth | pairs | behind: forecast, observed | tenths of the risk with p > 0.01 | smallest p: forecast, observed | "
+        "of risks 0 to 0.1, 0.1 to 0.2, ... with p > 0.01, smallest p | crossed: forecast, observed | p of the first "
+        "crossing's position | loss covered | difference covered | Brier, of the rate | converged |\n"
         "|---|---:|---|---|---:|---|---|---:|---:|---:|---|---:|",
         _of_simulated,
     ),

@@ -242,7 +242,7 @@ def cost() -> list[str]:
 
 
 SCORED = f"| cut-off | domain | curves | method | {HEADER} |\n|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|"
-DESIGNED = "| priors | tables | 95% covers | p of .95 | width | converged, r-hat, s |\n|---|---:|---:|---:|---:|---|"
+DESIGNED = "| priors | tables | 95% covers | p of 0.95 | width | converged, r-hat, s |\n|---|---:|---:|---:|---:|---|"
 COSTS = "| curve | model | s, second fit | smallest bulk ESS | ESS per s | leapfrogs per draw |\n|---|---|---:|---:|---:|---:|"
 PARTS = {
     "curves": ("Curves", SCORED, curves),

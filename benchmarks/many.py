@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from cases import CENTRE, COLUMNS, SPREAD, pooled_case, simulated, table_at
+from page import commit, recorded
 
 import scalebayes as sb
 
@@ -159,6 +160,7 @@ def main() -> None:
         readme = HERE / "README.md"
         before, rest = readme.read_text().split(MARK)
         readme.write_text(f"{before}{MARK}\n\n" + "\n".join(lines) + f"\n\n{END}{rest.split(END)[1]}")
+        recorded("README.md", "Many fits, many groups", commit("README.md"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pages that the benchmarks write: tables by title, each with the commit it was made at."""
+"""The pages that the benchmarks write: tables by title; HISTORY.md keeps the commit that each was made at."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 WRITTEN = "<!-- below: written by the benchmarks -->"
+HISTORY, COMMITS = "HISTORY.md", "<!-- below: one row for each table that the benchmarks write -->"
 
 
 def commit(*written: str) -> str:
     """The commit that is run; dirty if anything but what benchmarks write was changed since."""
-    found, but = _git("rev-parse", "--short", "HEAD"), [f":(exclude){name}" for name in written]
+    found, but = _git("rev-parse", "--short", "HEAD"), [f":(exclude){name}" for name in (HISTORY, *written)]
     return found + ("-dirty" if _git("status", "--porcelain", "--", ":/", *but) else "")
 
 
@@ -23,9 +24,18 @@ def written(page: str, title: str, head: str, lines: Sequence[str], seconds: flo
     path = HERE / page
     before, mark, after = path.read_text().partition(WRITTEN)
     tables = {part.partition("\n")[0]: part.strip() for part in after.split("\n## ")[1:]}
-    said = f"Commit {at}; Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {seconds / 60:.1f} minutes."
+    said = f"Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {seconds / 60:.1f} minutes."
     tables[title] = f"{title}\n\n{said}\n\n{head}\n" + "\n".join(lines)
     path.write_text(before + mark + "".join(f"\n\n## {table}" for table in tables.values()) + "\n")
+    recorded(page, title, at)
+
+
+def recorded(page: str, title: str, at: str) -> None:
+    """Add the commit of a table to the last table of HISTORY.md."""
+    path = HERE / HISTORY
+    before, mark, after = path.read_text().partition(COMMITS)
+    row = f"| {page} | {title} | {datetime.now(UTC):%Y-%m-%d} | {at} |"
+    path.write_text(f"{before}{mark}{after.rstrip()}\n{row}\n")
 
 
 def _git(*words: str) -> str:

@@ -46,7 +46,7 @@ KINDS = {
 }
 SHOWN = next(iter(KINDS))
 # Language models whose learning rate a cosine takes down by the target (so the papers; the tables do not say how far). What
-# that gains is known of other language models (Luo et al. 2025, arXiv:2503.12811), and the forecasts of a loss are told so.
+# that gains is known of other language models (Luo et al. 2025, arXiv:2503.12811), and the forecasts of a loss are made with it.
 SCHEDULED, GAIN = ("datablations", "routing, tokens"), sb.LogNormal(median=0.023, spread=0.5)
 NAMED = ("vision", "translation", "porian recipes", "xlstm", "openclip curves", "openclip upstream", "datablations")
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 1.0)
@@ -131,7 +131,7 @@ def _sampled(models: Mapping[str, sb.Model]) -> dict[str, sb.Fit]:
 def _judged(
     fit: Mapping[str, sb.Fit | sb.Average], pair: Pair, drawn: Mapping[sb.LogNormal | None, Mapping[str, np.ndarray]]
 ) -> dict:
-    """Risk, regret and what bands hold, by draws at the target of which the schedule was told and was not."""
+    """Risk, regret and what bands hold, by draws at the target with the schedule stated and not stated."""
     two = list(fit)
     found = sb.crossover(fit, two, axis="D", at=pair.at, to=pair.to)
     (of_pair,) = found.pairs.to_dict("records")
@@ -184,7 +184,7 @@ def baselines(one: pd.DataFrame) -> dict[str, np.ndarray]:
         others[own] = [happened[rest & (one["cutoff"] == c)].mean() for c in one["cutoff"][own]]
         regressed[own] = expit(design[own] @ _logistic(design[rest], happened[rest]))
     return {
-        "rate of these pairs": rate, "rate of the other clusters": others, "order stays": np.zeros(len(one)),
+        "base rate of these pairs": rate, "base rate of the other clusters": others, "order stays": np.zeros(len(one)),
         "margin, logistic": regressed,
     }  # fmt: skip
 
@@ -225,7 +225,7 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
             brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
             apart = ["", ""]
             if name in KINDS:
-                for i, other in enumerate(("rate of these pairs", "margin, logistic")):
+                for i, other in enumerate(("base rate of these pairs", "margin, logistic")):
                     less = brier - _squared(forecasters[other], happened)[rows]
                     low, high = resampled(less, cluster[rows])
                     apart[i] = f"{less.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
@@ -258,7 +258,7 @@ def by_source(frame: pd.DataFrame) -> list[str]:
 
 
 def reliability(risk: np.ndarray, happened: np.ndarray, cluster: np.ndarray) -> pd.DataFrame:
-    """How often what was foretold came true, in bins of the risk."""
+    """Forecast risk and observed frequency, in bins of the risk."""
     rows = []
     for low, high in pairwise(EDGES):
         own = (risk >= low) & ((risk < high) | (high == 1.0))
@@ -306,33 +306,33 @@ def drawn(table: pd.DataFrame, path: Path) -> None:
     panel.set(
         xlim=(-0.02, 1.02),
         ylim=(-0.02, 1.06),
-        xlabel="risk of reversal that was foretold",
-        ylabel="share that reversed",
+        xlabel="forecast risk of reversal",
+        ylabel="observed frequency of reversal",
     )
     panel.set_title("pairs of published curves; 89% intervals by cluster, number of pairs", fontsize=8.5)
     figure.savefig(path)
 
 
 SCORES = (
-    "| pairs of | pairs | clusters | reversed | forecaster | Brier | log score | Brier less the rate of these pairs | less the logistic |\n"
+    "| pairs of | pairs | clusters | reversed | forecaster | Brier | log score | Brier less that of the base rate | less that of the logistic |\n"
     "|---|---:|---:|---|---|---:|---:|---|---|"
 )
 SOURCES = (
-    "| source | cut-off | pairs | reversed | foretold | Brier, average | three that drift | drift | law alone | rate of these pairs | loss covered | "
+    "| source | cut-off | pairs | reversed | forecast | Brier, average | three that drift | drift | law alone | base rate of these pairs | loss covered | "
     "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 ALARMS = (
     "| flagged above | false alarms | misses | of the flagged, did not reverse | flagged |\n|---:|---:|---:|---:|---:|"
 )
 COVERED = (
-    "| forecaster | cut-off | loss, mean response | loss, new run | new run, no schedule told | difference, mean | difference, new runs | regret foretold | "
-    "regret of its choice | of the leader |\n|---|---|---|---|---|---|---|---:|---:|---:|"
+    "| forecaster | cut-off | loss, mean response | loss, new run | new run, schedule not stated | difference, mean | difference, new runs | regret, forecast | "
+    "regret of its choice | regret of the leader |\n|---|---|---|---|---|---|---|---:|---:|---:|"
 )
-RELIABLE = "| risk | pairs | foretold | came true |\n|---|---:|---:|---|"
+RELIABLE = "| risk | pairs | forecast | observed |\n|---|---:|---:|---|"
 
 
 def answers(folder: Path | None, at: str) -> pd.DataFrame:
-    """What was foretold of every pair, one source and cut-off after the other, with the commit that did it."""
+    """The forecast of every pair, one source and cut-off after the other, with the commit that did it."""
     table, found = curves(), []
     for cutoff in CUTOFFS:
         every = list(pairs(table, cutoff))

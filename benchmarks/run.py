@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from cases import CASES, Case, named
+from page import commit, recorded
 
 HERE = Path(__file__).parent
 MARK = "<!-- the tables below are written by make bench -->"
@@ -171,11 +172,10 @@ def cell(rows: tuple[Row, ...], column: tuple[str, str, str]) -> str:
 
 def section(case: Case, rounds: list[list[Row]], draws: int, repeats: int) -> str:
     """What the README says of a case."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     note = (
         f"{case}. 4 chains x {draws} draws; rounds: {len(rounds)}, warm fits of scalebayes in each: {repeats}, medians; "
-        f"commit {commit.stdout.strip() or 'unknown'}; {machine}; {datetime.now(UTC):%Y-%m-%d}."
+        f"{machine}; {datetime.now(UTC):%Y-%m-%d}."
     )
     return "\n\n".join([f"## {case.name}", note, table(rounds), ratios(rounds)])
 
@@ -215,6 +215,7 @@ def run_case(name: str, among: Sequence[str], smoke: bool, rounds: int) -> None:
         raise RuntimeError(f"{name}: {', '.join(failed)} failed; see the table")
     if not smoke and len(methods) > 1:
         write({name: text})
+        recorded("README.md", name, commit("README.md"))
 
 
 def main() -> None:
