@@ -56,7 +56,7 @@ class Inputs:
 
 def inputs(case: Case) -> Inputs:
     """Constants as scalebayes states them, data straight from the table."""
-    _, numbers = sb.Model(case.law, case.runs, **case.arguments).describe()
+    numbers = sb.Model(case.law, case.runs, **case.arguments).numbers
     runs = case.runs
     references = (float(np.log(numbers["A_reference"])), float(np.log(numbers["B_reference"])))
     prior = {name: tuple(map(float, numbers[f"{name}_prior"])) for name in ("E", "A", "B", "alpha", "beta", "sigma")}
@@ -75,7 +75,7 @@ def inputs(case: Case) -> Inputs:
         alpha=prior["alpha"],
         beta=prior["beta"],
         sigma=prior["sigma"],
-        nu=tuple(map(float, numbers["nu_prior"])),
+        nu=tuple(map(float, numbers["nu_prior"][:2])),
     )
 
 
@@ -98,7 +98,7 @@ def pymc_ungrouped(given: Inputs):
         pm.Deterministic("A", a * pm.math.exp(alpha * given.log_references[0]))
         pm.Deterministic("B", b * pm.math.exp(beta * given.log_references[1]))
         sigma = pm.LogNormal("sigma", *given.sigma)
-        nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above_2", *given.nu))
+        nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above", *given.nu))
         law = E + a * pm.math.exp(-alpha * given.n) + b * pm.math.exp(-beta * given.d)
         pm.StudentT("log_loss", nu=nu, mu=pm.math.log(law), sigma=sigma, observed=given.log_loss)
     return model
@@ -129,7 +129,7 @@ def pymc_pooled(given: Inputs, centred: bool):
         pm.Deterministic("A", a * pm.math.exp(alpha * given.log_references[0]), dims="group")
         pm.Deterministic("B", b * pm.math.exp(beta * given.log_references[1]), dims="group")
         sigma = pm.LogNormal("sigma", *given.sigma)
-        nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above_2", *given.nu))
+        nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above", *given.nu))
         g = given.group
         law = E[g] + a[g] * pm.math.exp(-alpha[g] * given.n) + b[g] * pm.math.exp(-beta[g] * given.d)
         pm.StudentT("log_loss", nu=nu, mu=pm.math.log(law), sigma=sigma, observed=given.log_loss)
@@ -162,7 +162,7 @@ def numpyro_ungrouped(given: Inputs) -> Callable:
         numpyro.deterministic("A", a * jnp.exp(alpha * given.log_references[0]))
         numpyro.deterministic("B", b * jnp.exp(beta * given.log_references[1]))
         sigma = numpyro.sample("sigma", dist.LogNormal(*given.sigma))
-        nu = numpyro.deterministic("nu", 2 + numpyro.sample("nu_above_2", dist.Gamma(*given.nu)))
+        nu = numpyro.deterministic("nu", 2 + numpyro.sample("nu_above", dist.Gamma(*given.nu)))
         law = E + a * jnp.exp(-alpha * n) + b * jnp.exp(-beta * d)
         numpyro.sample("log_loss", dist.StudentT(nu, jnp.log(law), sigma), obs=log_loss)
 
@@ -199,7 +199,7 @@ def numpyro_pooled(given: Inputs, centred: bool) -> Callable:
         numpyro.deterministic("A", a * jnp.exp(alpha * given.log_references[0]))
         numpyro.deterministic("B", b * jnp.exp(beta * given.log_references[1]))
         sigma = numpyro.sample("sigma", dist.LogNormal(*given.sigma))
-        nu = numpyro.deterministic("nu", 2 + numpyro.sample("nu_above_2", dist.Gamma(*given.nu)))
+        nu = numpyro.deterministic("nu", 2 + numpyro.sample("nu_above", dist.Gamma(*given.nu)))
         law = E[g] + a[g] * jnp.exp(-alpha[g] * n) + b[g] * jnp.exp(-beta[g] * d)
         numpyro.sample("log_loss", dist.StudentT(nu, jnp.log(law), sigma), obs=log_loss)
 

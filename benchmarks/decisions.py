@@ -45,7 +45,7 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
                 fits = dict(zip(("a law each", "a law each, or one"), two_laws_or_one(runs), strict=True))
             for kind, fit in fits.items():
                 found = sb.crossover(fit, axis="C", to=float(C.max()))
-                expected = np.mean([np.log(sb.forecast(fit, at, group=g).table["median"]) for g in "ab"], axis=0)
+                expected = np.mean([np.log(sb.forecast(fit, at=at, group=g).table["median"]) for g in "ab"], axis=0)
                 left = pd.Series(np.log(held["loss"].to_numpy()) - expected).groupby(held["half"].to_numpy()).mean()
                 worse = left[found.winner] > left[found.rival]
                 rows.append({
@@ -208,11 +208,14 @@ def by_brute_force() -> pd.DataFrame:
         now = sb.crossover(fit, axis="C", to=1e23).value_of_information
         if now < UNDECIDED:  # nothing to learn
             continue
-        said = sb.next_run(fit, candidates, goal="decision", axis="C", to=1e23).table
+        said = sb.next_run(fit, candidates=candidates, goal="decision", axis="C", to=1e23).table
         simulated = []
         for _, row in candidates.iterrows():
             drawn = (
-                sb.forecast(fit, {"C": [row["C"]]}, group=row["family"], seed=case).draws["new_run"].to_numpy().ravel()
+                sb.forecast(fit, at={"C": [row["C"]]}, group=row["family"], seed=case)
+                .draws["new_run"]
+                .to_numpy()
+                .ravel()
             )
             outcomes = rng.choice(drawn, OUTCOMES, replace=False)
             simulated += [
@@ -244,7 +247,7 @@ def pairing() -> pd.DataFrame:
         joint = sb.crossover(sb.fit(sb.laws.chinchilla, runs), axis="C", to=float(C.max()))
         apart = sb.crossover(
             {g: sb.fit(sb.laws.chinchilla, sb.read_runs(known[known[column] == g], inputs=SIZES, response="loss")) for g in two},
-            axis="C", to=float(C.max()), at=joint.at,
+            axis="C", to=float(C.max()), start=joint.start,
         )  # fmt: skip
         widths = []
         for found in (joint, apart):
@@ -324,11 +327,11 @@ def _of_allocation() -> list[str]:
     runs = sb.read_runs(table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", where="epoch_excluded == 0")
     fit = sb.fit(sb.laws.chinchilla, runs)
     budgets = np.geomspace(1e20, 1e26, 100)
-    sb.allocate(fit, budgets)
+    sb.allocate(fit, C=budgets)
     start = time.perf_counter()
-    sb.allocate(fit, budgets)
+    sb.allocate(fit, C=budgets)
     seconds = time.perf_counter() - start
-    found = sb.allocate(fit, [5.76e23, 1e24])
+    found = sb.allocate(fit, C=[5.76e23, 1e24])
     a = found.exponents.set_index("name").loc["a_opt"]
     gopher, large = found.table.to_dict("records")
     ours = f"{gopher['n_opt_median']:.3g} [{gopher['n_opt_lower']:.3g}, {gopher['n_opt_upper']:.3g}]"

@@ -207,7 +207,7 @@ def design() -> list[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sb.ConvergenceWarning)
             fleet = sb.fit_many(models, draws=DRAWS)
-        bands = pd.concat([sb.forecast(fleet[name], {"N": 1e9, "D": 1e4}, prob=0.95).table for name in fleet])
+        bands = pd.concat([sb.forecast(fleet[name], at={"N": 1e9, "D": 1e4}, prob=0.95).table for name in fleet])
         inside = int(bands["lower"].le(truth(1e9, 1e4)).mul(bands["upper"].ge(truth(1e9, 1e4))).sum())
         low, high = binomtest(inside, DESIGNS).proportion_ci(0.89)
         lines.append(

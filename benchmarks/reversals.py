@@ -85,7 +85,7 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFr
 def _at_target(fit: sb.Fit | sb.Average, to: float, gain: sb.LogNormal | None) -> dict[str, np.ndarray]:
     """Logs of what is drawn of a curve at the target, of the mean response and of a new run."""
     change = to if gain is not None else None
-    draws = sb.forecast(fit, {"D": [to]}, schedule_change=change, schedule_gain=gain).draws
+    draws = sb.forecast(fit, at={"D": [to]}, schedule_change=change, schedule_gain=gain).draws
     return {str(name): np.log(values.to_numpy().ravel()) for name, values in draws.items()}
 
 
@@ -133,7 +133,7 @@ def _judged(
 ) -> dict:
     """Risk, regret and what bands hold, by draws at the target with the schedule stated and not stated."""
     two = list(fit)
-    found = sb.crossover(fit, two, axis="D", at=pair.at, to=pair.to)
+    found = sb.crossover(fit, groups=two, axis="D", start=pair.at, to=pair.to)
     (of_pair,) = found.pairs.to_dict("records")
     mean = np.log(found.draws.isel(scale=-1).transpose("group", "sample").sel(group=two).to_numpy())
     winner, ahead = two.index(found.winner), of_pair["p_a_ahead_at_target"]

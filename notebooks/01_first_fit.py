@@ -99,7 +99,7 @@ fit.summary().head(11).round(3)
 # %%
 largest = table.groupby("family")["flops"].transform("max") == table["flops"]
 smaller = sb.read_runs(table[~largest], inputs={"C": "flops"}, response="loss", group="family", run="model")
-earlier = sb.forecast(sb.fit(sb.laws.power_floor, smaller, draws=draws, seed=1), table[largest])
+earlier = sb.forecast(sb.fit(sb.laws.power_floor, smaller, draws=draws, seed=1), at=table[largest])
 
 check = earlier.table[["group", "C", "extrapolation", "new_run_lower", "median", "new_run_upper"]]
 check = check.assign(published=table.loc[largest, "loss"].to_numpy())
@@ -125,7 +125,7 @@ last = pythia.loc[pythia["flops"].idxmax()]
 
 N, D = 30e9, float(last["n_tokens"])
 C = 6 * N * D * float(last["flops"] / (6 * last["n_params"] * last["n_tokens"]))
-answer = sb.forecast(fit, {"C": C}, group="Pythia")
+answer = sb.forecast(fit, at={"C": C}, group="Pythia")
 print(answer)
 
 # %% [markdown]
@@ -146,7 +146,7 @@ answer.table[columns].round(3)
 # The same compute in the hands of a team that has published nothing yet:
 
 # %%
-stranger = sb.forecast(fit, {"C": C}, new_group=True)
+stranger = sb.forecast(fit, at={"C": C}, new_group=True)
 print(stranger)
 
 # %% [markdown]
@@ -157,10 +157,10 @@ print(stranger)
 # The same question backwards. With a floor in the law, "never" is a possible answer and has a probability.
 
 # %%
-print(sb.reach(fit, 1.5, "C", group="Pythia"))
+print(sb.reach(fit, target=1.5, axis="C", group="Pythia"))
 
 # %%
-print(sb.reach(fit, 1.3, "C", group="Pythia"))
+print(sb.reach(fit, target=1.3, axis="C", group="Pythia"))
 
 # %%
 sb.plot(fit, to=1e24)
@@ -223,7 +223,7 @@ scatter = {
 pd.DataFrame(scatter).T[["mean", "lower", "upper"]].astype(float).round(4)
 
 # %%
-second = sb.forecast(own, {"N": N, "D": D, "C": C})
+second = sb.forecast(own, at={"N": N, "D": D, "C": C})
 print(second)
 
 # %% [markdown]

@@ -48,7 +48,7 @@ print(fit)
 # told*, which is what neither a high probability of direction nor a high probability of equivalence means.
 
 # %%
-compared = sb.compare(fit, rope={"alpha": 0.01, "E": 0.05})
+compared = sb.compare(fit, margin={"alpha": 0.01, "E": 0.05})
 print(compared)
 
 # %% [markdown]
@@ -70,11 +70,11 @@ figure
 # At a loss that two of the three have reached, and at ten times the compute of the largest model of all:
 
 # %%
-print("\n".join(line for line in str(sb.compare(fit, at={"loss": 1.65})).splitlines() if line.startswith("At ")))
+print("\n".join(line for line in str(sb.compare(fit, target=1.65)).splitlines() if line.startswith("At ")))
 
 # %%
 largest = float(runs.x("C").max())
-print("\n".join(line for line in str(sb.compare(fit, at={"C": 10 * largest})).splitlines() if line.startswith("At ")))
+print("\n".join(line for line in str(sb.compare(fit, to=10 * largest)).splitlines() if line.startswith("At ")))
 
 # %% [markdown]
 # The second intervals are much wider than the first. A factor that holds where there are models is not a constant of the
@@ -83,12 +83,12 @@ print("\n".join(line for line in str(sb.compare(fit, at={"C": 10 * largest})).sp
 # %% [markdown]
 # ## And the law?
 #
-# Everything so far took one law for granted. Do the runs prefer another? `compare` takes several fits of the same runs as
-# well; `share=0.25` also holds back each family's largest quarter and scores what the rest foretells of it, which is closer to
+# Everything so far took one law for granted. Do the runs prefer another? `compare_laws` takes several fits of the same runs;
+# `share=0.25` also holds back each family's largest quarter and scores what the rest predicts of it, which is closer to
 # the use than leaving single runs out.
 
 # %%
-laws = sb.compare(
+laws = sb.compare_laws(
     {"power with floor": fit, "power": sb.fit(sb.laws.power, runs, draws=draws)},
     share=0.25,
 )

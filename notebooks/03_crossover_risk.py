@@ -99,7 +99,7 @@ import pandas as pd
 candidates = pd.DataFrame(
     {"family": ["Pythia", "Pythia", "Cerebras-GPT", "Cerebras-GPT"], "C": [5e22, 2e23, 5e22, 2e23]},
 )
-print(sb.next_run(fit, candidates, goal="decision", axis="C", to=1e24))
+print(sb.next_run(fit, candidates=candidates, goal="decision", axis="C", to=1e24))
 
 # %% [markdown]
 # ## What to take away

@@ -50,11 +50,11 @@ print(fit)
 # stands every size within .005 nats of it: a range that is far wider than most people think.
 
 # %%
-plan = sb.allocate(fit, [1e22, 1e23, 1e24], group="Cerebras-GPT")
+plan = sb.allocate(fit, C=[1e22, 1e23, 1e24], group="Cerebras-GPT")
 print(plan)
 
 # %%
-figure = sb.plot_allocation(fit, plan)
+figure = sb.plot_allocation(plan)
 figure
 
 # %% [markdown]
@@ -91,7 +91,7 @@ questions = {
 }
 rows = []
 for called, constraint in questions.items():
-    row = sb.allocate(fit, 1e24, group="Cerebras-GPT", **constraint).table.iloc[0]
+    row = sb.allocate(fit, C=1e24, group="Cerebras-GPT", **constraint).table.iloc[0]
     rows.append({"plan": called, "N": row["plan_n"], "D": row["plan_d"], "expected loss": round(row["plan_loss"], 3)})
 pd.DataFrame(rows)
 
@@ -101,7 +101,7 @@ pd.DataFrame(rows)
 # The other way round: what does a loss of 1.5 nats take, every budget divided as well as it can be?
 
 # %%
-print(sb.reach(fit, 1.5, "C", group="Cerebras-GPT"))
+print(sb.reach(fit, target=1.5, axis="C", group="Cerebras-GPT"))
 
 # %% [markdown]
 # ## What to take away

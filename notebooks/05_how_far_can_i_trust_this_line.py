@@ -91,7 +91,7 @@ fits = {
     "drift": sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=draws),
 }
 for name, fit in fits.items():
-    table = sb.forecast(fit, {"C": largest * np.array([10.0, 100.0])}, group="Pythia").table
+    table = sb.forecast(fit, at={"C": largest * np.array([10.0, 100.0])}, group="Pythia").table
     width = np.log(table["new_run_upper"] / table["new_run_lower"])
     print(f"{name}: width of the 89% band of a new run in logs {width[0]:.3f} at 10 times, {width[1]:.3f} at 100 times")
 
@@ -104,7 +104,7 @@ for name, fit in fits.items():
 # doubled.)
 
 # %%
-print(sb.forecast(sb.average(fits), {"C": largest * 10.0}, group="Pythia"))
+print(sb.forecast(sb.average(fits), at={"C": largest * 10.0}, group="Pythia"))
 
 # %% [markdown]
 # ## What to take away

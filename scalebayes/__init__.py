@@ -10,22 +10,84 @@ The main job, with a table whose columns are n_params, n_tokens and loss::
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for type checkers and editors; when run, each name is fetched when it is first used
+    from scalebayes import laws as laws
+    from scalebayes.checks.backtest import Backtest as Backtest
+    from scalebayes.checks.backtest import backtest as backtest
+    from scalebayes.discrepancy import Drift as Drift
+    from scalebayes.discrepancy import Surface as Surface
+    from scalebayes.fits.averaging import Average as Average
+    from scalebayes.fits.averaging import average as average
+    from scalebayes.fits.fit import Fit as Fit
+    from scalebayes.fits.many import Fleet as Fleet
+    from scalebayes.fits.many import fit_many as fit_many
+    from scalebayes.fits.sampling import fit as fit
+    from scalebayes.fits.sampling import sample as sample
+    from scalebayes.fits.storage import load as load
+    from scalebayes.inference.diagnostics import ConvergenceWarning as ConvergenceWarning
+    from scalebayes.laws.law import Law as Law
+    from scalebayes.model.model import Model as Model
+    from scalebayes.observations import Gaussian as Gaussian
+    from scalebayes.observations import StudentT as StudentT
+    from scalebayes.priors import Anchored as Anchored
+    from scalebayes.priors import FloorShare as FloorShare
+    from scalebayes.priors import Gamma as Gamma
+    from scalebayes.priors import LogNormal as LogNormal
+    from scalebayes.priors import Normal as Normal
+    from scalebayes.priors import ResponseShare as ResponseShare
+    from scalebayes.priors import Share as Share
+    from scalebayes.priors import pooled as pooled
+    from scalebayes.priors import separate as separate
+    from scalebayes.priors import shared as shared
+    from scalebayes.questions.allocate import Allocation as Allocation
+    from scalebayes.questions.allocate import allocate as allocate
+    from scalebayes.questions.compare import Comparison as Comparison
+    from scalebayes.questions.compare import compare as compare
+    from scalebayes.questions.compare_laws import LawComparison as LawComparison
+    from scalebayes.questions.compare_laws import compare_laws as compare_laws
+    from scalebayes.questions.crossover import Crossover as Crossover
+    from scalebayes.questions.crossover import crossover as crossover
+    from scalebayes.questions.forecast import Forecast as Forecast
+    from scalebayes.questions.forecast import forecast as forecast
+    from scalebayes.questions.next_run import NextRun as NextRun
+    from scalebayes.questions.next_run import next_run as next_run
+    from scalebayes.questions.points import grid as grid
+    from scalebayes.questions.reach import Reach as Reach
+    from scalebayes.questions.reach import reach as reach
+    from scalebayes.questions.sensitivity import Sensitivity as Sensitivity
+    from scalebayes.questions.sensitivity import sensitivity as sensitivity
+    from scalebayes.runs.inputs import Input as Input
+    from scalebayes.runs.published import pile_families as pile_families
+    from scalebayes.runs.reading import read_runs as read_runs
+    from scalebayes.runs.runs import Runs as Runs
+    from scalebayes.runs.thinning import thin as thin
+    from scalebayes.show.allocation import plot_allocation as plot_allocation
+    from scalebayes.show.backtest import plot_backtest as plot_backtest
+    from scalebayes.show.comparison import plot_comparison as plot_comparison
+    from scalebayes.show.crossover import plot_crossover as plot_crossover
+    from scalebayes.show.curves import plot as plot
+    from scalebayes.show.next_run import plot_next_run as plot_next_run
 
 _HOME = {
     "Allocation": "questions.allocate",
     "Anchored": "priors",
     "Average": "fits.averaging",
     "Backtest": "checks.backtest",
-    "ConvergenceWarning": "inference.diagnostics",
     "Comparison": "questions.compare",
+    "ConvergenceWarning": "inference.diagnostics",
     "Crossover": "questions.crossover",
-    "Drift": "discrepancy.discrepancy",
+    "Drift": "discrepancy",
     "Fit": "fits.fit",
     "Fleet": "fits.many",
     "FloorShare": "priors",
     "Forecast": "questions.forecast",
-    "Gaussian": "observations.noise",
-    "LawComparison": "questions.compare",
+    "Gamma": "priors",
+    "Gaussian": "observations",
+    "Input": "runs.inputs",
+    "Law": "laws.law",
+    "LawComparison": "questions.compare_laws",
     "LogNormal": "priors",
     "Model": "model.model",
     "NextRun": "questions.next_run",
@@ -35,15 +97,15 @@ _HOME = {
     "Runs": "runs.runs",
     "Sensitivity": "questions.sensitivity",
     "Share": "priors",
-    "StudentT": "observations.noise",
-    "Surface": "discrepancy.discrepancy",
+    "StudentT": "observations",
+    "Surface": "discrepancy",
     "allocate": "questions.allocate",
     "average": "fits.averaging",
-    "sensitivity": "questions.sensitivity",
     "backtest": "checks.backtest",
     "compare": "questions.compare",
+    "compare_laws": "questions.compare_laws",
     "crossover": "questions.crossover",
-    "fit": "fits.fit",
+    "fit": "fits.sampling",
     "fit_many": "fits.many",
     "forecast": "questions.forecast",
     "grid": "questions.points",
@@ -51,15 +113,16 @@ _HOME = {
     "next_run": "questions.next_run",
     "pile_families": "runs.published",
     "plot": "show.curves",
-    "plot_allocation": "show.decisions",
+    "plot_allocation": "show.allocation",
     "plot_backtest": "show.backtest",
-    "plot_comparison": "show.decisions",
-    "plot_crossover": "show.decisions",
-    "plot_next_run": "show.decisions",
+    "plot_comparison": "show.comparison",
+    "plot_crossover": "show.crossover",
+    "plot_next_run": "show.next_run",
     "pooled": "priors",
     "reach": "questions.reach",
-    "read_runs": "runs.runs",
-    "sample": "fits.fit",
+    "read_runs": "runs.reading",
+    "sample": "fits.sampling",
+    "sensitivity": "questions.sensitivity",
     "separate": "priors",
     "shared": "priors",
     "thin": "runs.thinning",
@@ -69,7 +132,7 @@ __all__ = [*_HOME, "laws"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     # PyMC, JAX and pandas take seconds to import, so each name is fetched when it is first used.
     if name == "laws":
         return import_module("scalebayes.laws")

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any, Literal
+
+LAWS_FLOOR = "floor of the law"  # stands for the parameter that a law declares as its floor
 
 
 def check_numbers(prior: object, *positive: str) -> None:
@@ -85,6 +87,36 @@ class LogNormal:
 
     def __post_init__(self) -> None:
         check_numbers(self, "median", "spread")
+
+
+@dataclass(frozen=True)
+class Gamma:
+    r"""A quantity above a bound, :math:`x = \mathrm{above} + \mathrm{Gamma}(\mathrm{shape}, \mathrm{rate})`, shared by all groups.
+
+    Parameters
+    ----------
+    shape, rate : float
+        Both > 0; the mean above the bound is ``shape / rate``.
+    above : float
+        The bound.
+
+    Raises
+    ------
+    ValueError
+        If ``shape`` or ``rate`` is not positive, or a number is not finite.
+
+    Examples
+    --------
+    >>> Gamma(shape=2.0, rate=0.2, above=2.0)
+    Gamma(shape=2.0, rate=0.2, above=2.0)
+    """
+
+    shape: float
+    rate: float
+    above: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "shape", "rate")
 
 
 @dataclass(frozen=True)
@@ -169,7 +201,8 @@ class ResponseShare:
     share, spread : float
         Both > 0.
     floor : str or None
-        Name of the law's irreducible loss; None for a share of the whole response, :math:`x = s \bar y`.
+        Name of the parameter that is the irreducible loss, by default the floor that the law declares; None for a share of
+        the whole response, :math:`x = s \bar y`.
 
     Raises
     ------
@@ -178,13 +211,13 @@ class ResponseShare:
 
     Examples
     --------
-    >>> ResponseShare(share=0.3, spread=1.0)
+    >>> ResponseShare(share=0.3, spread=1.0, floor="E")
     ResponseShare(share=0.3, spread=1.0, floor='E')
     """
 
     share: float
     spread: float
-    floor: str | None = "E"
+    floor: str | None = LAWS_FLOOR
 
     def __post_init__(self) -> None:
         check_numbers(self, "share", "spread")
@@ -239,7 +272,7 @@ class Anchored:
             raise TypeError(f"Anchored needs a LogNormal or ResponseShare value, got {self.value!r}.")
 
 
-Prior = Normal | LogNormal | FloorShare | Share | ResponseShare | Anchored
+Prior = Normal | LogNormal | Gamma | FloorShare | Share | ResponseShare | Anchored
 
 
 def needs(prior: Prior) -> tuple[str, ...]:
@@ -292,7 +325,7 @@ def shared(prior: Prior) -> Shared:
 
     Parameters
     ----------
-    prior : Normal, LogNormal, FloorShare, Share, ResponseShare or Anchored
+    prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare or Anchored
         Prior of that value.
 
     Returns
@@ -326,7 +359,7 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
 
     Parameters
     ----------
-    prior : Normal, LogNormal, FloorShare, Share, ResponseShare or Anchored
+    prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare or Anchored
         Prior of the population's value.
     spread : float or mapping of str to float
         Scale of the half-normal prior of tau: 0.3 means "groups differ by some 30%". One number is for the groups as
@@ -368,7 +401,7 @@ def separate(prior: Prior) -> Separate:
 
     Parameters
     ----------
-    prior : Normal, LogNormal, FloorShare, Share, ResponseShare or Anchored
+    prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare or Anchored
         Prior of each value.
 
     Returns
@@ -389,7 +422,7 @@ def separate(prior: Prior) -> Separate:
 
 
 def _a_prior(prior: object) -> Prior:
-    if isinstance(prior, Normal | LogNormal | FloorShare | Share | ResponseShare | Anchored):
+    if isinstance(prior, Prior):
         return prior
     raise TypeError(
         f"a prior is needed, such as LogNormal(median=0.3, spread=0.5), got {prior!r} ({type(prior).__name__})."
@@ -399,6 +432,25 @@ def _a_prior(prior: object) -> Prior:
 def with_pooling(prior: Prior | Pooling) -> Pooling:
     """The prior itself if it says how groups divide it, else shared by all of them."""
     return prior if isinstance(prior, Shared | Pooled | Separate) else shared(prior)
+
+
+def with_floor[T](prior: T, floor: str | None) -> T:
+    """The same with the floor of a `ResponseShare` that says "the law's" named; None counts from zero."""
+    if isinstance(prior, Shared | Pooled | Separate | Anchored):
+        field = "value" if isinstance(prior, Anchored) else "prior"
+        return replace(prior, **{field: with_floor(getattr(prior, field), floor)})
+    if isinstance(prior, ResponseShare) and prior.floor == LAWS_FLOOR:
+        return replace(prior, floor=floor)
+    return prior
+
+
+_BLANK = Shared(Normal(0.0, 1.0))
+
+
+def without_numbers[T](value: T) -> T:
+    """A frozen value with every prior among its fields replaced by one and the same: what is left shapes a program."""
+    blank = {f.name: _BLANK for f in fields(value) if isinstance(getattr(value, f.name), Pooling)}  # type: ignore[arg-type]
+    return replace(value, **blank)  # type: ignore[type-var]
 
 
 WORDS = ("shared", "pooled", "crossed", "separate")
@@ -423,9 +475,20 @@ def repool(pooling: Pooling, how: str, factors: tuple[str, ...] = ()) -> Pooling
     raise ValueError(f"there is no pooling {how!r}.")
 
 
+def repool_fields[T](value: T, how: str) -> T:
+    """A frozen value with every prior among its fields under another word; what is a `Gamma` stays shared."""
+    own = {f.name: getattr(value, f.name) for f in fields(value)}  # type: ignore[arg-type]
+    pooled_otherwise = {
+        name: repool(prior, how)
+        for name, prior in own.items()
+        if isinstance(prior, Pooling) and not isinstance(prior.prior, Gamma)
+    }
+    return replace(value, **pooled_otherwise)  # type: ignore[type-var]
+
+
 _WORDS = {
     cls.__name__: cls
-    for cls in (Shared, Pooled, Separate, Normal, LogNormal, FloorShare, Share, ResponseShare, Anchored)
+    for cls in (Shared, Pooled, Separate, Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare, Anchored)
 }
 
 

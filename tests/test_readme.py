@@ -1,4 +1,4 @@
-"""The README's script runs, and prints what the README says it prints."""
+"""The README's script runs, and prints what the README says it prints, which is cut to what matters."""
 
 import re
 import subprocess
@@ -14,9 +14,9 @@ NUMBER = re.compile(r"\d+\.\d+(?:e\d+)?|\d+e\d+|\d+(?=x\b)")  # 11x is a number 
 
 
 def _words_and_numbers(text):
-    lines = [line for line in text.splitlines() if not re.search(r"r-hat|scalebayes \d", line)]
-    text = "\n".join(lines).strip()
-    return NUMBER.sub("#", text), np.array([float(number) for number in NUMBER.findall(text)])
+    """Each line with its numbers replaced, and the numbers."""
+    lines = [line for line in text.strip().splitlines() if "r-hat" not in line]
+    return [(NUMBER.sub("#", line), [float(number) for number in NUMBER.findall(line)]) for line in lines]
 
 
 def test_script_prints_what_the_readme_says(tmp_path):
@@ -25,9 +25,10 @@ def test_script_prints_what_the_readme_says(tmp_path):
     assert len(script.splitlines()) <= 15
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert printed.stderr == ""
-    words, numbers = _words_and_numbers(printed.stdout)
-    stated_words, stated = _words_and_numbers(output)
-    assert words == stated_words
+    assert [words for words, _ in _words_and_numbers(printed.stdout)] == [
+        words for words, _ in _words_and_numbers(output)
+    ]
     # The same seed on another processor draws other digits; what a reader takes from them must stand.
-    np.testing.assert_allclose(numbers, stated, rtol=0.2, atol=0.01)
+    for (_, found), (_, stated) in zip(_words_and_numbers(printed.stdout), _words_and_numbers(output), strict=True):
+        np.testing.assert_allclose(found, stated, rtol=0.2, atol=0.01)
     assert (tmp_path / "pile.png").stat().st_size > 20_000

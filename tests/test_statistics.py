@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import binomtest, chisquare, ks_2samp
 
 import scalebayes as sb
-from scalebayes.discrepancy.discrepancy import frontier
-from scalebayes.discrepancy.drift import between
-from scalebayes.discrepancy.surface import Scales, covariance, distances
+from scalebayes.discrepancy.inducing import Places, Scales, covariance, distances
+from scalebayes.discrepancy.walk import between
+from scalebayes.runs.curves import frontier
 
 FAILURE_PROBABILITY = 1e-4
 
@@ -63,7 +63,7 @@ def test_intervals_hold_the_truth_at_their_nominal_rate():
     hits = dict.fromkeys(names, 0)
     for seed in range(tables):
         table, truth = _simulate(seed)
-        fit = _fit(sb.Model(sb.laws.chinchilla, sb.read_runs(table), priors=_same_priors(), noise=noise), seed)
+        fit = _fit(sb.Model(sb.laws.chinchilla, sb.read_runs(table), priors=_same_priors(), observation=noise), seed)
         rows = fit.summary(0.89).set_index("name")
         for name in names:
             hits[name] += rows.loc[name, "lower"] <= truth[name] <= rows.loc[name, "upper"]
@@ -163,7 +163,7 @@ def _drifting_model(y):
         "E": sb.LogNormal(0.3, 0.2), "alpha": sb.LogNormal(0.15, 0.3),
         "A": sb.Anchored(sb.LogNormal(0.3, 0.3), input="C", exponent="alpha", reference=1e22),
     }  # fmt: skip
-    return sb.Model(_with_floor, runs, priors=priors, discrepancy="drift")
+    return sb.Model(sb.Law(_with_floor, floor="E"), runs, priors=priors, discrepancy="drift")
 
 
 def _drift(model, truth, expected, rng):
@@ -172,9 +172,10 @@ def _drift(model, truth, expected, rng):
     order, distance = end.slots[0], end.distance[end.slots[0]]
     residual = np.empty_like(expected)
     for i, f in enumerate(expected):
-        at = {name: float(truth[name][i]) for name in ("sigma", "drift", "kappa", "rho", "ell")}
-        covariance = between(distance, 1 - float(truth["E"][i]) / f[order], **at)
-        covariance += (1 - at["rho"]) * at["sigma"] ** 2 * np.eye(len(order))
+        at = {name: float(truth[name][i]) for name in ("drift", "kappa", "rho", "ell")}
+        sigma = np.full(len(order), float(truth["sigma"][i]))
+        covariance = between(distance, 1 - float(truth["E"][i]) / f[order], sigma, **at)
+        covariance += np.diag((1 - at["rho"]) * sigma**2)
         residual[i, order] = rng.multivariate_normal(np.zeros(len(order)), covariance, method="cholesky")
     return residual
 
@@ -199,13 +200,15 @@ def _departing_model(y):
         drift=sb.LogNormal(0.05, 0.3),
         ratio=sb.LogNormal(2.0, 0.3),
     )
-    return sb.Model(_chinchilla, runs, priors=priors, discrepancy=surface, noise=sb.Gaussian(sb.LogNormal(0.005, 0.3)))
+    noise = sb.Gaussian(sb.LogNormal(0.005, 0.3))
+    return sb.Model(sb.Law(_chinchilla, floor="E"), runs, priors=priors, discrepancy=surface, observation=noise)
 
 
 def _departure(model, truth, expected, rng):
     """Residuals of the model: a surface above the floor, and noise."""
     log_x = np.log([model.runs.x(name) for name in model.runs.inputs]).T
-    apart = distances(log_x, log_x, log_x.sum(-1).max())
+    points = Places(log_x, log_x.sum(-1))
+    apart = distances(points, points, points.log_cost.max())
     residual = np.empty_like(expected)
     for i, f in enumerate(expected):
         at = {
@@ -281,8 +284,8 @@ def test_pooling_helps_a_corpus_with_four_runs(public_data):
         rest = table.loc[own.difference(kept)]
         error = []
         for pooling in ("pooled", "separate"):
-            fit = _fit(sb.Model(sb.laws.chinchilla, runs, pooling=pooling, noise=sb.StudentT()), choice)
-            median = sb.forecast(fit, rest).table["median"].to_numpy()
+            fit = _fit(sb.Model(sb.laws.chinchilla, runs, pooling=pooling, observation=sb.StudentT()), choice)
+            median = sb.forecast(fit, at=rest).table["median"].to_numpy()
             error.append(np.abs(np.log(median / rest["loss"].to_numpy())).mean())
         errors.append(error)
         wins += error[0] < error[1]

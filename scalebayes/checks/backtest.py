@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from scalebayes import laws
+from scalebayes.arguments import check_seed, is_whole
 from scalebayes.checks.baselines import without_posterior
-from scalebayes.checks.plan import Law, Method, averaged_laws, checked_priors, own_priors, plan
-from scalebayes.discrepancy.discrepancy import Discrepancy, Drift, named
+from scalebayes.checks.plan import LawOrMember, Method, averaged_laws, checked_priors, own_priors, plan
+from scalebayes.discrepancy.resolve import Discrepancy
 from scalebayes.fits.averaging import mixed
-from scalebayes.fits.fit import check_seed
+from scalebayes.fits.fit import Fit
 from scalebayes.fits.many import Fleet, fit_many
+from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
+from scalebayes.model.model import PoolingWord
+from scalebayes.model.prediction import points_at_runs, predict
 from scalebayes.numerics import scores
-from scalebayes.observations.noise import Noise
+from scalebayes.observations import Observation
 from scalebayes.priors import Pooling, Prior
-from scalebayes.questions.forecast import forecast
+from scalebayes.questions.wording import html, plain
+from scalebayes.runs import Runs
+from scalebayes.runs.cost import order_of_runs
 from scalebayes.runs.curves import curves
-from scalebayes.runs.runs import Runs, select_inputs
-from scalebayes.runs.splits import check_skipped, compute, masks, of_curves, split, subset
+from scalebayes.runs.reading import select_inputs
+from scalebayes.runs.splits import check_skipped, masks, of_curves, split, subset
 from scalebayes.runs.thinning import spread
 
 _RESAMPLED = 1000
@@ -150,6 +155,18 @@ class Backtest:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """Of all fits: the worst r-hat, all draws and all divergences."""
+        fits = (self.members if len(self.members) else self.curves).drop_duplicates(["setting", "method", "fit"])
+        divergences = int(fits["divergences"].sum())
+        share = float(fits["diverging"].max())
+        draws = round(divergences / share) if share > 0 else 0
+        return Diagnostics(draws, divergences, float(fits["max_r_hat"].max()), float(fits["min_ess_bulk"].min()))
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but the points, as nested dictionaries of numbers and strings."""
         table, found = self._own, []
@@ -171,7 +188,7 @@ class Backtest:
                     "skipped": [{"name": c, "reason": why} for s, c, why in self.skipped if s == setting],
                 }
             )
-        return {"law": self.law, "settings": found}
+        return plain({"law": self.law, "settings": found})
 
 
 def _means(table: pd.DataFrame, setting: str) -> pd.DataFrame:
@@ -185,23 +202,23 @@ def _means(table: pd.DataFrame, setting: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "rmsle", "coverage_89", "width_89", "curves", "unconverged"])
 
 
-_WENT = ("converged", "max_r_hat", "divergences", "problem")
+_WENT = ("converged", "max_r_hat", "min_ess_bulk", "divergences", "problem")
 _SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scores.PROBS), "width_89")
 
 
 def backtest(
-    law: Law | Sequence[Law],
-    runs: Runs,
+    law: LawOrMember | Sequence[LawOrMember] | Fit,
+    runs: Runs | None = None,
     *,
     train: str | None = None,
     cutoffs: float | Sequence[float] | None = None,
     top: float | Sequence[float] | None = None,
     pool: str | None = None,
-    pooling: Literal["pooled", "crossed", "shared", "separate"] | None = None,
+    pooling: PoolingWord | None = None,
     cluster: str | None = None,
     priors: Mapping[str, Prior | Pooling] | None = None,
-    noise: Noise | Literal["student_t", "gaussian"] | None = None,
-    discrepancy: Discrepancy | str | None = None,
+    observation: Observation | str | None = None,
+    discrepancy: Discrepancy | None = None,
     points: int | None = None,
     tested: int = 40,
     baselines: bool = True,
@@ -217,28 +234,29 @@ def backtest(
 
     Parameters
     ----------
-    law : Callable, or list of Callable, (Callable, discrepancy) or (Callable, discrepancy, "separate")
-        Of several, each is fitted and the forecasts are mixed with equal weights, see `average`:
+    law : Callable or Law, (law, discrepancy), (law, discrepancy, "separate"), a list of these, or Fit
+        A fit stands for its law, runs, observation, discrepancy and the priors that were given for it. Of several laws, each is fitted and the forecasts are mixed with equal weights, see `average`:
         ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``. With ``pool``, a separate one is fitted to
         each curve by itself: ``[(power_floor, "drift"), (shifted_power, "drift", "separate")]``. To forecast in this way,
         average a fit to all curves with one to the same runs that has ``pooling="separate"`` (and `separate` priors, if any are
         given).
     runs : Runs
+        Not needed for a fit.
     train : str, optional
         A column that is 1 for known runs and 0 for those to forecast.
     cutoffs : sequence of float, optional
         For a law of one input: each fits the runs up to this share of a curve's largest scale. One may stand by itself.
     top : sequence of float, optional
-        Each holds back this share of the runs of every curve, the largest by compute (the product of the inputs).
+        Each holds back this share of the runs of every curve, the largest by cost, see `read_runs`.
     pool : str, optional
         A column; curves with one value of it are fitted together.
     pooling : {"pooled", "crossed", "shared", "separate"}, optional
         How the curves of a pool divide the parameters, see `Model`.
     cluster : str, optional
         A column; curves with one value of it are not independent, and are resampled together for intervals.
-    priors, noise, discrepancy
+    priors, observation, discrepancy
         See `Model`. The discrepancy is that of every law for which none is named, a prior that of every law that has the
-        parameter. Least squares are of the first law. A fit that drifts is told its horizon: how far beyond its known runs the
+        parameter. Least squares are of the first law. A fit that drifts gets its horizon: how far beyond its known runs the
         farthest one lies that it is to forecast.
     points : int, optional
         Most runs of a curve that are fitted, see `thin`; by default 24, or 12 in a fit to a pool. For laws of one input.
@@ -266,13 +284,21 @@ def backtest(
         ``tested`` is below 1.
     """
     check_seed(seed)
-    if not isinstance(tested, int | np.integer) or tested < 1:
+    if isinstance(law, Fit):
+        model = law.model
+        runs = model.runs if runs is None else runs
+        priors = {name: model.priors[name] for name in model.given} if priors is None else priors
+        observation = model.observation if observation is None else observation
+        discrepancy = model.discrepancy if discrepancy is None else discrepancy
+        law = model.law
+    if runs is None:
+        raise TypeError("runs are needed, from sb.read_runs(table, ...), or a fit in place of the law.")
+    if not is_whole(tested, 1):
         raise ValueError(f"tested is a whole number from 1 on, got {tested!r}.")
     averaged = averaged_laws(law, discrepancy)
     several = [each.law for each in averaged]
     checked_priors(priors or {}, several)
-    declared = laws.signature(several[0])
-    runs = select_inputs(runs, declared.name, declared.inputs)
+    runs = select_inputs(runs, several[0].name, several[0].inputs)
     known_by = masks(runs, train, cutoffs, top)
     levels = [level for level, _ in curves(runs)]
     pools = of_curves(runs, pool, "pool") if pool else dict.fromkeys(levels, "")
@@ -281,10 +307,10 @@ def backtest(
         raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
     if pooling and not pool:
         raise ValueError(f"pooling={pooling!r} is about curves that are fitted together: say which, pool=.")
-    drifts = any(isinstance(named(each.discrepancy), Drift) for each in averaged)
-    parts, skipped = split(runs, known_by, drifts, skip)
+    along = any(term.stated == "curves" for each in averaged for term in each.discrepancy)
+    parts, skipped = split(runs, known_by, along, skip)
     models, methods, refused = plan(
-        averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, pooling=pooling, noise=noise
+        averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, pooling=pooling, observation=observation
     )  # fmt: skip
     if not methods and len(reasons := set(refused.values())) == 1:  # of what was asked, and of no curve
         raise ValueError(reasons.pop())
@@ -292,14 +318,15 @@ def backtest(
     check_skipped(skipped, skip, len(methods))
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
     scored, judged, by_member, others, fitted = [], [], [], [], []
-    scale = compute(runs)
+    scale = order_of_runs(runs)
     for (setting, level), of_curve in methods.items():
         known, ahead = parts[setting, level]
         rows = ahead[spread(np.log(scale[ahead]), tested)][::-1]
         names = {"setting": setting, "pool": pools[level], "curve": level}
         x = {name: runs.x(name)[rows] for name in runs.inputs}
         fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
-        drawn, went = _forecasts(fleet, of_curve, x, seed)
+        forward = models[of_curve[0].fit].observation.scale.forward
+        drawn, went = _forecasts(fleet, models, of_curve, runs, rows, seed)
         method = went[0]["method"] if len(went) == 1 else "average"
         (fit, *others_of) = dict.fromkeys(each.of for each in of_curve)
         fit = "" if others_of else fit  # the members have theirs
@@ -308,17 +335,19 @@ def backtest(
         there = [each for each in drawn if each is not None]
         if len(there) == len(drawn):
             mixture = there[0] if len(there) == 1 else mixed(there, [1 / len(there)] * len(there))
-            by_run, means = _scored(mixture, runs.y[rows])
+            by_run, means = _scored(mixture, runs.y[rows], forward)
             places = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
             scored.append(pd.DataFrame({**names, **x, **places}).join(by_run))
             row |= means
         judged.append(row)
         if len(went) > 1:
-            of_each = [{} if each is None else _scored(each, runs.y[rows])[1] for each in drawn]
+            of_each = [{} if each is None else _scored(each, runs.y[rows], forward)[1] for each in drawn]
             by_member += [{**names, **state, **means} for state, means in zip(went, of_each, strict=True)]
         if baselines:
             here = subset(runs, known, grouped=False)
-            found = without_posterior(several[0], here, own_priors(several[0], priors or {}), x, runs.y[rows], seed)
+            cost = runs.column(runs.cost)[rows] if isinstance(runs.cost, str) else None
+            own = own_priors(several[0], priors or {})
+            found = without_posterior(several[0], here, own, x, runs.y[rows], seed, cost)
             others += [{**names, **each} for each in found]
     columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged", "problem"]
     return Backtest(
@@ -347,18 +376,18 @@ def _with_scores(rows: list[dict], columns: list[str]) -> pd.DataFrame:
 
 
 def _forecasts(
-    fleet: Fleet, methods: Sequence[Method], x: Mapping[str, np.ndarray], seed: int
+    fleet: Fleet, models: Mapping[str, Model], methods: Sequence[Method], runs: Runs, rows: np.ndarray, seed: int
 ) -> tuple[list[np.ndarray | None], list[dict[str, Any]]]:
-    """Logs of new runs drawn by each method, None where its fit failed, and how its sampling went."""
+    """New runs drawn by each method, None where its fit failed, and how its sampling went."""
     drawn: list[np.ndarray | None] = []
     went = []
     for each in methods:
         state = {"method": each.name, "fit": each.of, **fleet.table.loc[each.fit, list(_WENT)], "diverging": np.nan}
         drawn.append(None)
         if np.isfinite(state["max_r_hat"]):
-            fit = fleet[each.fit]
-            new = forecast(fit, x, group=each.group, prob=scores.BAND, seed=seed).draws["new_run"].to_numpy()
-            drawn[-1] = np.log(new.reshape(-1, new.shape[-1]))
+            fit, model = fleet[each.fit], models[each.fit]
+            at = points_at_runs(runs, model.observation, rows)
+            drawn[-1] = predict(model, fit.posterior, at, each.group, seed=seed).new_run
             state["diverging"] = fit.diagnostics.divergences / fit.diagnostics.draws
         went.append(state)
     return drawn, went
@@ -369,19 +398,24 @@ def _worst(states: Sequence[Mapping]) -> dict[str, Any]:
     named = [f"{s['method']}: {s['problem']}" if len(states) > 1 else s["problem"] for s in states if s["problem"]]
     return {
         "converged": all(s["converged"] for s in states), "max_r_hat": np.max([s["max_r_hat"] for s in states]),
+        "min_ess_bulk": np.min([s["min_ess_bulk"] for s in states]),
         "divergences": sum(s["divergences"] for s in states), "problem": "; ".join(named),
         "diverging": np.max([s["diverging"] for s in states]),
     }  # fmt: skip
 
 
-def _scored(drawn: np.ndarray, response: np.ndarray) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Scores of draws of new runs in logs, by run and on average."""
-    y, median = np.log(response), np.median(drawn, axis=0)
+def _scored(
+    new_runs: np.ndarray, response: np.ndarray, forward: Callable[[np.ndarray], np.ndarray]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Scores of draws of new runs on the observation's scale, by run and on average."""
+    drawn, y = forward(new_runs), forward(response)
+    median = np.median(drawn, axis=0)
     _, widths = scores.covered(drawn, y, scores.BAND)
-    lower, upper = np.exp(np.quantile(drawn, [(1 - scores.BAND) / 2, (1 + scores.BAND) / 2], axis=0))
+    ends = [(1 - scores.BAND) / 2, 0.5, (1 + scores.BAND) / 2]
+    lower, middle, upper = np.quantile(new_runs, ends, axis=0)
     table = pd.DataFrame(
         {
-            "response": response, "median": np.exp(median), "lower": lower, "upper": upper, "error": median - y,
+            "response": response, "median": middle, "lower": lower, "upper": upper, "error": median - y,
             "crps": scores.crps(drawn, y), "log_score": scores.log_score(drawn, y), "pit": scores.transform(drawn, y),
         }
     )  # fmt: skip

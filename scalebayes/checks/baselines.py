@@ -13,16 +13,21 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from scalebayes import laws
+from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
-from scalebayes.model.prediction import expected
+from scalebayes.model.evaluation import expected
+from scalebayes.model.prior import prior_parameters
 from scalebayes.numerics import scores
+from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
 from scalebayes.priors import Normal, with_pooling
-from scalebayes.runs.runs import Runs
-from scalebayes.runs.splits import compute
+from scalebayes.runs import Runs
+from scalebayes.runs.cost import order_at, order_of_runs
 
 STARTS = 8
-_RIVALS = (laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power)
+_RIVALS: tuple[Callable, ...] = (
+    laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power,
+)  # fmt: skip
 _SMALLEST = 1e-300  # of a prediction, which has a logarithm
 _MOST_STARTS = 32
 _MOST_STEPS = 400
@@ -45,14 +50,16 @@ def line(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
     return np.exp(np.polyval(np.polyfit(log_x[late], log_y[late], 1), np.log(new)))
 
 
-def least_squares_fit(law: Callable, runs: Runs, priors: Mapping, *, seed: int = 0) -> tuple[dict[str, float], bool]:
+def least_squares_fit(
+    law: Callable | Law, runs: Runs, priors: Mapping, *, seed: int = 0
+) -> tuple[dict[str, float], bool]:
     """The law's parameters by least squares on log residuals, and whether the search had converged.
 
     Climbs start at draws from the law's prior, more of them until the best two agree.
 
     Parameters
     ----------
-    law : Callable
+    law : Callable or Law
     runs : Runs
         Of one group.
     priors : mapping of str to prior
@@ -66,12 +73,12 @@ def least_squares_fit(law: Callable, runs: Runs, priors: Mapping, *, seed: int =
     """
     model = _model(law, runs, priors)
     runs, names, logs = model.runs, model.parameters, _in_logs(model)
-    drawn = model.prior(_MOST_STARTS, seed=seed)["prior"].to_dataset()
+    drawn = prior_parameters(model.structure, model.numbers, (), _MOST_STARTS, seed)
     starts = np.stack([drawn[name].to_numpy().reshape(-1) for name in names], 1)
     starts = np.where(logs, np.log(np.where(logs, starts, 1.0)), starts)
     ends: list[tuple[float, np.ndarray]] = []
     with double_precision():
-        problem = _problem(law, names, logs, runs)
+        problem = _problem(model.law.function, names, logs, runs)
         for i, start in enumerate(starts):
             ends.append(_climb(problem, np.ones(len(runs)), start))
             costs = sorted(cost for cost, _ in ends)
@@ -84,7 +91,7 @@ def least_squares_fit(law: Callable, runs: Runs, priors: Mapping, *, seed: int =
 
 
 def bootstrap(
-    law: Callable,
+    law: Callable | Law,
     runs: Runs,
     priors: Mapping,
     parameters: dict[str, float],
@@ -97,7 +104,7 @@ def bootstrap(
 
     Parameters
     ----------
-    law : Callable
+    law : Callable or Law
     runs : Runs
         Of one group.
     priors : mapping of str to prior
@@ -119,23 +126,24 @@ def bootstrap(
     theta = np.asarray(list(parameters.values()))
     start = np.where(logs, np.log(np.where(logs, theta, 1.0)), theta)
     with double_precision():
-        problem = _problem(law, names, logs, runs)
+        problem = _problem(model.law.function, names, logs, runs)
         weights = [np.bincount(rng.integers(n, size=n), minlength=n).astype(float) for _ in range(draws)]
         ends = np.stack([_climb(problem, weight, start)[1] for weight in weights])
     values = dict(zip(names, _natural(ends, logs).T, strict=True))
-    residuals = np.log(runs.y) - np.log(expected(law, [runs.x(name) for name in runs.inputs], values))
+    residuals = np.log(runs.y) - np.log(expected(model.law.function, [runs.x(name) for name in runs.inputs], values))
     chosen = rng.integers(n, size=(draws, len(points[0])))
-    return expected(law, points, values) * np.exp(np.take_along_axis(residuals, chosen, axis=1))
+    return expected(model.law.function, points, values) * np.exp(np.take_along_axis(residuals, chosen, axis=1))
 
 
 def without_posterior(
-    law: Callable, runs: Runs, priors: Mapping, x: Mapping[str, np.ndarray], response: np.ndarray, seed: int
-) -> list[dict]:
+    law: Callable | Law, runs: Runs, priors: Mapping, x: Mapping[str, np.ndarray], response: np.ndarray, seed: int,
+    cost: np.ndarray | None = None,
+) -> list[dict]:  # fmt: skip
     """Errors of every method that has no posterior, on one curve.
 
     Parameters
     ----------
-    law : Callable
+    law : Callable or Law
         Fitted first, with bootstrap bands; then the others of one input, if it has one.
     runs : Runs
         The known ones, of one group.
@@ -146,6 +154,8 @@ def without_posterior(
     response : array
         Theirs.
     seed : int
+    cost : array, optional
+        Theirs, where it is a column.
 
     Returns
     -------
@@ -153,17 +163,17 @@ def without_posterior(
         method, rmsle, and converged or coverage_89 and width_89 where there is such a thing; without an error where the law
         refuses the curve, as those for losses do one that rises, and then with a problem.
     """
-    scale, new = compute(runs), np.prod(list(x.values()), axis=0)
+    law, scale, new = as_law(law), order_of_runs(runs), order_at(runs, x, cost)
     at = list(x.values())
     found = [
         _judged("carry_forward", carried(scale, runs.y, new), response),
         _judged("log_log_line", line(scale, runs.y, new), response),
     ]
-    for rival in [law, *(r for r in _RIVALS if len(runs.inputs) == 1 and r is not law)]:
-        declared, own = laws.signature(rival), priors if rival is law else {}
-        if len(runs) < len(declared.parameters):
+    for rival in [law, *(r for r in map(as_law, _RIVALS) if len(runs.inputs) == 1 and r is not law)]:
+        own = priors if rival is law else {}
+        if len(runs) < len(rival.parameters):
             continue
-        method = f"least_squares_{declared.name}"
+        method = f"least_squares_{rival.name}"
         try:
             values, converged = least_squares_fit(rival, runs, own, seed=seed)
         except ValueError as refused:
@@ -171,7 +181,7 @@ def without_posterior(
             found += [{"method": name, "rmsle": np.nan, "problem": str(refused)} for name in of_law]
             continue
         # In double precision: single has no numbers for some amplitudes.
-        predicted = expected(rival, at, {name: np.array([value]) for name, value in values.items()})[0]
+        predicted = expected(rival.function, at, {name: np.array([value]) for name, value in values.items()})[0]
         problem = "" if converged else f"the best two of up to {_MOST_STARTS} searches disagree"
         found.append(_judged(method, predicted, response) | {"converged": converged, "problem": problem})
         if rival is law:
@@ -187,7 +197,7 @@ def _judged(method: str, predicted: np.ndarray, response: np.ndarray) -> dict[st
     return {"method": method, "rmsle": float(np.sqrt(np.mean(error**2)))}
 
 
-def _model(law: Callable, runs: Runs, priors: Mapping) -> Model:
+def _model(law: Callable | Law, runs: Runs, priors: Mapping) -> Model:
     return Model(law, runs, priors={name: with_pooling(prior).prior for name, prior in priors.items()})
 
 
@@ -213,10 +223,11 @@ class _Problem:
 
 def _problem(law: Callable, names: Sequence[str], logs: np.ndarray, runs: Runs) -> _Problem:
     n = len(runs)
-    size = -(-n // 16) * 16  # a few sizes, each compiled once
-    fill = np.minimum(np.arange(size), n - 1)
+    size = padded_size(n)  # each is compiled once
     # On the device once, and not at every step.
-    data = jax.device_put((tuple(runs.x(name)[fill] for name in runs.inputs), np.log(runs.y)[fill]))
+    data = jax.device_put(
+        (tuple(repeat_last(runs.x(name), size) for name in runs.inputs), repeat_last(np.log(runs.y), size))
+    )
     return _Problem(*_functions(law, tuple(names), tuple(logs)), data, n, size)
 
 

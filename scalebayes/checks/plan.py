@@ -7,30 +7,37 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from scalebayes import laws
-from scalebayes.discrepancy.discrepancy import Discrepancy, drifts, named
+from scalebayes.discrepancy import Term
+from scalebayes.discrepancy.resolve import Discrepancy, as_terms
 from scalebayes.fits.averaging import name_of
+from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
 from scalebayes.priors import with_pooling
-from scalebayes.runs.runs import Runs
-from scalebayes.runs.splits import compute, subset
+from scalebayes.runs import Runs
+from scalebayes.runs.cost import order_of_runs
+from scalebayes.runs.splits import subset
 from scalebayes.runs.thinning import thin
 
 # One of several laws, with its discrepancy, and whether it is fitted to each curve though there are pools.
-Law = (
+type LawOrMember = (
     Callable
-    | tuple[Callable, Discrepancy | str | None]
-    | tuple[Callable, Discrepancy | str | None, Literal["separate"]]
+    | Law
+    | tuple[Callable | Law, Discrepancy | None]
+    | tuple[Callable | Law, Discrepancy | None, Literal["separate"]]
 )
 _PER_CURVE, _PER_POOLED_CURVE = 24, 12
 
 
 class Member(NamedTuple):
-    """A law, its discrepancy, and whether it is fitted to each curve by itself though there are pools."""
+    """A law, its discrepancy, whether it is fitted to each curve by itself though there are pools.
 
-    law: Callable
-    discrepancy: Any
+    ``repooled`` says that the discrepancy was named by a word, whose default pooling follows that of the fit.
+    """
+
+    law: Law
+    discrepancy: tuple[Term, ...]
     separate: bool
+    repooled: bool
 
 
 class Method(NamedTuple):
@@ -42,37 +49,39 @@ class Method(NamedTuple):
     group: str | None
 
 
-def averaged_laws(law: Law | Sequence[Law], discrepancy: Any) -> list[Member]:
+def averaged_laws(law: LawOrMember | Sequence[LawOrMember], discrepancy: Discrepancy | None) -> list[Member]:
     """What is to be averaged, with the discrepancy of those that name none.
 
     Raises
     ------
     ValueError
-        If there is none, or one is told in another way.
+        If there is none, or one is given in another way.
     """
-    if isinstance(law, tuple) and any(each is None or isinstance(each, str | Discrepancy) for each in law):
-        raise ValueError(f"a law with its discrepancy goes into a list, law=[{_told(law)}].")
-    several = law if isinstance(law, list | tuple) else [law]
+    several: Sequence[Any] = law if isinstance(law, list) else [law]
+    if isinstance(law, tuple) and all(callable(each) or isinstance(each, Law | tuple) for each in law):
+        several = law
     found = []
     for each in several:
         own = each if isinstance(each, tuple) else (each, discrepancy)
         if len(own) not in (2, 3) or own[2:] not in ((), ("separate",)):
             raise ValueError(
-                f'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), got {_told(own)}.'
+                f'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), got {_in_words(own)}.'
             )
-        found.append(Member(own[0], own[1], len(own) == 3))
+        parts = own[1] if isinstance(own[1], tuple | list) else (own[1],)
+        by_word = any(isinstance(part, str) for part in parts)
+        found.append(Member(as_law(own[0]), as_terms(own[1]), len(own) == 3, by_word))
     if not found:
         raise ValueError("law is a law, or several of them; got none.")
     return found
 
 
-def _told(own: tuple) -> str:
+def _in_words(own: tuple) -> str:
     return f"({', '.join(getattr(part, '__name__', repr(part)) for part in own)})"
 
 
 def plan(
     averaged: Sequence[Member], parts: Mapping, runs: Runs, pools: Mapping[str, str], *, pooled: bool,
-    points: int | None, priors: Mapping, pooling: Any, noise: Any,
+    points: int | None, priors: Mapping, pooling: Any, observation: Any,
 ) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]], dict[tuple[str, str], str]]:  # fmt: skip
     """Every model by the name of its fit, the methods of every curve at every setting, and why some curves have none.
 
@@ -88,7 +97,7 @@ def plan(
         Whether the curves of a pool are fitted together.
     points : int, optional
         Most runs of a curve that are fitted.
-    priors, noise
+    priors, observation
         See `Model`.
     pooling
         See `Model`, of what is fitted together.
@@ -101,8 +110,8 @@ def plan(
     refused: dict[tuple[str, str], str] = {}
     models: dict[str, Model] = {}
     methods: dict[tuple[str, str], list[Method]] = {key: [] for key in parts}
-    scale = compute(runs)
-    told = pooled and any(each.separate for each in averaged)
+    scale = order_of_runs(runs)
+    apart = pooled and any(each.separate for each in averaged)
     for each in averaged:
         together = pooled and not each.separate
         own = own_priors(each.law, priors)
@@ -112,7 +121,7 @@ def plan(
         for name in dict.fromkeys(fit_of.values()):
             keys = [key for key in parts if fit_of[key] == name]
             table = subset(runs, np.sort(np.concatenate([parts[key][0] for key in keys])), grouped=together)
-            if len(runs.inputs) == 1:
+            if len(runs.scales) == 1:
                 most = _PER_POOLED_CURVE if len(keys) > 1 else _PER_CURVE
                 table = thin(table, most if points is None else points)
             how = pooling if together else None
@@ -120,16 +129,17 @@ def plan(
             horizon = max(scale[ahead].max() / scale[known].max() for known, ahead in (parts[key] for key in keys))
             try:
                 model = Model(
-                    each.law, table, priors=own, pooling=how, noise=noise, discrepancy=each.discrepancy,
-                    horizon=horizon if drifts(named(each.discrepancy)) else None,
+                    each.law, table, priors=own, pooling=how, observation=observation,
+                    discrepancy=_words_of(each) if each.repooled else each.discrepancy,
+                    horizon=horizon if any(term.takes_horizon for term in each.discrepancy) else None,
                 )  # fmt: skip
             except ValueError as why:
                 refused |= dict.fromkeys(keys, str(why))
                 continue
-            called = name_of(model) + (", pooled" if told and together else ", separate" if told else "")
+            called = name_of(model) + (", pooled" if apart and together else ", separate" if apart else "")
             fit = f"{called}, {name}"
             if fit in models:
-                raise ValueError(f"two of the laws to be averaged are called {called}, and would not be told apart.")
+                raise ValueError(f"two of the laws to be averaged are called {called}, and could not be distinguished.")
             models[fit] = model
             for setting, level in keys:
                 methods[setting, level].append(Method(called, fit, name, level if together else None))
@@ -138,22 +148,26 @@ def plan(
     # What was fitted together is fitted anew without them.
     rest = {key: part for key, part in parts.items() if key not in refused}
     found = plan(
-        averaged, rest, runs, pools, pooled=pooled, points=points, priors=priors, pooling=pooling, noise=noise
+        averaged, rest, runs, pools, pooled=pooled, points=points, priors=priors, pooling=pooling, observation=observation
     )  # fmt: skip
     return *found[:2], refused | found[2]
 
 
-def own_priors(law: Callable, priors: Mapping) -> dict:
+def _words_of(member: Member) -> tuple[str, ...]:
+    return tuple(term.word for term in member.discrepancy)
+
+
+def own_priors(law: Callable | Law, priors: Mapping) -> dict:
     """Those of a law's own parameters."""
-    return {name: prior for name, prior in priors.items() if name in laws.signature(law).parameters}
+    return {name: prior for name, prior in priors.items() if name in as_law(law).parameters}
 
 
-def checked_priors(priors: Mapping, several: Sequence[Callable]) -> None:
+def checked_priors(priors: Mapping, several: Sequence[Callable | Law]) -> None:
     """Refuse a prior of what is a parameter of no law."""
-    known = {name for law in several for name in laws.signature(law).parameters}
+    known = {name for law in several for name in as_law(law).parameters}
     for name in priors:
         if name not in known:
-            every = ", ".join(laws.signature(law).name for law in several)
+            every = ", ".join(as_law(law).name for law in several)
             raise ValueError(
                 f"a prior is given for {name!r}, and {every} has the parameters {', '.join(sorted(known))}."
             )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scalebayes import laws
-from scalebayes.fits.fit import Fit, fit
+from scalebayes.fits.fit import Fit
+from scalebayes.fits.sampling import fit
 from scalebayes.questions.forecast import Forecast, forecast
-from scalebayes.questions.points import factor
+from scalebayes.questions.wording import factor
 from scalebayes.runs.published import pile_families
-from scalebayes.runs.runs import read_runs
+from scalebayes.runs.reading import read_runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,5 +72,7 @@ def run(seed: int = 0) -> Demo:
     posterior = fit(laws.power_floor, runs, seed=seed)
     targets = table[largest]
     return Demo(
-        posterior, forecast(posterior, targets, seed=seed), dict(zip(targets["family"], targets["loss"], strict=True))
+        posterior,
+        forecast(posterior, at=targets, seed=seed),
+        dict(zip(targets["family"], targets["loss"], strict=True)),
     )

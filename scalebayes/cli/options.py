@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json as json_module
-import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")]
 Prob = Annotated[float, typer.Option(help="Probability of every interval.")]
 FitFile = Annotated[
     Path, typer.Argument(metavar="FIT.nc", help="A file written by 'scalebayes fit'.", show_default=False)
 ]
+Group = Annotated[str | None, typer.Option("--group", help="One group of the fit; all of them by default.")]
+NewGroup = Annotated[bool, typer.Option("--new-group", help="A group not seen, drawn from the population.")]
+Along = Annotated[
+    str | None,
+    typer.Option("--path", help="optimal (default for C), ratio=20 (tokens per parameter), N=1e9 or D=2e10."),
+]
+Picture = Annotated[Path | None, typer.Option("-o", "--output", help="Picture to write.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace the output file if it exists.")]
 
 
@@ -68,23 +78,49 @@ def points(options: list[str]) -> dict[str, list[float]]:
 
 def print_json(value: Any) -> None:
     """One JSON object."""
+    from scalebayes.questions.wording import plain
+
     print(json_module.dumps(plain(value), indent=2, allow_nan=False))
 
 
-def plain(value: Any) -> Any:
-    """JSON has no infinity: null stands for it, and for what was not measured."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def held(path: str | None) -> dict[str, float] | str | None:
+    """What ``--path`` means: optimal, or what is held."""
+    if path is None or path == "optimal":
+        return path
+    found = {}
+    for part in path.split(","):
+        key, _, value = part.partition("=")
+        try:
+            found[{"ratio": "D/N"}.get(key, key)] = float(value)
+        except ValueError:
+            raise ValueError(f"--path is optimal, ratio=20, N=1e9 or D=2e10; got {path!r}.") from None
+    return found
+
+
+def save_picture(draw: Callable[[], Figure], output: Path) -> None:
+    """Write a picture, whole or not at all."""
+    from scalebayes.files import atomically
+
+    figure = draw()
+    with atomically(output) as temporary:
+        figure.savefig(temporary)
+
+
+def say(answer: Any, draw: Callable[[], Figure] | None, output: Path | None, json: bool) -> None:
+    """Draw an answer if that was asked for, and print it."""
+    if output is not None and draw is not None:
+        save_picture(draw, output)
+    if json:
+        print_json(answer.to_dict() | ({"figure": str(output)} if output is not None else {}))
+        return
+    print(answer)
+    if output is not None:
+        print(f"drawn to {output}")
 
 
 def print_table(table) -> None:
     """A table with aligned columns."""
-    from scalebayes.questions.points import number
+    from scalebayes.questions.wording import number
 
     shown = table.fillna({"group": ""})
     cells = [list(map(str, shown.columns))]

@@ -1,1 +1,22 @@
-"""How runs depart from every law beyond their noise."""
+"""How runs depart from every law beyond their noise: a contract, and a module for each family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from scalebayes.discrepancy.contract import Departure, Errors, InGraph, Situation, Term, integrated_of, sampled_of
+from scalebayes.discrepancy.drift import Drift
+from scalebayes.discrepancy.surface import Surface
+
+BUILT_IN = (Drift, Surface)
+WORDS: Mapping[str, Callable[[], Term]] = {
+    "drift": Drift,
+    "correlated": lambda: Drift(drift=None),
+    "surface": Surface,
+    "still surface": lambda: Surface(drift=None),
+}
+
+__all__ = [
+    "BUILT_IN", "WORDS", "Departure", "Drift", "Errors", "InGraph", "Situation", "Surface", "Term", "integrated_of",
+    "sampled_of",
+]  # fmt: skip

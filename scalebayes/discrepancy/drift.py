@@ -1,214 +1,192 @@
-r"""Runs along curves that drift away from their law: covariances, likelihood, and the way ahead.
-
-With :math:`h = \log x - \log x_c` and :math:`x_c` the curve's largest observed scale,
-
-.. math:: \log y = d + \log(E + (f - E) e^{g(h)}) + o(h) + \epsilon, \qquad \epsilon \sim \mathrm{Normal}(0, \sqrt{1 - \rho}\, \sigma)
-
-g, the drift of the log reducible loss, has a slope that wanders and returns, :math:`dg' = -\kappa g' dh + s\, dW`, on
-either side of the frontier, where it and its slope are zero; so the law's exponent *is* the local one there. o is an
-Ornstein-Uhlenbeck process of length :math:`\ell` and variance :math:`\rho \sigma^2`; the noise has what is left of
-:math:`\sigma^2`. :math:`d \sim \mathrm{Normal}(0, 0.15)` is the level of the whole curve, which its last run would otherwise pin to
-within sigma, a funnel. Among the runs g is taken to first order,
-:math:`\log y \approx d + \log f + r g + o + \epsilon` with :math:`r = (f - E) / f`, and integrated out with o and d.
-"""
+"""Curves whose local exponent wanders, and whose residuals are correlated."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-LEVEL = 0.15  # standard deviation of d
-_TOGETHER, _AT_ONCE = 128, 250  # places among the runs drawn jointly, and samples at once, which take memory
-_JITTER, _TINY = 1e-9, 1e-14  # of a variance, so that what is known has a factor
+from scalebayes.discrepancy.contract import Departure, Errors, Situation
+from scalebayes.discrepancy.walk import LEVEL, ahead, between, integrated, loglik
+from scalebayes.numerics.padding import fill_last_axis, repeat_last
+from scalebayes.observations.logs import Gaussian, gaussian_beside
+from scalebayes.priors import LogNormal, Pooling, Share, pooled, repool, with_pooling
+from scalebayes.runs.curves import Frontier, curves, frontier
+from scalebayes.runs.runs import Runs
+
+_PARAMETERS = ("drift", "kappa", "rho", "ell")
+_STILL = {"drift": 0.0, "kappa": 1.0}  # of a curve that keeps to its law
+_MOST_RUNS = 200
 
 
-def integrated(p, q, kappa, xp: Any = np):
-    """Covariance of the integral of an Ornstein-Uhlenbeck slope that starts at zero, at distances p and q, for s = 1.
-
-    Tends to ``min(p, q)**2 * (3 max(p, q) - min(p, q)) / 6``, that of an integrated Wiener process, for small kappa.
-    """
-    near, far = kappa * xp.minimum(p, q), kappa * xp.maximum(p, q)
-    # Written with expm1: for small kappa the terms cancel to the third order.
-    a, b = xp.expm1(-near), xp.expm1(-far)
-    gap = xp.expm1(near - far)
-    return (near + a + b - gap + (gap - (a + b + a * b)) / 2) / kappa**3
+def around(median: float, spread: float) -> Pooling:
+    """A pooled log-normal prior whose groups differ by half of what is not known."""
+    return pooled(LogNormal(median, spread), spread=spread / 2)
 
 
-def moved(step, drift, kappa, xp: Any = np):
-    """How g and its slope go over a step: what the slope keeps and gives to g, and the variances gg, gv, vv that come."""
-    shift = -xp.expm1(-kappa * step) / kappa
-    come = (
-        drift**2 * integrated(step, step, kappa, xp), (drift * shift) ** 2 / 2,
-        -(drift**2) * xp.expm1(-2 * kappa * step) / (2 * kappa),
-    )  # fmt: skip
-    return xp.exp(-kappa * step), shift, come
+@dataclass(frozen=True)
+class Drift:
+    r"""Curves whose local exponent wanders, and whose residuals are correlated.
 
+    .. math:: \log y = d + \log(E + (f - E) e^{g(h)}) + o(h) + \epsilon, \qquad h = \log x - \log x_c
 
-def loglik(log_y, log_f, weight, sigma, drift, kappa, rho, ell, slots, distance):
-    """Log likelihood of each run given those nearer to its curve's frontier, g, o and d integrated out.
+    with :math:`x_c` the largest scale of the curve. The slope of g is an Ornstein-Uhlenbeck process,
+    :math:`dg' = -\kappa g' dh + s\, dW` from :math:`g = g' = 0` at the frontier to either side; o is one of length ell.
+    A run scatters by sigma about the drifted law, of which o has a share :math:`\rho` and its own noise the rest:
+    variances :math:`\rho \sigma^2` and :math:`(1 - \rho) \sigma^2`. d, of standard deviation 0.15, scales the whole curve: E
+    and A are up to this factor. g, o and d are integrated out. For laws of one scale.
 
-    A Kalman filter over g, its slope, o and d, from the frontier backwards, all curves at once: linear in the runs.
-
-    Parameters
-    ----------
-    log_y, log_f, weight, sigma, drift, kappa, rho, ell : array, shape (run,)
-        Observed and expected log response, r, and the scales, each with its curve's value at every run.
-    slots : array of int, shape (curve, place)
-        The runs of each curve, from the frontier backwards; -1 where there are none left.
-    distance : array, shape (run,)
-        ``-h``.
-
-    Returns
-    -------
-    array, shape (run,)
-    """
-    there = (slots >= 0).T
-    at = jnp.where(there, slots.T, slots[:, 0])
-    s, k, length = (value[at[0]] for value in (drift, kappa, ell))
-    of_o, of_noise = (rho * sigma**2)[at[0]], ((1 - rho) * sigma**2)[at[0]]
-    step = jnp.where(there, jnp.diff(distance[at], axis=0, prepend=0.0), 0.0)
-    keep, shift, come = moved(step, s, k, jnp)
-    stay, grown = jnp.exp(-step / length), (*come, -of_o * jnp.expm1(-2 * step / length))
-
-    def advance(state, x):
-        (g, v, o, d), (gg, gv, go, gd, vv, vo, vd, oo, od, dd) = state
-        keep, stay, shift, (more_gg, more_gv, more_vv, more_oo), r, error, there = x
-        g, v, o = g + shift * v, keep * v, stay * o
-        gg, gv = gg + 2 * shift * gv + shift**2 * vv + more_gg, keep * (gv + shift * vv) + more_gv
-        go, gd, vv = stay * (go + shift * vo), gd + shift * vd, keep**2 * vv + more_vv
-        vo, vd, oo, od = keep * stay * vo, keep * vd, stay**2 * oo + more_oo, stay * od
-        # How g, its slope, o and d go with the run's error, and what of the error nothing foretold.
-        with_g, with_v, with_o, with_d = r * gg + go + gd, r * gv + vo + vd, r * go + oo + od, r * gd + od + dd
-        variance, left = r * with_g + with_o + with_d + of_noise, error - r * g - o - d
-        gain = jnp.where(there, 1 / variance, 0.0)
-        ga, va, oa, da = gain * with_g, gain * with_v, gain * with_o, gain * with_d
-        mean = (g + ga * left, v + va * left, o + oa * left, d + da * left)
-        spread = (
-            gg - ga * with_g, gv - ga * with_v, go - ga * with_o, gd - ga * with_d, vv - va * with_v,
-            vo - va * with_o, vd - va * with_d, oo - oa * with_o, od - oa * with_d, dd - da * with_d,
-        )  # fmt: skip
-        return (mean, spread), -0.5 * (left**2 / variance + jnp.log(2 * jnp.pi * variance))
-
-    zero = jnp.zeros(slots.shape[0])
-    begin = ((zero,) * 4, ((zero,) * 7 + (of_o, zero, zero + LEVEL**2)))
-    error = (log_y - log_f)[at]
-    _, each = jax.lax.scan(advance, begin, (keep, stay, shift, grown, weight[at], error, there))
-    return jnp.zeros_like(log_y).at[jnp.where(there, at, len(log_y))].add(each, mode="drop")
-
-
-def between(distance, weight, sigma, drift, kappa, rho, ell):
-    """Covariance of r g + o + d between the runs of a curve, shape (..., run, run).
+    With it, what priors state relative to the responses is relative to the level of *each curve* at its own frontier
+    (the median of the last three runs): a `FloorShare`, also a pooled one, is a share of that level, a `ResponseShare`
+    one of that level above the floor, and an `Anchored` amplitude is anchored there. The built-in laws have default priors of
+    their own beside it.
 
     Parameters
     ----------
-    distance, weight : array, shape (..., run)
-    sigma, drift, kappa, rho, ell : array, broadcasting against (..., run, run)
+    drift : prior or None
+        Of s: far from the frontier the slope of g has standard deviation :math:`s / \sqrt{2 \kappa}`. None for curves that keep
+        to their law, g = 0, whose residuals are correlated nevertheless.
+    kappa : prior
+        1 means that a slope is forgotten over an e-fold, 2 over half of one. None without drift.
+    rho : prior
+        Between 0 and 1, a `Share`.
+    ell : prior
+        In natural logs of x.
+
+    Examples
+    --------
+    >>> Drift().kappa
+    shared(LogNormal(median=2.0, spread=0.3))
+    >>> sorted(Drift(drift=None).priors(("D",)))
+    ['ell', 'rho']
     """
-    p, q = distance[..., :, None], distance[..., None, :]
-    of_g = weight[..., :, None] * weight[..., None, :] * drift**2 * integrated(p, q, kappa)
-    return of_g + rho * sigma**2 * np.exp(-np.abs(p - q) / ell) + LEVEL**2
 
+    sampled: ClassVar[bool] = False
+    stated: ClassVar[str] = "curves"
+    moves_mean: ClassVar[bool] = True
+    # A curve that nothing but its drift moves from run to run is denser than it is likely.
+    data_names: ClassVar[tuple[str, ...]] = ("curve_slots", "curve_distance")
+    modeless: ClassVar[bool] = True
+    # Along a curve a step of eight tables takes as long as one of one.
+    batch: ClassVar[str] = "joint"
+    influential: ClassVar[tuple[str, ...]] = ("drift",)
+    of_runs: ClassVar[tuple[str, ...]] = ("curve_distance",)
 
-def ahead(h, error, distance, weight, scales, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draws of g, o and d at new places of one curve given its runs.
+    drift: Pooling | None = field(default_factory=lambda: around(0.12, 1.0))
+    kappa: Pooling | None = field(default_factory=lambda: with_pooling(LogNormal(2.0, 0.3)))
+    rho: Pooling = field(default_factory=lambda: pooled(Share(logit=0.0, sd=1.5), spread=0.75))
+    ell: Pooling = field(default_factory=lambda: around(0.4, 0.7))
 
-    Parameters
-    ----------
-    h : array, shape (point,)
-        Of the new places, beyond the frontier (positive) or among the runs.
-    error, weight : array, shape (sample, run)
-        ``log y - log f`` and r of the curve's runs for each draw of the parameters.
-    distance : array, shape (run,)
-    scales : mapping of str to array, shape (sample,)
-        sigma, drift, kappa, rho, ell.
-    rng : numpy.random.Generator
+    def __post_init__(self) -> None:
+        if self.drift is None:
+            object.__setattr__(self, "kappa", None)
+        for name, prior in self.priors(()).items():
+            object.__setattr__(self, name, with_pooling(prior))
 
-    Returns
-    -------
-    g, o, d : array, shape (sample, point)
-        Drawn jointly, but for more than 128 points among the runs: every 128 of these are independent of the others.
-    """
-    samples, points = len(error), len(h)
-    g, o, d = np.empty((3, samples, points))
-    inside = np.flatnonzero(h <= 0)
-    # The frontier's own o and d come with the first: beyond it nothing else of the runs matters.
-    some = inside[:_TOGETHER]
-    first = _among(np.concatenate([[0.0], -h[some]]), error, distance, weight, scales, rng)
-    residual, d[:] = first[1][:, :1], first[2][:, :1]
-    g[:, some], o[:, some] = first[0][:, 1:], first[1][:, 1:]
-    for start in range(_TOGETHER, len(inside), _TOGETHER):
-        some = inside[start : start + _TOGETHER]
-        g[:, some], o[:, some], d[:, some] = _among(-h[some], error, distance, weight, scales, rng)
-    s, k, length = (scales[name] for name in ("drift", "kappa", "ell"))
-    t = np.sqrt(scales["rho"]) * scales["sigma"]
-    position, slope, residual, at = np.zeros(samples), np.zeros(samples), residual[:, 0], 0.0
-    order = np.flatnonzero(h > 0)[np.argsort(h[h > 0], kind="stable")]
-    for j in order:
-        step = h[j] - at
-        keep, shift, (gg, gv, vv) = moved(step, s, k)
-        # Factors of two by two in closed form; a step so short that it moves nothing has none.
-        of_g = np.sqrt(np.maximum(gg, 0.0))
-        of_both = np.divide(gv, of_g, out=np.zeros(samples), where=of_g > 0)
-        of_slope = np.sqrt(np.maximum(vv - of_both**2, 0.0))
-        first_shock, second_shock = rng.standard_normal((2, samples))
-        position = position + slope * shift + of_g * first_shock
-        slope = slope * keep + of_both * first_shock + of_slope * second_shock
-        fresh = t * np.sqrt(-np.expm1(-2 * step / length)) * rng.standard_normal(samples)
-        residual = residual * np.exp(-step / length) + fresh
-        g[:, j], o[:, j], at = position, residual, h[j]
-    return g, o, d
+    @property
+    def word(self) -> str:
+        """drift, or correlated for curves that keep to their law."""
+        return "correlated" if self.drift is None else "drift"
 
+    @property
+    def departs_beyond(self) -> bool:
+        """Whether curves drift."""
+        return self.drift is not None
 
-def given_others(error, distance, weight, scales) -> np.ndarray:
-    """Log density of each run of one curve given all others, for draws of the parameters, shape (sample, run).
+    @property
+    def takes_horizon(self) -> bool:
+        """Whether curves drift."""
+        return self.drift is not None
 
-    The parameters are those of `ahead`. Sundararajan and Keerthi (2001), eq. 12: from the inverse of the covariance.
-    """
-    precision = np.linalg.inv(_covariance(error, distance, weight, scales))
-    own = np.diagonal(precision, axis1=1, axis2=2)
-    away = np.einsum("sab,sb->sa", precision, error)
-    return 0.5 * (np.log(own / (2 * np.pi)) - away**2 / own)
+    def priors(self, inputs: tuple[str, ...]) -> dict[str, Pooling]:
+        """Of each of its parameters."""
+        return {name: getattr(self, name) for name in _PARAMETERS if getattr(self, name) is not None}
 
+    def repooled(self, how: str) -> Drift:
+        """The same, pooled otherwise."""
+        return replace(self, **{name: repool(prior, how) for name, prior in self.priors(()).items()})
 
-def _covariance(error, distance, weight, scales) -> np.ndarray:
-    """Of the runs of a curve, shape (sample, run, run)."""
-    wide = (slice(None), None, None)
-    sigma, drift, kappa, rho, ell = (scales[name][wide] for name in ("sigma", "drift", "kappa", "rho", "ell"))
-    own = (1 - rho) * sigma**2 * np.eye(error.shape[1])
-    return between(distance, weight, sigma, drift, kappa, rho, ell) + own
+    def observation(self) -> Gaussian:
+        """Narrow and pooled."""
+        return gaussian_beside(1.2)
 
+    def check(self, runs: Runs) -> None:
+        """Refuse runs of several inputs, several runs at one scale of a curve, and very long curves."""
+        columns = ", ".join(each.label for each in runs.inputs.values())
+        moving = [name for name, each in runs.inputs.items() if each.kind != "constant"]
+        if len(moving) != 1 or len(runs.scales) != 1:
+            raise ValueError(
+                f"a drift is along one input, and the runs have {len(runs.inputs)} ({columns}): runs of several inputs have no "
+                "order to drift along. Use discrepancy='surface'."
+            )
+        column = runs.inputs[runs.scales[0]].label
+        for label, rows in curves(runs):
+            x = runs.x(runs.scales[0])[rows]
+            curve = f" of {label}" if label else ""
+            if len(np.unique(x)) < len(x):
+                values, counts = np.unique(x, return_counts=True)
+                raise ValueError(
+                    f"a drift needs one run at each {column}{curve}, and there are {counts.max()} at "
+                    f"{values[counts.argmax()]:g}; name the group that tells the curves apart, or average them."
+                )
+            if len(rows) > _MOST_RUNS:
+                raise ValueError(
+                    f"{len(rows)} runs{curve} are more than the {_MOST_RUNS} that a drift takes per curve; two or three "
+                    "dozen, spread evenly in logs, say as much: sb.thin(runs, 24)."
+                )
 
-def _among(places, error, distance, weight, scales, rng) -> np.ndarray:
-    """Joint draws of g, o and d among the runs, at distances from the frontier, shape (3, sample, place)."""
-    parts = []
-    for first in range(0, len(error), _AT_ONCE):
-        some = slice(first, first + _AT_ONCE)
-        own = {name: scales[name][some] for name in ("sigma", "drift", "kappa", "rho", "ell")}
-        parts.append(_of_samples(places, error[some], distance, weight[some], own, rng))
-    return np.concatenate(parts, axis=1)
+    def stated_at(self, runs: Runs) -> Frontier:
+        """The end of each curve."""
+        return frontier(runs)
 
+    def data(self, runs: Runs) -> dict[str, np.ndarray]:
+        """The runs of each curve from its end backwards, and how far each is from it."""
+        end = frontier(runs)
+        return {"curve_slots": end.slots, "curve_distance": end.distance}
 
-def _of_samples(places, error, distance, weight, scales, rng) -> np.ndarray:
-    sigma, drift, kappa, rho, ell = (scales[name][:, None, None] for name in ("sigma", "drift", "kappa", "rho", "ell"))
-    samples, runs, n = len(error), len(distance), len(places)
-    to, at = places[:, None], slice(n, 2 * n)
-    cross = np.empty((samples, 2 * n + 1, runs))  # g and o of every place, then d
-    cross[:, :n] = drift**2 * integrated(to, distance, kappa) * weight[:, None]
-    cross[:, at] = rho * sigma**2 * np.exp(-np.abs(to - distance) / ell)
-    cross[:, -1] = LEVEL**2
-    before = np.zeros((samples, 2 * n + 1, 2 * n + 1))
-    before[:, :n, :n] = drift**2 * integrated(to, places, kappa)
-    before[:, at, at] = rho * sigma**2 * np.exp(-np.abs(to - places) / ell)
-    before[:, -1, -1] = LEVEL**2
-    solved = np.linalg.solve(_covariance(error, distance, weight, scales), np.swapaxes(cross, 1, 2))
-    mean = np.einsum("snk,sn->sk", solved, error)
-    after = before - cross @ solved
-    # g is known at the frontier, and o all but known at a run.
-    own = np.diagonal(before, axis1=1, axis2=2)
-    after[:, np.arange(2 * n + 1), np.arange(2 * n + 1)] += _JITTER * own + _TINY
-    normal = rng.standard_normal((samples, 2 * n + 1, 1))
-    drawn = mean + (np.linalg.cholesky(after) @ normal)[..., 0]
-    return np.stack([drawn[:, :n], drawn[:, at], np.broadcast_to(drawn[:, -1:], (samples, n))])
+    def padded(self, data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
+        """A curve that is the whole table has a place for each of its runs."""
+        slots = data["curve_slots"] if grouped else fill_last_axis(data["curve_slots"], size, -1)
+        return {"curve_slots": slots, "curve_distance": repeat_last(data["curve_distance"], size)}
+
+    def loglik(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any]):
+        """Log likelihood of each run given those nearer to its curve's end, in JAX."""
+        drift, kappa, rho, ell = (own.get(name, _STILL.get(name)) for name in _PARAMETERS)
+        return loglik(
+            errors.error, errors.above, errors.sd, drift, kappa, rho, ell, data["curve_slots"], data["curve_distance"]
+        )
+
+    def covariance(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any], xp: Any = np):
+        """Between the errors of the runs of one curve, shape (..., run, run), and what the noise loses to it."""
+        drift, kappa, rho, ell = (own.get(name, _STILL.get(name)) for name in _PARAMETERS)
+        found = between(data["curve_distance"], errors.above, errors.sd, drift, kappa, rho, ell, xp)
+        return found, xp.asarray(rho)[..., 0] * errors.sd**2
+
+    def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
+        """Each point by itself: g at its distance from the end of the curve, and the level."""
+        drift, kappa = (at.parameters.get(name, np.full(1, _STILL[name]))[:, None] for name in ("drift", "kappa"))
+        h = np.abs(self._distance(at))
+        samples = len(at.parameters["rho"])
+        sd = np.broadcast_to(np.sqrt(drift**2 * integrated(h, h, kappa)), (samples, len(h)))
+        return Departure(sd * rng.standard_normal(sd.shape), LEVEL * rng.standard_normal((samples, 1)))
+
+    def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
+        """Beyond the end of the curve or among its runs, jointly."""
+        samples = len(at.parameters["rho"])
+        still = {name: np.full(samples, value) for name, value in _STILL.items()}
+        scales = still | {name: at.parameters[name] for name in _PARAMETERS if name in at.parameters}
+        rows = at.runs.rows(at.level)
+        distance = at.runs.x(at.runs.scales[0])[rows]
+        distance = np.log(distance.max()) - np.log(distance)
+        order = np.argsort(distance, kind="stable")
+        known = Errors(*(part[:, order] for part in at.known))
+        others = at.others if np.ndim(at.others) == 0 else at.others[:, order[:, None], order]
+        g, o, d = ahead(self._distance(at), known, distance[order], scales, others, rng)
+        return Departure(g, d, o, -scales["rho"][:, None] * known.sd[:, :1] ** 2)
+
+    def _distance(self, at: Situation) -> np.ndarray:
+        """h of the new points."""
+        (name,) = at.runs.scales
+        return np.log(at.x[name]) - np.log(at.runs.x(name)[at.runs.rows(at.level)].max())

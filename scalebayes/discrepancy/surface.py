@@ -1,268 +1,189 @@
-r"""Runs that lie off their law by a smooth surface over the log inputs: covariances, likelihood, and new places.
-
-.. math:: \log y = \log(E + (f - E) e^{g}) + \epsilon, \qquad g = u + v
-
-with u a Gaussian process over the log inputs, :math:`\mathrm{Cov} = a^2 \exp(-\tfrac12 \sum_i (\Delta \log x_i / l_i)^2)`, and v
-one that drifts with compute from the frontier on, differently for every ratio of the inputs: with
-:math:`h = \log C - \log C_c`, C the product of the inputs and :math:`C_c` the largest of the group,
-:math:`\mathrm{Cov} = s^2 c(h, h')\, m(\Delta \log \mathrm{ratio} / l_r)` with c that of the drift along a curve
-(`scalebayes.discrepancy.drift.integrated`, kappa = 1; 0 on different sides of the frontier) and m Matern's of order 5/2.
-
-g at a few dozen places, chosen among the runs, stands for the surface: :math:`g = K_{xz} K_{zz}^{-1} u_z`, and what this
-leaves out of the variance is added to the noise (nothing, when every run is such a place). NUTS does not see
-:math:`u_z = L v` but coordinates in which it would be standard normal if the noise were,
-
-.. math:: v = Q^{-1} b + C^{-\top} \xi, \quad Q = I + P W P^\top = C C^\top, \quad b = P W \log\frac{y - E}{f - E}, \quad
-          P = L^{-1} K_{zx}
-
-to first order about the responses, W being the precision that the noise gives to g: the spread of log y over
-:math:`(y - E) / y`. So the posterior is exact for heavy-tailed noise too; for Gaussian noise it is about as easy as if g were
-integrated out.
-"""
+"""Runs of several inputs that lie off their law by a smooth surface."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from scalebayes.discrepancy.drift import integrated
-from scalebayes.numerics.padding import round_size
-from scalebayes.numerics.precision import double_precision
-
-ALL, PLACES = 40, 32  # so many runs or fewer are all places; of more, these: a step costs their square
-_JITTER = 1e-6  # of the variance, so that near places have a factor
-_TOGETHER = 64  # new places drawn jointly
-
-
-class Scales(NamedTuple):
-    """Of the surface of one group or of each, shapes () or (group,).
-
-    Parameters
-    ----------
-    misfit : array
-        a, of the log reducible loss.
-    lengths : sequence of array
-        l of every input, in natural logs.
-    drift, ratio : array or None
-        s and the length over the log ratio; None for a surface that does not drift.
-    """
-
-    misfit: Any
-    lengths: Sequence[Any]
-    drift: Any = None
-    ratio: Any = None
+from scalebayes.discrepancy.contract import Departure, InGraph, Situation
+from scalebayes.discrepancy.drift import around
+from scalebayes.discrepancy.inducing import ALL, PLACES, Scales, Surroundings, ahead, departures, surroundings
+from scalebayes.discrepancy.walk import integrated
+from scalebayes.numerics.padding import fill_last_axis, repeat_last
+from scalebayes.observations.logs import Gaussian, gaussian_beside
+from scalebayes.priors import Pooling, repool, with_pooling
+from scalebayes.runs.cost import needed_cost
+from scalebayes.runs.curves import curves
+from scalebayes.runs.runs import Runs
 
 
-class Apart(NamedTuple):
-    """How far places are from others, whatever the scales.
+@dataclass(frozen=True)
+class Surface:
+    r"""Runs of several inputs that lie off their law by a smooth surface, which may drift beyond the frontier.
+
+    .. math:: \log y = \log(E + (f - E) e^{g}) + \epsilon, \qquad g = u + v
+
+    u is a Gaussian process over the log inputs with covariance
+    :math:`a^2 \exp(-\tfrac12 \sum_i (\Delta \log x_i / l_i)^2)`. v drifts with cost: with :math:`h = \log C - \log C_c`,
+    C the cost of a run and :math:`C_c` the group's largest, it is the drift of `Drift` with kappa = 1, and of
+    another course at another ratio of the inputs (Matern's covariance of order 5/2 with a length over the log ratio). Each
+    group has its own surface.
 
     Parameters
     ----------
-    squared : array, shape (input, place, other)
-        Of the distance in the log of each input.
-    ratio : array, shape (place, other)
-        sqrt(5) times the distance of their log ratios.
-    drifted : array, shape (place, other)
-        c of the drift.
+    misfit : prior
+        Of a, the standard deviation of the log reducible loss about the law.
+    length : prior
+        Of every l, in natural logs of the input.
+    drift : prior or None
+        Of s, as `Drift` has it; None for a surface that does not drift.
+    ratio : prior
+        Of the length over the log ratio.
+
+    Examples
+    --------
+    >>> Surface(drift=None).misfit
+    pooled(LogNormal(median=0.03, spread=0.7), spread=0.35)
     """
 
-    squared: Any
-    ratio: Any
-    drifted: Any
+    sampled: ClassVar[bool] = True
+    stated: ClassVar[str] = "surface"
+    moves_mean: ClassVar[bool] = True
+    departs_beyond: ClassVar[bool] = True
+    takes_horizon: ClassVar[bool] = False
+    data_names: ClassVar[tuple[str, ...]] = tuple(f"surface_{name}" for name in Surroundings._fields)
+    modeless: ClassVar[bool] = False
+    # A step over a surface is long enough by itself, and a batch waits for the longest tree of its tables.
+    batch: ClassVar[str] = "alone"
+    influential: ClassVar[tuple[str, ...]] = ("misfit", "drift")
+    helpers: ClassVar[tuple[str, ...]] = ("surface_coordinates",)
+    published: ClassVar[dict[str, tuple[str, ...]]] = {"surface": ("place",)}
 
+    misfit: Pooling = field(default_factory=lambda: around(0.03, 0.7))
+    length: Pooling = field(default_factory=lambda: around(2.0, 0.5))
+    drift: Pooling | None = field(default_factory=lambda: around(0.08, 1.0))
+    ratio: Pooling = field(default_factory=lambda: around(2.0, 0.5))
 
-def distances(log_x: np.ndarray, other: np.ndarray, frontier: float) -> Apart:
-    """Of places with log inputs of shape (place, input) from others, given the largest log compute of the group."""
-    between = log_x[:, None] - other
-    # Scaled so that for two inputs the distance of two ratios is that of log D/N.
-    ratio = np.sqrt(2) * (between - between.mean(-1, keepdims=True))
-    h, other_h = log_x.sum(-1)[:, None] - frontier, other.sum(-1) - frontier
-    drifted = np.where(h * other_h > 0, integrated(np.abs(h), np.abs(other_h), 1.0), 0.0)
-    return Apart(np.moveaxis(between**2, -1, 0), np.sqrt(5 * (ratio**2).sum(-1)), drifted)
-
-
-def covariance(apart: Apart, scales: Scales):
-    """Of g between places, shape (place, other), at the scales of one group."""
-    far = sum(squared / length**2 for squared, length in zip(apart.squared, scales.lengths, strict=True))
-    found = scales.misfit**2 * jnp.exp(-far / 2)
-    if scales.drift is None:
-        return found
-    turned = apart.ratio / scales.ratio
-    return found + scales.drift**2 * apart.drifted * (1 + turned + turned**2 / 3) * jnp.exp(-turned)
-
-
-def chosen(log_x: np.ndarray, n: int) -> np.ndarray:
-    """Rows of n runs spread over the others: the largest, then each next as far from those before it as there is."""
-    scaled = (log_x - log_x.mean(0)) / np.maximum(np.ptp(log_x, axis=0), 1e-9)
-    rows = [int(np.argmax(log_x.sum(-1)))]
-    nearest = np.full(len(scaled), np.inf)
-    while len(rows) < n:
-        nearest = np.minimum(nearest, np.linalg.norm(scaled - scaled[rows[-1]], axis=1))
-        nearest[rows] = -1.0
-        rows.append(int(np.argmax(nearest)))
-    return np.asarray(rows)
-
-
-class Surroundings(NamedTuple):
-    """Where the runs and places of every group lie: data of the likelihood.
-
-    Parameters
-    ----------
-    slots : array of int, shape (group, slot)
-        The runs of each group, the places first; -1 where there are none left.
-    alone : array, shape (run,)
-        c of the drift at the run itself.
-    squared, ratio, drifted : array, shapes (group, input, place, slot) and (group, place, slot)
-        How far the places are from the runs, as `Apart` has it.
-    """
-
-    slots: Any
-    alone: Any
-    squared: Any
-    ratio: Any
-    drifted: Any
+    def __post_init__(self) -> None:
+        for name in ("misfit", "length", "drift", "ratio"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, with_pooling(getattr(self, name)))
 
     @property
-    def places(self):
-        """The runs of each group that are places, shape (group, place); -1 where there are none left."""
-        return self.slots[:, : self.ratio.shape[1]]
+    def word(self) -> str:
+        """surface, or still surface for one that does not drift."""
+        return "still surface" if self.drift is None else "surface"
+
+    def priors(self, inputs: tuple[str, ...]) -> dict[str, Pooling]:
+        """Of each of its parameters, for a law of these inputs."""
+        lengths = {f"length_{name}": self.length for name in inputs}
+        drifting = {"drift": self.drift, "length_ratio": self.ratio} if self.drift is not None else {}
+        return {"misfit": self.misfit, **lengths, **drifting}
+
+    def repooled(self, how: str) -> Surface:
+        """The same, pooled otherwise."""
+        drift = None if self.drift is None else repool(self.drift, how)
+        return Surface(repool(self.misfit, how), repool(self.length, how), drift, repool(self.ratio, how))
+
+    def observation(self) -> Gaussian:
+        """Narrow and pooled."""
+        return gaussian_beside(0.8)
+
+    def check(self, runs: Runs) -> None:
+        """Refuse runs of one input, of inputs that have no logarithm, and of unknown cost."""
+        columns = ", ".join(each.label for each in runs.inputs.values())
+        if len(runs.inputs) < 2:
+            raise ValueError(
+                f"a surface is over several inputs, and the runs have one ({columns}): runs along a curve have "
+                "discrepancy='drift'."
+            )
+        others = [name for name in runs.inputs if name not in runs.scales]
+        if others:
+            raise ValueError(
+                f"a surface is over the logarithms of scales, and {', '.join(others)} "
+                f"{'is' if len(others) == 1 else 'are'} none; fit without discrepancy."
+            )
+        needed_cost(runs)
+
+    def stated_at(self, runs: Runs) -> None:
+        """Amid the runs."""
+        return
+
+    def data(self, runs: Runs) -> dict[str, np.ndarray]:
+        """Where the runs and places of every group lie."""
+        log_x = np.log([runs.x(name) for name in runs.inputs]).T
+        near = surroundings(log_x, np.log(needed_cost(runs)), [rows for _, rows in curves(runs)])
+        return {f"surface_{name}": value for name, value in near._asdict().items()}
+
+    def padded(self, data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
+        """A group that is the whole table has a slot for each of its runs."""
+        fill = {"surface_slots": -1, "surface_squared": 0, "surface_ratio": 0, "surface_drifted": 0}
+        more = {} if grouped else {name: fill_last_axis(data[name], size, nothing) for name, nothing in fill.items()}
+        return {**data, **more, "surface_alone": repeat_last(data["surface_alone"], size)}
+
+    def variables(self, data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Its free variables at their centres."""
+        groups, places = data["surface_ratio"].shape[:2]
+        return {"surface_coordinates": np.zeros(groups * places)}
+
+    def dims(self, data: Mapping[str, np.ndarray]) -> dict[str, int]:
+        """Sizes of the dimensions of its variables, besides the group."""
+        return {"place": data["surface_ratio"].shape[1]}
+
+    def departed(self, seen: InGraph):
+        """Declares the surface; the mean it makes of the law's, and the observation's parameters with what places leave out."""
+        import pymc as pm
+        import pytensor.tensor as pt
+        from pytensor import wrap_jax
+
+        scale, groups = seen.observation.scale, max(seen.n_groups, 1)
+        near = Surroundings(**{name: seen.data[f"surface_{name}"] for name in Surroundings._fields})
+        places = near.ratio.type.shape[1]
+        shape = (seen.n_groups, places) if seen.group else (places,)
+        xi = pm.Flat("surface_coordinates", shape=shape)
+        # To first order about the response, not about the law: the noise is much smaller than g.
+        error, above_response = scale.seen(seen.observed, seen.mean, seen.floor, pt)
+        sd = pt.broadcast_to(seen.observation.sd(seen.mean, seen.values, seen.columns), error.shape)
+        own = {name: pt.broadcast_to(value, (groups,)) for name, value in seen.own.items()}
+        g, left_out, log_density, at_places = wrap_jax(departures)(
+            pt.reshape(xi, (groups, places)), error, above_response, sd, self._scales(seen.inputs, own), near
+        )
+        pm.Potential("surface_prior", log_density)
+        pm.Deterministic("surface", pt.reshape(at_places, shape), dims=(*([seen.group] if seen.group else []), "place"))
+        above = scale.above(seen.mean, seen.floor, pt)
+        values = seen.observation.widened(seen.values, above**2 * left_out, pt)
+        return scale.bent(seen.mean, seen.floor, g, pt), values
+
+    def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
+        """Each point by itself: g at its distance from the end of the group's runs in cost."""
+        h = np.abs(self._beyond(at))
+        misfit = at.parameters["misfit"][:, None]
+        drift = at.parameters.get("drift", np.zeros(1))[:, None]
+        sd = np.sqrt(drift**2 * integrated(h, h, 1.0) + misfit**2)
+        return Departure(sd * rng.standard_normal(sd.shape))
+
+    def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
+        """Given the surface's values at its places."""
+        log_x = np.log([at.x[name] for name in at.runs.inputs]).T
+        known = np.log([at.runs.x(name) for name in at.runs.inputs]).T
+        group = 0 if at.level is None else at.runs.levels.index(at.level)
+        slots, cost = at.data["surface_slots"][group], np.log(needed_cost(at.runs))
+        g = ahead(
+            (log_x, np.log(needed_cost(at.runs, at.x, at.cost))), (known, cost), at.draws["surface"],
+            self._scales(tuple(at.runs.inputs), at.parameters), slots, rng,
+        )  # fmt: skip
+        return Departure(g)
+
+    def _beyond(self, at: Situation) -> np.ndarray:
+        largest = np.log(needed_cost(at.runs)[at.runs.rows(at.level)]).max()
+        return np.log(needed_cost(at.runs, at.x, at.cost)) - largest
+
+    def _scales(self, inputs: tuple[str, ...], values: Mapping[str, Any]) -> Scales:
+        lengths = [values[f"length_{name}"] for name in inputs]
+        return Scales(values["misfit"], lengths, values.get("drift"), values.get("length_ratio"))
 
 
-def surroundings(log_x: np.ndarray, groups: Sequence[np.ndarray]) -> Surroundings:
-    """Of runs with log inputs of shape (run, input), given the rows of each group."""
-    longest = max(map(len, groups))
-    n_slots = max(round_size(longest), 16)
-    n_places = min(ALL if longest <= ALL else PLACES, n_slots)
-    slots, alone, apart = np.full((len(groups), n_slots), -1), np.empty(len(log_x)), []
-    for slot, rows in zip(slots, groups, strict=True):
-        first = rows[chosen(log_x[rows], min(n_places, len(rows)))]
-        slot[: len(rows)] = [*first, *np.setdiff1d(rows, first)]
-        frontier = log_x[rows].sum(-1).max()
-        h = np.abs(log_x[rows].sum(-1) - frontier)
-        alone[rows] = integrated(h, h, 1.0)
-        apart.append(distances(log_x[slot[:n_places]], log_x[slot], frontier))
-    return Surroundings(slots, alone, *(np.stack(each) for each in zip(*apart, strict=True)))
-
-
-def departures(xi, error, weight, sigma, of_noise, scales: Scales, near: Surroundings):
-    """g at the runs, what the places leave out, the density, and g at the places.
-
-    Parameters
-    ----------
-    xi : array, shape (group, place)
-        Coordinates of g.
-    error, weight, sigma : array, shape (run,)
-        g as the response has it, in logs of the response; the share of the response above the floor; the scale of the
-        noise.
-    of_noise : array, shape ()
-        Information of the noise about its centre, as a multiple of ``sigma**-2``.
-    scales : Scales
-        Each of shape (group,).
-    near : Surroundings
-
-    Returns
-    -------
-    g, left_out : array, shape (run,)
-        g, and the variance of it that the places do not explain.
-    log_density : array, shape ()
-        Of xi under the prior of g, up to a constant.
-    values : array, shape (group, place)
-    """
-    drifts = scales.drift is not None
-
-    def of_group(xi, slots, apart, own):
-        there = slots >= 0
-        real = there[: len(xi)]
-        k_zx = covariance(apart, own)
-        factor = _factor(k_zx[:, : len(xi)], real)
-        # A product with a small inverse costs half of solving for every run; of the places themselves it is known.
-        inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(xi)), lower=True)
-        of_others = inverse @ jnp.where(real[:, None], k_zx[:, len(xi) :], 0.0)
-        shares = jnp.concatenate([factor.T, of_others], axis=1)
-        before = own.misfit**2 + (own.drift**2 * near.alone[slots] if drifts else 0.0)
-        left_out = jnp.maximum(before - (shares**2).sum(0), 0.0)
-        r = weight[slots]
-        spread = sigma[slots] ** 2 / of_noise + r**2 * left_out
-        precision = jnp.where(there, r**2 / spread, 0.0)
-        pull = shares @ jnp.where(there, r * error[slots] / spread, 0.0)
-        root = jnp.linalg.cholesky(jnp.eye(len(xi)) + (shares * precision) @ shares.T)
-        half = jax.scipy.linalg.solve_triangular(root, pull, lower=True)
-        v = jax.scipy.linalg.solve_triangular(root.T, half + xi, lower=False)
-        log_density = -0.5 * (v**2).sum() - jnp.log(jnp.diagonal(root)).sum()
-        return v @ shares, left_out, log_density, factor @ v
-
-    apart = Apart(near.squared, near.ratio, near.drifted)
-    g, left_out, log_density, values = jax.vmap(of_group)(xi, near.slots, apart, scales)
-    n, rows = len(error), jnp.where(near.slots >= 0, near.slots, len(error))
-    at_runs = [jnp.zeros(n).at[rows].add(value, mode="drop") for value in (g, left_out)]
-    return *at_runs, log_density.sum(), values
-
-
-def _factor(k_zz, real):
-    """Of the covariance of g between places; those that are not real are independent of all."""
-    return _root(k_zz, real, _JITTER * jnp.diagonal(k_zz).max())
-
-
-def _root(k_zz, real, jitter):
-    both = real[:, None] & real
-    return jnp.linalg.cholesky(jnp.where(both, k_zz, 0.0) + jnp.diag(jnp.where(real, jitter, 1.0)))
-
-
-def ahead(
-    log_x: np.ndarray, known: np.ndarray, values: np.ndarray, scales: Scales, slots: np.ndarray, rng
-) -> np.ndarray:
-    """Draws of g at new places of one group given its values at the group's places, shape (sample, point).
-
-    The first 64 points are drawn jointly; further ones, 64 at a time, given the very first, and not the others.
-
-    Parameters
-    ----------
-    log_x, known : array, shapes (point, input) and (run, input)
-        Log inputs of the new places, and of the runs.
-    values : array, shape (sample, place)
-    scales : Scales
-        Of the group, shape (sample,).
-    slots : array of int, shape (slot,)
-        The runs of the group, the places first.
-    rng : numpy.random.Generator
-    """
-    n_places = values.shape[1]
-    real = slots[:n_places] >= 0
-    z, frontier = known[slots[:n_places]], known[slots[slots >= 0]].sum(-1).max()
-    found = np.empty((len(values), len(log_x)))
-    for first in range(0, len(log_x), _TOGETHER):
-        some = log_x[first : first + _TOGETHER]
-        n = len(some)
-        some = np.pad(some, ((0, -n % 8), (0, 0)), mode="edge")
-        among, cross, new = (distances(a, b, frontier) for a, b in ((z, z), (z, some), (some, some)))
-        normal = rng.standard_normal((len(values), len(some)))
-        with double_precision():
-            drawn = np.asarray(_conditional(values, scales, normal, real, among, cross, new, n_places))
-        found[:, first : first + n] = drawn[:, :n]
-        if not first:
-            z, values = np.concatenate([z, some[:1]]), np.concatenate([values, drawn[:, :1]], axis=1)
-            real = np.append(real, True)
-    return found
-
-
-@partial(jax.jit, static_argnames="n_places")
-def _conditional(values, scales, normal, real, among, cross, new, n_places):
-    def one(draw):
-        values, scales, normal = draw
-        k_zz, k_zx = covariance(among, scales), covariance(cross, scales)
-        # What was drawn far ahead varies much more than the places, which keep the jitter that they were sampled with.
-        before, drawn = (_JITTER * k for k in jnp.split(jnp.diagonal(k_zz), [n_places]))
-        jitter = jnp.concatenate([before.max() * jnp.ones_like(before), _JITTER * scales.misfit**2 + drawn])
-        factor = _root(k_zz, real, jitter)
-        shares = jax.scipy.linalg.solve_triangular(factor, jnp.where(real[:, None], k_zx, 0.0), lower=True)
-        mean = jax.scipy.linalg.solve_triangular(factor, values, lower=True) @ shares
-        left = covariance(new, scales) - shares.T @ shares
-        jitter = _JITTER * (scales.misfit**2 + jnp.diagonal(left))
-        return mean + jnp.linalg.cholesky(left + jnp.diag(jitter)) @ normal
-
-    return jax.lax.map(one, (values, scales, normal))
+__all__ = ["ALL", "PLACES", "Surface"]

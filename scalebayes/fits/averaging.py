@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 import xarray as xr
 
-from scalebayes.discrepancy.discrepancy import Drift, word
-from scalebayes.fits.fit import Fit, sample
+from scalebayes.fits.fit import Fit
+from scalebayes.fits.sampling import sample
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
-from scalebayes.runs.runs import Runs
+from scalebayes.model.model import with_runs
+from scalebayes.model.prediction import leave_one_out, points_at_runs, predict
+from scalebayes.numerics.scores import log_score
+from scalebayes.runs import Runs
+from scalebayes.runs.splits import masks, split, subset
 
 _STEPS = 1000
 _ENOUGH = 2e-4
@@ -111,7 +115,7 @@ def average(
 
 def name_of(model: Model) -> str:
     """Law and discrepancy in a word: ``power_floor+drift``."""
-    return model.name + (f"+{word(model.discrepancy)}" if model.discrepancy else "")
+    return model.name + (f"+{model.said_discrepancy}" if model.discrepancy else "")
 
 
 def members(fit: Fit | Average) -> list[tuple[Fit, float]]:
@@ -216,47 +220,40 @@ def _by_loo(named: Mapping[str, Fit]) -> np.ndarray:
 def for_loo(fit: Fit) -> xr.DataTree:
     """The posterior with the log density of each run given *all others* of its curve and the parameters.
 
-    What ArviZ's LOO needs (Buerkner, Gabry and Vehtari 2021, arXiv:1810.10559); without a drift, where runs are independent
-    given the parameters, it is the log likelihood itself.
+    What ArviZ's LOO needs (Buerkner, Gabry and Vehtari 2021, arXiv:1810.10559); where nothing is integrated out, so that runs are
+    independent given the parameters, it is the log likelihood itself.
     """
-    if not fit.model.describe()[0].places:
+    if all(term.sampled for term in fit.model.discrepancy):
         return fit.idata
-    from scalebayes.model.prediction import left_out
-
     tree = fit.idata.copy()
     likelihood = fit.idata["log_likelihood"].to_dataset()
     (name,) = likelihood.data_vars
-    each = likelihood[name].copy(data=left_out(fit.model, fit.posterior).reshape(likelihood[name].shape))
+    each = likelihood[name].copy(data=leave_one_out(fit.model, fit.posterior).reshape(likelihood[name].shape))
     tree["log_likelihood"] = xr.DataTree(likelihood.assign({name: each}))
     return tree
 
 
 def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
     """Log density of the largest runs under fits to the others, shape (run, fit)."""
-    from scalebayes.numerics.scores import log_score
-    from scalebayes.questions.forecast import forecast
-    from scalebayes.runs.splits import masks, split, subset
-
     runs = next(iter(named.values())).model.runs
     if not 0 < share < 1:
         raise ValueError(f"share is the part of each group's runs to hold back, between 0 and 1, got {share!r}.")
-    drifts = any(isinstance(fit.model.discrepancy, Drift) for fit in named.values())
-    parts, short = split(runs, masks(runs, None, None, [share]), drifts, skip=True)
+    along = any(term.stated == "curves" for fit in named.values() for term in fit.model.discrepancy)
+    parts, short = split(runs, masks(runs, None, None, [share]), along, skip=True)
     if short:
         _, level, reason = short[0]
         raise ValueError(f"holding back {share:g} does not do{f' for {level}' if level else ''}: {reason}.")
     known = np.sort(np.concatenate([rows for rows, _ in parts.values()]))
     ahead = np.concatenate([rows for _, rows in parts.values()])
-    points = {name: runs.x(name)[ahead] for name in runs.inputs}
-    columns = []
+    scores = []
     for fit in named.values():
-        model = replace(fit.model, runs=subset(runs, known, grouped=True))
+        model = with_runs(fit.model, subset(runs, known, grouped=True))
         again = sample(model, draws=fit.posterior.sizes["draw"], chains=fit.posterior.sizes["chain"], seed=seed)
-        found = np.empty(len(ahead))
+        forward, found = model.observation.scale.forward, np.empty(len(ahead))
         for level in runs.levels or (None,):
-            own = np.ones(len(ahead), bool) if level is None else runs.group_labels[ahead] == level
-            at = {name: values[own] for name, values in points.items()}
-            drawn = forecast(again, at, group=level, seed=seed).draws["new_run"].to_numpy().reshape(-1, own.sum())
-            found[own] = log_score(np.log(drawn), np.log(runs.y[ahead][own]))
-        columns.append(found)
-    return np.stack(columns, 1)
+            own = ahead[np.isin(ahead, runs.rows(level))]
+            at = points_at_runs(runs, model.observation, own)
+            drawn = predict(model, again.posterior, at, level, seed=seed).new_run
+            found[np.isin(ahead, own)] = log_score(forward(drawn), forward(runs.y[own]))
+        scores.append(found)
+    return np.stack(scores, 1)

@@ -18,24 +18,30 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from scalebayes.arguments import check_seed
+from scalebayes.discrepancy import BUILT_IN as TERMS
 from scalebayes.files import atomically
-from scalebayes.fits.fit import Fit, assemble, check_seed, checked_prior
-from scalebayes.fits.storage import describe_model, load, plain_number
+from scalebayes.fits.description import describe_model, plain_number
+from scalebayes.fits.fit import Fit
+from scalebayes.fits.sampling import assemble, checked_prior
+from scalebayes.fits.storage import load
 from scalebayes.inference.caching import compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
+from scalebayes.model.structure import Structure
+from scalebayes.numerics.padding import padded_size
 
-LANES = 8
-FEW = 8 * LANES  # tables that are not worth programs of their own
+WIDTH = 8  # tables of a batch
+FEW = 8 * WIDTH  # tables that are not worth programs of their own
 SMALL = 64  # runs of a table up to which a step takes hardly longer with more of them
 _PLAN = "@sweep.json"  # no fit's: in theirs @ is quoted
 _LONGEST = 200  # name of a file
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fleet:
-    """Many fits by name: ``fleet[name]`` is a `Fit`.
+class Fleet(Mapping[str, Fit]):
+    """Many fits by name, a mapping: ``fleet[name]`` is a `Fit`, read from its file where there is a folder.
 
     Parameters
     ----------
@@ -65,13 +71,21 @@ class Fleet:
             raise KeyError(f"the fit of {name!r} failed: {row['problem']}")
         if self.folder is None:
             return self._fits[name]
-        return load(self.folder / _file(name), law=self._models[name].law)
+        return _loaded(self.folder / _file(name), self._models[name])
 
     def __repr__(self) -> str:
         failed = int(self.table["max_r_hat"].isna().sum())
         bad = int((~self.table["converged"]).sum()) - failed
         where = f" in {self.folder}" if self.folder else ""
         return f"Fleet of {len(self)} fits{where}: {len(self) - failed - bad} converged, {bad} not, {failed} failed"
+
+
+def _loaded(path: Path, model: Model) -> Fit:
+    own = [term for term in model.discrepancy if type(term).__name__ not in {each.__name__ for each in TERMS}]
+    return load(
+        path, law=model.law, observation=model.observation, discrepancy=own[0] if own else None,
+        cost=model.runs.cost if callable(model.runs.cost) else None,
+    )  # fmt: skip
 
 
 def fit_many(
@@ -90,7 +104,7 @@ def fit_many(
 ) -> Fleet:
     """Sample the posteriors of many models: tables, laws, prior settings, simulated tables.
 
-    Models that differ in their numbers only are sampled together, `LANES` at a time. Those that need more than the others
+    Models that differ in their numbers only are sampled together, eight at a time. Those that need more than the others
     go on; one that fails is recorded and the rest go on. With a ``folder`` every fit is written there as soon as it is done,
     whole or not at all; called again with the same models and settings, what is there is not fitted again (failures are), and
     the numbers are the same as without the interruption.
@@ -199,7 +213,7 @@ def fit_many(
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Models of one structure, made up to a number of lanes by repetition, with their seeds."""
+    """Models of one structure, padded to the width of a batch by repetition, with their seeds."""
 
     names: tuple[str, ...]
     models: tuple[Model, ...]
@@ -219,20 +233,19 @@ def _named(models: Mapping[str, Model] | Sequence[Model]) -> dict[str, Model]:
 
 
 def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
-    """Depends on all models, done or not, so that a fit has the same lane and numbers after an interruption."""
+    """Depends on all models, done or not, so that a fit has the same slot and numbers after an interruption."""
     alike: dict[tuple, list[str]] = {}
     seeds = {name: int(np.random.SeedSequence((seed, i)).generate_state(1)[0] >> 1) for i, name in enumerate(named)}
     for name, model in named.items():
-        structure, _ = model.describe()
-        alike.setdefault((structure.kind, _round_up(structure.n_runs)), []).append(name)
+        size = padded_size(model.structure.n_runs, coarse=True)
+        alike.setdefault((model.structure.kind, size), []).append(name)
     _together(alike)
     batches = []
     for (structure, size), names in alike.items():
-        # A step over a surface is long enough by itself, and a batch waits for the longest tree of its tables.
-        lanes = LANES if len(names) > LANES // 2 and not structure.surface else 1
-        for first in range(0, len(names), lanes):
-            chosen = names[first : first + lanes]
-            filled = [*chosen, *[chosen[-1]] * (lanes - len(chosen))]
+        width = WIDTH if len(names) > WIDTH // 2 and not _by_itself(structure) else 1
+        for first in range(0, len(names), width):
+            chosen = names[first : first + width]
+            filled = [*chosen, *[chosen[-1]] * (width - len(chosen))]
             batches.append(
                 _Batch(tuple(chosen), tuple(named[n] for n in filled), tuple(seeds[n] for n in filled), size)
             )
@@ -242,31 +255,28 @@ def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
 def _together(alike: dict[tuple, list[str]]) -> None:
     """Let few tables join those of the next size, if that is at most twice theirs.
 
-    Steps are longer, but lanes are filled and there are programs less to compile, which takes as long as hundreds of fits.
-    Of larger tables, whose steps take as long as they have runs, only what would not fill lanes. Downwards, so that each
+    Steps are longer, but batches are filled and there are fewer programs to compile, which takes as long as hundreds of fits.
+    Of larger tables, whose steps take as long as they have runs, only what would not fill a batch. Downwards, so that each
     moves once.
     """
     for structure, size in sorted(alike, key=lambda of: -of[1]):
         larger = min((to for other, to in alike if other == structure and to > size), default=np.inf)
-        few = FEW if larger <= SMALL else LANES // 2
-        if len(alike[structure, size]) <= few and larger <= 2 * size and not structure.surface:
+        few = FEW if larger <= SMALL else WIDTH // 2
+        if len(alike[structure, size]) <= few and larger <= 2 * size and not _by_itself(structure):
             alike[structure, larger] += alike.pop((structure, size))
 
 
-def _round_up(n: int) -> int:
-    """The next power of two or one and a half times one: fewer sizes than for a single fit, hence larger batches."""
-    power = 16
-    while power < n:
-        power *= 2
-    return power * 3 // 4 if power > 16 and n <= power * 3 // 4 else power
+def _by_itself(structure: Structure) -> bool:
+    """Whether a table is better sampled by itself than in a batch."""
+    return any(term.batch == "alone" for block in structure.blocks for term in block.terms)
 
 
 def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[Fit | str | None]:
     """Fit a batch, in whatever process: a fit, the reason why there is none, or None for one not to be done."""
-    lanes = [*todo, *[False] * (len(batch.models) - len(todo))]
+    slots = [*todo, *[False] * (len(batch.models) - len(todo))]
     priors: dict[int, xr.Dataset] = {}
     results: list[Fit | str | None] = [None] * len(todo)
-    for i in [i for i, wanted in enumerate(lanes) if wanted]:
+    for i in [i for i, wanted in enumerate(slots) if wanted]:
         try:
             priors[i] = checked_prior(batch.models[i], batch.seeds[i])
         except Exception as error:  # a law of the caller's may raise anything: recorded, and the sweep goes on
@@ -274,8 +284,8 @@ def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[
     good = sorted(priors)
     if not good:
         return results
-    # A lane without work copies one that has some, so that the others keep their places.
-    source = [i if i in priors else good[0] for i in range(len(lanes))]
+    # A slot without work copies one that has some, so that the others keep their positions.
+    source = [i if i in priors else good[0] for i in range(len(slots))]
     try:
         found = _draw([batch.models[i] for i in source], [batch.seeds[i] for i in source], good, batch.size, settings)
     except Exception as error:  # whatever the compiler or a law of the caller's raises: recorded, not lost
@@ -297,11 +307,11 @@ def _draw(models: list[Model], seeds: list[int], wanted: list[int], size: int, s
 
     with compilation_cache():
         ready = [prepare(model, size) for model in models]
-        # Along a curve a step of eight tables takes as long as one of one; without, hard tables are quicker alone.
-        in_lanes = ready[0].source.structure.places > 0
+        # Hard tables are quicker alone, unless a step of eight takes as long as one of one.
+        joint = any(term.batch == "joint" for term in ready[0].source.structure.block.terms)
         return sample(
             ready[0].source, [r.numbers for r in ready], initial=[r.initial for r in ready], seeds=seeds,
-            settings=settings, advanced=lambda made, total: None, wanted=wanted, in_lanes=in_lanes,
+            settings=settings, advanced=lambda made, total: None, wanted=wanted, in_batch=joint,
         )  # fmt: skip
 
 
@@ -395,20 +405,11 @@ def _check_same(folder: Path, there: Mapping, plan: Mapping) -> None:
 
 
 def _digest(model: Model) -> str:
-    told = {**describe_model(model), "source": "", "constants": _constants(model.law)}
-    written = json.dumps(told, sort_keys=True, default=plain_number) + model.runs.digest
+    description = describe_model(model)
+    for response in description["responses"]:
+        response["law_source"] = ""
+    written = json.dumps(description, sort_keys=True, default=plain_number) + model.runs.digest
     return hashlib.sha256(written.encode()).hexdigest()[:16]
-
-
-def _constants(law: Callable) -> dict[str, str]:
-    """Numbers and words that a law of one's own takes from the function that made it, which its source does not show."""
-    found = {}
-    for name, cell in (
-        zip(law.__code__.co_freevars, law.__closure__ or (), strict=True) if hasattr(law, "__code__") else ()
-    ):
-        if isinstance(cell.cell_contents, str | int | float | np.generic):
-            found[name] = repr(cell.cell_contents)
-    return found
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a model becomes before it is sampled: the density of its structure, and its numbers made up to a size.
+"""What a model becomes before it is sampled: the density of its structure, and its numbers padded to a size.
 
 Models of one structure and size share everything that is compiled.
 """
@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from threading import Lock
 
 import numpy as np
 
 from scalebayes import laws
+from scalebayes.discrepancy import sampled_of, solver
 from scalebayes.inference.data import REAL
 from scalebayes.inference.transport import Block, Transport
 from scalebayes.model import Model
-from scalebayes.model.structure import Structure, initial_values
-from scalebayes.numerics.padding import round_size
+from scalebayes.model.structure import GROUP, OBSERVED, Structure, initial_values
+from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
 
 
@@ -41,10 +42,6 @@ class Prepared:
     initial: dict[str, np.ndarray]
 
 
-# Places of runs along a curve or over a surface, and what stands where there is none.
-_OF_PLACES = {"curve_slots": -1, "surface_slots": -1, "surface_squared": 0, "surface_ratio": 0, "surface_drifted": 0}
-
-
 def prepare(model: Model, size: int | None = None) -> Prepared:
     """Density, numbers and starting position of a model.
 
@@ -52,31 +49,20 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     ----------
     model : Model
     size : int, optional
-        Number of runs to make the table up to, by copies that do not count; by default one of a few sizes.
+        Number of runs to pad the table to, by copies that do not count; by default one of a few sizes.
     """
-    described, numbers = model.describe()
-    structure, n = described.kind, described.n_runs
-    size = size or round_size(n)
-    renamed = {
-        f"{old}{end}": f"{new}{end}"
-        for old, new, end in (
-            (described.observed, structure.observed, "_data"),
-            (described.group, structure.group, "_index"),
-        )
-    }
-    numbers = {renamed.get(name, name): value for name, value in numbers.items()}
-    of_runs = (*structure.inputs, *renamed.values(), "curve_distance", "surface_alone")
-    numbers = {
-        name: value[np.minimum(np.arange(size), n - 1)] if name in of_runs else value for name, value in numbers.items()
-    }
-    if not structure.group:  # what has a place for each run of a group is of the table's size as well
-        for name, nothing in _OF_PLACES.items():
-            if name in numbers:
-                along = [(0, 0)] * (numbers[name].ndim - 1)
-                more = max(size - numbers[name].shape[-1], 0)
-                numbers[name] = np.pad(numbers[name], [*along, (0, more)], constant_values=nothing)
-        structure = replace(structure, places=size if structure.places else 0)
-    structure = replace(structure, n_runs=size)
+    structure, n = model.structure.kind, model.structure.n_runs
+    size = size or padded_size(n)
+    numbers, block, grouped = dict(model.numbers), structure.block, bool(structure.group)
+    columns = (f"{role}_column" for role in block.observation.columns)
+    for name in (*block.inputs, OBSERVED, *([GROUP] if grouped else []), *columns):
+        numbers[name] = repeat_last(numbers[name], size)
+    for term in block.terms:
+        own = {name: numbers[name] for name in term.data_names}
+        numbers |= term.padded(own, size, grouped)
+    numbers |= solver.padded(numbers, size, grouped)
+    shapes = tuple((name, numbers[name].shape) for name, _ in block.shapes)
+    structure = replace(structure, blocks=(replace(block, n_runs=size, shapes=shapes),))
     source, initial = Specification(structure, dict(numbers)), initial_values(structure, numbers)
     numbers[REAL] = np.arange(size) < n
     return Prepared(source, numbers, initial)
@@ -94,11 +80,15 @@ class Specification:
 
     @cached_property
     def name(self) -> str:
-        """The structure in words, the same in every process; empty for a law that is not the package's own."""
-        law = self.structure.law
-        if law not in laws.PRIORS:
+        """The structure in words, the same in every process; empty for a law or a part that is not the package's own."""
+        block = self.structure.block
+        parts = (block.observation, *block.terms)
+        if not laws.is_built_in(laws.as_law(block.law)) or any(
+            not type(part).__module__.startswith("scalebayes.") for part in parts
+        ):
             return ""
-        return repr({f.name: getattr(self.structure, f.name) for f in fields(Structure)} | {"law": law.__name__})
+        plain = replace(block, law=block.law.__name__, floor="")  # type: ignore[arg-type]
+        return repr(replace(self.structure, blocks=(plain,)))
 
     def transport(self) -> Transport:
         """The density and its map; the same object for every equal specification."""
@@ -111,22 +101,23 @@ def _transport(specification: Specification) -> Transport:
     from scalebayes.inference.density import from_pymc
     from scalebayes.model.graph import build
 
-    structure = specification.structure
+    structure, block = specification.structure, specification.structure.block
     sizes = {"run": structure.n_runs, structure.group: structure.n_groups, **dict(structure.factors)}
-    sizes["place"] = structure.surface
+    for term in sampled_of(block.terms):
+        sizes |= term.dims(specification.numbers)
     coords = {name: range(size) for name, size in sizes.items() if name}
     with double_precision():
         graph = build(structure, specification.numbers, coords)
-        helpers = [name for p in structure.parameters for name in p.helpers] + ["surface_coordinates"]
         scales = {
             spread: (f"{p.name}_prior", 2 + i)
             for p in structure.parameters
             for i, (_, spread, _) in enumerate(p.deviations)
         }
-        # A curve that nothing but its drift takes from run to run is denser than it is likely.
-        noises = structure.parameters[len(structure.of_law) :] if structure.places else ()
+        held = any(term.modeless for term in block.terms)
+        noises = [p for p in structure.parameters if p.owner != "law"] if held else []
         modeless = [name for p in noises for name in (p.base, *(offset for _, _, offset in p.deviations))]
-        return Transport(from_pymc(graph, helpers, structure.inputs), _blocks(structure), scales, modeless)
+        density = from_pymc(graph, structure.helpers, block.positive)
+        return Transport(density, _blocks(structure), scales, modeless)
 
 
 def _blocks(structure: Structure) -> tuple[Block, ...]:
@@ -140,7 +131,7 @@ def _blocks(structure: Structure) -> tuple[Block, ...]:
     main = max(values, key=lambda factor: values[factor])
     blocks = []
     for p in structure.parameters:
-        prior, centre = f"{p.name}_prior", f"{p.base}_logit" if p.link == "floor" else p.base
+        prior, centre = f"{p.name}_prior", p.variable
         if p.pooling == "separate" and main == structure.group:
             blocks.append(Block(own=centre, prior=prior))
         blocks += [

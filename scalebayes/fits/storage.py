@@ -1,87 +1,49 @@
-"""One netCDF file that holds a fit and everything needed to use it in another process."""
+"""Reading the one netCDF file that holds a fit and everything needed to use it in another process."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from scalebayes import laws
-from scalebayes.discrepancy.discrepancy import Discrepancy
-from scalebayes.files import atomically, check_free
-from scalebayes.model import Drift, Gaussian, Model, StudentT, Surface
-from scalebayes.observations.noise import Noise
-from scalebayes.priors import from_plain, to_plain
-from scalebayes.runs.runs import Runs
+from scalebayes.discrepancy import Term
+from scalebayes.fits.description import FORMAT, digest_of, made
+from scalebayes.fits.fit import Fit
+from scalebayes.laws import Law, as_law
+from scalebayes.model import Model
+from scalebayes.model.model import with_given
+from scalebayes.observations import Observation
+from scalebayes.priors import from_plain
+from scalebayes.runs import Input, Runs
 
-if TYPE_CHECKING:
-    from scalebayes.fits.fit import Fit
-
-_PARTS = {cls.__name__: cls for cls in (StudentT, Gaussian, Drift, Surface)}
-
-
-def describe_model(model: Model) -> dict[str, Any]:
-    """A model without its numbers, as nested dictionaries of numbers and strings."""
-    try:
-        source = inspect.getsource(model.law)
-    except (OSError, TypeError):
-        source = ""
-    runs, noise = model.runs, model.noise
-    departs = model.discrepancy
-    assert noise is not None
-    assert not isinstance(noise, str)
-    assert not isinstance(departs, str)
-    return {
-        "law": model.name,
-        "built_in": model.law in laws.PRIORS,
-        "law_source": source,
-        "inputs": dict(runs.inputs),
-        "response": runs.response,
-        "group": list(runs.group),
-        "tokenizer": runs.tokenizer,
-        "evaluation": runs.evaluation,
-        "where": runs.where,
-        "excluded": runs.excluded,
-        "source": runs.source,
-        "priors": {name: to_plain(prior) for name, prior in model.priors.items()},
-        "discrepancy": departs and _described(departs),
-        "horizon": model.horizon,
-        "noise": _described(noise),
-    }
+_GROUPS = {"posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior"}
+_ADVICE = "a file written by 'scalebayes fit' or Fit.save is needed"
 
 
-def plain_number(value: Any) -> Any:
-    """A number of NumPy's as Python's own, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{value!r} ({type(value).__name__}) has no place in a file.")
-
-
-def save(fit: Fit, path: str | os.PathLike, overwrite: bool) -> None:
-    """Write a fit; see `Fit.save`."""
-    target = Path(path)
-    check_free(target, overwrite, "overwrite=True")
-    with atomically(target) as temporary:
-        fit.idata.to_netcdf(temporary, engine="h5netcdf")
-
-
-def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
+def load(
+    path: str | os.PathLike,
+    *,
+    law: Callable | Law | None = None,
+    observation: Observation | None = None,
+    discrepancy: Term | None = None,
+    cost: Callable | None = None,
+) -> Fit:
     """Read a fit that `Fit.save` wrote.
 
     Parameters
     ----------
     path : path
-    law : Callable, optional
-        The law, if it is not built in: functions are not stored, only their source text for the record.
+    law, observation, discrepancy : optional
+        Those that are not built in: functions and classes are not stored, only their names and digests, with which what is
+        given is compared.
+    cost : Callable, optional
+        The cost of a run, where it was a function.
 
     Returns
     -------
@@ -92,74 +54,105 @@ def load(path: str | os.PathLike, *, law: Callable | None = None) -> Fit:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not one of `Fit.save`, or its law is not built in and not given, or does not match.
+        If the file is not one of `Fit.save`, or of another format, or its law is not built in and not given, or does not
+        match.
     """
-    from scalebayes.fits.fit import Fit
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
-    advice = "a file written by 'scalebayes fit' or Fit.save is needed"
     try:
         with xr.open_datatree(path, engine="h5netcdf") as opened:
             tree = opened.load()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
-            f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file: {advice}."
+            f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file: {_ADVICE}."
         ) from None
-    groups = {"posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior"}
-    if tree.attrs.get("inference_library") != "scalebayes" or not groups <= set(tree.children):
-        raise ValueError(f"{path.name} is a netCDF file, but holds no fit of scalebayes; {advice}.")
+    if tree.attrs.get("inference_library") != "scalebayes" or not set(tree.children) >= _GROUPS:
+        raise ValueError(f"{path.name} is a netCDF file, but holds no fit of scalebayes; {_ADVICE}.")
+    if tree.attrs.get("format_version") != FORMAT:
+        raise ValueError(
+            f"{path.name} holds a fit in format {tree.attrs.get('format_version', 1)}, and this version of scalebayes reads format "
+            f"{FORMAT}; fit again, or read it with scalebayes {tree.attrs.get('scalebayes', 'of that time')}."
+        )
     described = json.loads(tree.attrs["model"])
-    if law is None:
-        if not described["built_in"]:
-            raise ValueError(
-                f"{path.name} holds a fit of {described['law']}, which is not built in; pass the function: "
-                f"sb.load({path.name!r}, law={described['law']})."
-            )
-        law = laws.named(described["law"])
-    constants = tree["constant_data"].to_dataset()
-    columns = {column: constants[name].to_numpy() for name, column in described["inputs"].items()}
-    columns[described["response"]] = constants["response"].to_numpy()
-    for place, column in enumerate(described["group"]):
-        columns[column] = constants[f"group_{place}"].to_numpy().astype(str)
-    for role in ("tokenizer", "evaluation"):
-        if described.get(role):
-            columns[described[role]] = constants[role].to_numpy().astype(str)
-    runs = Runs(
-        table=pd.DataFrame(columns, index=pd.Index(constants["run"].to_numpy())),
-        inputs=MappingProxyType(described["inputs"]),
-        response=described["response"],
-        group=tuple(described["group"]),
-        tokenizer=described.get("tokenizer"),
-        evaluation=described.get("evaluation"),
-        named=frozenset(described["inputs"]),
-        where=described["where"],
-        excluded=described["excluded"],
-        source=described["source"],
-    )
-    priors = {name: from_plain(prior) for name, prior in described["priors"].items()}
-    declared = laws.signature(law)
-    if set(declared.parameters) != set(priors) or len(declared.inputs) != len(runs.inputs):
+    (response,) = described["responses"]
+    runs = _runs(tree["constant_data"].to_dataset(), described, response, cost, path.name)
+    priors: dict[str, Any] = {name: from_plain(prior) for name, prior in described["priors"].items()}
+    found = _law(response, law, path.name)
+    if set(found.parameters) != set(priors) or len(found.inputs) != len(runs.inputs):
         raise ValueError(
             f"{path.name} holds a fit with inputs {', '.join(runs.inputs)} and parameters {', '.join(priors)}; "
-            f"the law given is {declared}."
+            f"the law given is {found.signature}."
+        )
+    if not response["built_in"] and response["law_digest"] != digest_of(found.function) != "":
+        raise ValueError(
+            f"{path.name} holds a fit of another function called {response['law']}: the source or the constants of the one given "
+            "differ. Pass the function that was fitted, or fit again."
         )
     if not runs.group:
         # Without groups the pooling words have no effect, and Model refuses them from a caller.
         priors = {name: prior.prior for name, prior in priors.items()}
-    noise, departs = _made(described["noise"]), _made(described["discrepancy"])
-    return Fit(
-        Model(law, runs, priors=priors, noise=noise, discrepancy=departs, horizon=described.get("horizon")), tree
+    model = Model(
+        found,
+        runs,
+        priors=priors,
+        observation=made(response["observation"], observation, "observation", path.name),
+        discrepancy=tuple(made(term, discrepancy, "discrepancy", path.name) for term in response["discrepancy"]),
+        horizon=described["horizon"],
     )
+    return Fit(with_given(model, frozenset(described["given"])), tree)
 
 
-def _described(value: Noise | Discrepancy) -> dict[str, Any]:
-    return {"is": type(value).__name__} | {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+def _law(response: dict[str, Any], given: Callable | Law | None, file: str) -> Law:
+    if given is None:
+        if not response["built_in"]:
+            raise ValueError(
+                f"{file} holds a fit of {response['law']}, which is not built in; pass the function: "
+                f"sb.load({file!r}, law={response['law']})."
+            )
+        return as_law(laws.named(response["law"]))
+    law = as_law(given)
+    return Law(law.function, floor=response["floor"] or None) if law.floor is None else law
 
 
-def _made(described: dict[str, Any] | None) -> Any:
-    if not described:
-        return None
-    return _PARTS[described["is"]](**{name: from_plain(v) for name, v in described.items() if name != "is"})
+def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable | None, file: str) -> Runs:
+    table: dict[str, Any] = {}
+    inputs = {}
+    for name, each in response["inputs"].items():
+        values = columns[name].to_numpy()
+        parts = values.T if each["vector"] else [values]
+        table |= dict(zip(each["columns"], parts, strict=True))
+        inputs[name] = Input(
+            tuple(each["columns"]) if each["vector"] else each["columns"][0], each["kind"], each["unit"]
+        )
+    table[response["response"]] = columns["response"].to_numpy()
+    for place, column in enumerate(described["group"]):
+        table[column] = columns[f"group_{place}"].to_numpy().astype(str)
+    for role in ("tokenizer", "evaluation"):
+        if described[role]:
+            table[described[role]] = columns[role].to_numpy().astype(str)
+    for name, variable in columns.items():
+        if str(name).endswith("_column") or name == "cost":
+            table[variable.attrs["column"]] = variable.to_numpy()
+    by = described["cost"]
+    if isinstance(by, dict):
+        if cost is None or by["function"] != digest_of(cost) != "":
+            raise ValueError(
+                f"{file} holds a fit whose cost of a run is a function; pass it: sb.load({file!r}, cost=...)."
+            )
+        by = cost
+    return Runs(
+        table=pd.DataFrame(table, index=pd.Index(columns["run"].to_numpy())),
+        inputs=inputs,
+        response=response["response"],
+        group=tuple(described["group"]),
+        tokenizer=described["tokenizer"],
+        evaluation=described["evaluation"],
+        better=response["better"],
+        cost=by,
+        named=frozenset(inputs),
+        where=described["where"],
+        excluded=described["excluded"],
+        source=described["source"],
+    )

@@ -6,7 +6,6 @@ that one compilation serves every table of the same shape.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,21 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pymc as pm
-from pytensor.compile.mode import get_mode
 from pytensor.compile.sharedvalue import SharedVariable
-from pytensor.graph import FunctionGraph
-from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
-from pytensor.tensor import constant
 
 from scalebayes.inference.data import REAL, Data
 from scalebayes.inference.powers import cheap_powers
-
-_callers_setting = jax.config.jax_enable_x64
-# PyTensor's JAX backend turns on 64 bits for the whole process when it is imported; a library must not.
-from pytensor.link.jax.dispatch import jax_funcify  # noqa: E402
-
-jax.config.update("jax_enable_x64", _callers_setting)
+from scalebayes.numerics.graphs import to_jax
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,14 +126,6 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
 
 
 def _to_jax(model: pm.Model, outputs: Sequence) -> tuple[Callable, tuple[str, ...]]:
-    shared = [v for v in ancestors(outputs) if isinstance(v, SharedVariable)]
-    data = [v for v in shared if v in model.data_vars]
     # What is shared and no data is the length of a dimension, which is part of the shape.
-    lengths = {v: constant(v.get_value()) for v in shared if v not in model.data_vars}
-    arguments = {v: v.type(name=v.name) for v in [*model.value_vars, *data]}
-    graph = FunctionGraph(list(arguments.values()), clone_replace(outputs, {**arguments, **lengths}), clone=False)
-    get_mode("JAX").optimizer.rewrite(graph)
-    with warnings.catch_warnings():
-        # Checks such as sigma > 0 are dropped under tracing; the transforms guarantee them.
-        warnings.filterwarnings("ignore", message="Skipping Check", category=UserWarning)
-        return jax_funcify(graph), tuple(str(v.name) for v in data)
+    data = [v for v in ancestors(outputs) if isinstance(v, SharedVariable) and v in model.data_vars]
+    return to_jax([*model.value_vars, *data], outputs), tuple(str(v.name) for v in data)

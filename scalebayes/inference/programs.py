@@ -22,7 +22,7 @@ from scalebayes.files import atomically
 from scalebayes.inference.caching import cache_folder
 
 if TYPE_CHECKING:
-    from scalebayes.fits.preparing import Specification
+    from scalebayes.inference.source import Source
     from scalebayes.inference.transport import Transport
 
 # What is compiled is mapped into memory: about a thousand maps for the programs of one law and shape, of the 65,530 that
@@ -53,7 +53,7 @@ class Programs:
 
 
 @lru_cache(maxsize=_MOST_LAWS)
-def programs(source: Specification) -> Programs:
+def programs(source: Source) -> Programs:
     """The programs of a density. Cached, so that a second table of the same shape traces and compiles nothing."""
 
     def program(name: str) -> Callable:

@@ -42,7 +42,7 @@ from scalebayes.inference.settings import Settings
 from scalebayes.numerics.precision import double_precision
 
 if TYPE_CHECKING:
-    from scalebayes.fits.preparing import Specification
+    from scalebayes.inference.source import Source
 
 STARTS = 8
 MOST_LONGER = 8
@@ -113,7 +113,7 @@ class Draws:
 
 
 def sample(
-    source: Specification,
+    source: Source,
     tables: Sequence[Data],
     *,
     initial: Sequence[Data],
@@ -121,13 +121,13 @@ def sample(
     settings: Settings,
     advanced: Told,
     wanted: Sequence[int] | None = None,
-    in_lanes: bool = False,
+    in_batch: bool = False,
 ) -> dict[int, Draws]:
     """Draw from a density with each table as its data.
 
     Parameters
     ----------
-    source : Specification
+    source : Source
     tables : sequence of mapping of str to array
         Arguments of the density, of equal shapes.
     initial : sequence of mapping of str to array
@@ -139,8 +139,8 @@ def sample(
         Told after each chunk how many steps of every chain have been made, and how many there will be.
     wanted : sequence of int, optional
         Places of the tables whose draws are wanted; the others only make up a size. By default all.
-    in_lanes : bool
-        Whether tables that need more than the others go on in lanes of the batch's program, or each alone.
+    in_batch : bool
+        Whether tables that need more than the others go on in the batch's program, or each alone.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def sample(
         if not poor[list(kept)].all():
             easy, trace = advance(compiled, run, gliding, made, np.full(begin, DRAW), told(advanced, made + begin))
             first = easy, jax.tree.map(lambda x: x[:, :, :begin], trace)
-        lanes = len(tables) if in_lanes else 1
+        lanes = len(tables) if in_batch else 1
         asking: dict[int, Asking] = {}
         for i in kept:
             own, trace = one((run, pilot) if poor[i] else first, i)

@@ -1,45 +1,42 @@
-"""What the field knows: one module per family, one plain function per law, default priors beside them.
+"""What the field knows: one module per family, one plain function per law, what it tells the rest beside it.
 
 A law is a function of its inputs (before ``*``) and its parameters (after it) and returns the expected response. A
 function of your own is as good as these::
 
-    def my_law(N, D, U, *, E, A, B, alpha, beta): ...
-    sb.fit(my_law, runs, priors={"E": ..., "A": ..., ...})
+    def my_law(N, D, U, *, L_inf, A, B, alpha, beta): ...
+    sb.fit(sb.Law(my_law, floor="L_inf"), runs, priors={"L_inf": ..., "A": ..., ...})
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
+from scalebayes.arguments import nearest
 from scalebayes.laws import powers, size_and_data
+from scalebayes.laws.law import Law, Signature, keywords, signature, with_floor
 from scalebayes.laws.powers import *
-from scalebayes.laws.signature import Signature, keywords, signature
 from scalebayes.laws.size_and_data import *
 
-_FAMILIES = (powers, size_and_data)
-PRIORS = {law: priors for family in _FAMILIES for law, priors in family.PRIORS.items()}
-ALONG_CURVES, NEAR = powers.ALONG_CURVES, powers.NEAR
-OVER_SURFACES = size_and_data.OVER_SURFACES
-DERIVED = {law: derived for family in _FAMILIES for law, derived in family.DERIVED.items()}
+BUILT_IN = tuple(law for family in (powers, size_and_data) for law in family.LAWS)
+_BY_FUNCTION = {law.function: law for law in BUILT_IN}
 
-__all__ = ["DERIVED", "PRIORS", "Signature", "keywords", "named", "signature", *powers.__all__, *size_and_data.__all__]
-
-
-def priors(law: Callable, beside: str = "", horizon: float = 1.0) -> Mapping:
-    """The default priors of a law, empty for one that is not built in.
-
-    Those beside a drift or a surface differ, and beside a drift those of what is asked about far beyond the runs.
-    """
-    if beside == "drift":
-        return powers.along_curves(law, horizon)
-    return {"": PRIORS, "surface": OVER_SURFACES}[beside].get(law, {})
+__all__ = [
+    "BUILT_IN", "Law", "Signature", "as_law", "is_built_in", "keywords", "named", "signature", "with_floor", *powers.__all__,
+    *size_and_data.__all__,
+]  # fmt: skip
 
 
-def floor(law: Callable, parameters: Mapping, none: Any = 0.0) -> Any:
-    """The irreducible loss: the parameter E or what stands for it; ``none`` for a law that falls to zero."""
-    if "E" in parameters:
-        return parameters["E"]
-    derived = DERIVED.get(law, {}).get("E")
-    return none if derived is None else derived(**{name: parameters[name] for name in keywords(derived)})
+def as_law(law: Callable | Law) -> Law:
+    """A law with what it tells the rest: a built-in function has that, a function of the user's has nothing to tell."""
+    if isinstance(law, Law):
+        return law
+    try:
+        return _BY_FUNCTION.get(law) or Law(law)
+    except TypeError:  # not hashable, hence no function
+        return Law(law)
+
+
+def is_built_in(law: Law) -> bool:
+    """Whether the package has its function."""
+    return law.function in _BY_FUNCTION
 
 
 def named(name: str) -> Callable:
@@ -64,7 +61,9 @@ def named(name: str) -> Callable:
     >>> named("power").__name__
     'power'
     """
-    known = {law.__name__: law for law in PRIORS}
+    known = {law.name: law.function for law in BUILT_IN}
     if name not in known:
-        raise ValueError(f"unknown law {name!r}; the built-in laws are {', '.join(sorted(known))}.")
+        raise ValueError(
+            f"unknown law {name!r}{nearest(name, known)}; the built-in laws are {', '.join(sorted(known))}."
+        )
     return known[name]

@@ -1,10 +1,13 @@
 """Laws of one axis: a power of scale, with and without a floor, a shift, a ceiling or a break."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from scalebayes.laws.law import Law
 from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, ResponseShare, pooled, separate
 
 __all__ = ["broken_power", "power", "power_floor", "saturating_power", "shifted_power", "sigmoid"]
@@ -243,7 +246,7 @@ def broken_power(x, *, E, A, alpha, delta_1, d_1, f_1):
     return E + A * jnp.power(x, -alpha) * jnp.exp(-delta_1 * f_1 * jax.nn.softplus(jnp.log(x / d_1) / f_1))
 
 
-PRIORS = {
+_PRIORS: dict[Callable, dict] = {
     power: {
         "A": pooled(Anchored(ResponseShare(1.0, 1.0, floor=None), input="x", exponent="alpha"), spread=0.5),
         "alpha": pooled(LogNormal(median=0.08, spread=0.5), spread=0.3),
@@ -291,7 +294,7 @@ def _floor(farther: float):
 
 
 # With a drift: relative to the level of each curve at its own frontier, where alpha is the local exponent.
-ALONG_CURVES = {
+_ALONG_CURVES = {
     power: {
         "A": separate(Anchored(ResponseShare(1.0, 0.1, floor=None), input="x", exponent="alpha")),
         "alpha": pooled(LogNormal(median=0.2, spread=0.9), spread=0.45),
@@ -315,25 +318,38 @@ ALONG_CURVES = {
     },
 }
 
-# Multiples of the largest scale: up to the first a floor is told from near by; from the second on its share of the level is all
-# but uniform, and there is no knowing less.
+# Multiples of the largest scale: up to the first a floor is known from near by; from the second on its share of the level is
+# all but uniform, and nothing less can be known.
 NEAR, _FAR = 2.0, 10.0
 
 
-def along_curves(law, horizon):
-    """Default priors beside a drift of curves that are asked about as far as ``horizon`` times their largest scale.
+def _beside_curves(law: Callable) -> dict:
+    """Default priors beside a drift of curves that are asked about up to a horizon, in multiples of their largest scale.
 
-    What a power takes for its floor is that of the stretch in question: from far off it lies lower, and less is known of it.
-    For every e-fold beyond 2, up to 10, its log-odds fall by a third and their standard deviation grows by as much.
+    A power finds the floor of the stretch in question: for a farther one it lies lower, and less is known of it. For every
+    e-fold of the horizon from 2 to 10 its log-odds fall by a third and their standard deviation grows by as much.
     """
-    priors = ALONG_CURVES.get(law, {})
+    priors = _ALONG_CURVES.get(law)
+    if priors is None:
+        return {}
     if "E" not in priors:
-        return priors
-    return priors | {"E": _floor(math.log(min(max(horizon, NEAR), _FAR) / NEAR) / 3)}
+        return {"curves": priors}
+
+    def at_horizon(horizon: float) -> dict:
+        farther = math.log(min(max(horizon, NEAR), _FAR) / NEAR) / 3
+        return priors | {"E": _floor(farther)}
+
+    return {"curves": at_horizon}
 
 
 def _end(*, x_0, A, alpha):
     return A * x_0**-alpha
 
 
-DERIVED: dict = {shifted_power: {"E": _end}}
+_FLOORS: dict[Callable, Any] = {power: None, shifted_power: _end}
+
+LAWS = tuple(
+    Law(law, floor=_FLOORS.get(law, "E"), priors=priors, beside=_beside_curves(law),
+        derived={"E": _end} if law is shifted_power else {})
+    for law, priors in _PRIORS.items()
+)  # fmt: skip

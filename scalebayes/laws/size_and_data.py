@@ -1,8 +1,12 @@
 """Laws of model size and data: L(N, D)."""
 
 import jax.numpy as jnp
+import numpy as np
 
+from scalebayes.laws.law import Law
 from scalebayes.priors import Anchored, FloorShare, LogNormal, ResponseShare, pooled
+
+FLOPS_PER_TOKEN = 6.0  # and parameter: forward and backward (Kaplan et al. 2020)
 
 __all__ = ["chinchilla", "kaplan"]
 
@@ -85,7 +89,18 @@ def a_opt(*, alpha, beta):
     return beta / (alpha + beta)
 
 
-PRIORS = {
+def _optimum(flops, *, E, A, B, alpha, beta):
+    r"""N and D of the lowest loss where C = 6 N D.
+
+    :math:`N^* = G (C/6)^{\beta/(\alpha+\beta)}`, :math:`G = (\alpha A / \beta B)^{1/(\alpha+\beta)}` (Hoffmann et al., eq. 4).
+    """
+    # In logs: A and B may be as large as 1e300.
+    log_g = (np.log(alpha) + np.log(A) - np.log(beta) - np.log(B)) / (alpha + beta)
+    n = np.exp(log_g + beta / (alpha + beta) * np.log(np.asarray(flops) / FLOPS_PER_TOKEN))
+    return n, flops / (FLOPS_PER_TOKEN * n)
+
+
+_PRIORS = {
     chinchilla: {
         "E": pooled(FloorShare(logit=1.7, sd=0.5), spread=0.1),
         "A": pooled(Anchored(ResponseShare(0.3, 1.0), input="N", exponent="alpha"), spread=0.5),
@@ -109,9 +124,12 @@ PRIORS = {
 
 # Where the largest runs have few tokens per parameter the floor settles too high, and a surface above a floor that is too
 # high is too narrow.
-OVER_SURFACES = {
-    chinchilla: PRIORS[chinchilla] | {"E": pooled(FloorShare(logit=0.6, sd=1.0), spread=0.1)},
-    kaplan: PRIORS[kaplan],
-}
+_OVER_SURFACES = _PRIORS[chinchilla] | {"E": pooled(FloorShare(logit=0.6, sd=1.0), spread=0.1)}
 
-DERIVED = {chinchilla: {"a_opt": a_opt}}
+LAWS = (
+    Law(
+        chinchilla, floor="E", priors=_PRIORS[chinchilla], beside={"surface": _OVER_SURFACES}, optimum=_optimum,
+        derived={"a_opt": a_opt},
+    ),
+    Law(kaplan, priors=_PRIORS[kaplan], beside={"surface": _PRIORS[kaplan]}),
+)  # fmt: skip

@@ -1,7 +1,5 @@
-"""A model: a law, the runs, priors over its parameters and groups, and noise."""
+"""A model: a law, the runs, priors over its parameters and groups, an observation, and how runs depart from the law."""
 
-from scalebayes.discrepancy.discrepancy import Drift, Surface
 from scalebayes.model.model import Model
-from scalebayes.observations.noise import Gaussian, StudentT
 
-__all__ = ["Drift", "Gaussian", "Model", "StudentT", "Surface"]
+__all__ = ["Model"]

@@ -1,54 +1,54 @@
-"""Model: the declaration of a fit. Frozen, checked when made, and never sampling by itself."""
+"""Model: the declaration of a fit. Frozen, resolved once when it is made, and never sampling by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
-from scalebayes import laws
-from scalebayes.discrepancy.discrepancy import Discrepancy, Drift, Surface, checked, drifts
-from scalebayes.model.structure import Structure, describe, safe
-from scalebayes.observations.noise import Gaussian, Noise, StudentT
-from scalebayes.priors import (
-    WORDS,
-    Anchored,
-    LogNormal,
-    Pooled,
-    Pooling,
-    Prior,
-    Separate,
-    Shared,
-    needs,
-    pooled,
-    repool,
-    with_pooling,
+from scalebayes.discrepancy import Term, sampled_of
+from scalebayes.discrepancy.resolve import Discrepancy, as_terms, check_together, words
+from scalebayes.laws import Law, as_law, is_built_in, with_floor
+from scalebayes.laws.powers import NEAR
+from scalebayes.model.checks import (
+    check_counts,
+    check_is_loss,
+    check_names,
+    check_response,
+    complete_priors,
 )
-from scalebayes.runs.runs import Runs, check_group_sizes, select_inputs
+from scalebayes.model.prior import prior_draws
+from scalebayes.model.structure import Structure, describe, safe
+from scalebayes.observations import BUILT_IN as OBSERVATIONS
+from scalebayes.observations import Observation, StudentT, check_observation, named
+from scalebayes.priors import Pooled, Pooling, Prior, repool_fields, with_pooling
+from scalebayes.runs import Runs
+from scalebayes.runs.reading import select_inputs
 
 if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-# ln of a vocabulary of a million words: the loss of a uniform guess.
-_LARGEST_LOSS = 13.8
+type PoolingWord = Literal["shared", "pooled", "crossed", "separate"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Model:
-    r"""A law, runs, priors and noise: everything about a fit that is decided before it.
+    r"""A law, runs, priors and an observation: everything about a fit that is decided before it.
 
-    .. math:: \log y_i \sim \mathrm{noise}(\log f(x_i; \theta_{g(i)}), \sigma_{g(i)})
+    .. math:: y_i \sim \mathrm{observation}(f(x_i; \theta_{g(i)}))
 
     Parameters
     ----------
-    law : Callable
-        A plain function: inputs before ``*``, parameters after it; built in (`scalebayes.laws`) or your own.
+    law : Callable or Law
+        A plain function: inputs before ``*``, parameters after it; built in (`scalebayes.laws`) or your own; or a `Law`, which
+        says which parameter is the floor.
     runs : Runs
         From `read_runs`.
     priors : mapping of str to prior, optional
@@ -58,21 +58,36 @@ class Model:
     pooling : {"shared", "pooled", "crossed", "separate"}, optional
         How groups divide every parameter not named in ``priors``; by default pooled. "crossed" is for several group columns,
         such as architecture and task: what is pooled has a deviation for every level of each column and one for the group
-        itself, which add up, see `pooled`; each has an equal part of the prior variance that groups have otherwise. Noise and
-        discrepancy stay as they are by default. The default noise scale is shared, pooled beside a discrepancy, or separate
+        itself, which add up, see `pooled`; each has an equal part of the prior variance that groups have otherwise. Observation
+        and discrepancy stay as they are by default. The default noise scale is shared, pooled beside a discrepancy, or separate
         if everything is.
-    noise : {"student_t", "gaussian"} or StudentT or Gaussian, optional
-        Of a run about the law, on the log response; by default Student-t, or Gaussian beside a discrepancy.
-    discrepancy : "drift", "correlated", "surface" or "still surface", or Drift or Surface, optional
-        How runs depart from the law beyond their noise: along a curve of one input (each group is a curve), or over
-        several inputs (each group has its surface). "correlated" is for curves that keep to their law, with residuals that are
-        correlated: ``Drift(drift=None)``.
+    observation : {"student_t", "gaussian"} or Observation, optional
+        How a run scatters about the law; by default a Student-t on the log response, beside a discrepancy a Gaussian.
+    discrepancy : str, Term or tuple of them, optional
+        How runs depart from the law beyond their noise: "drift" along a curve of one input (each group is a curve), "surface"
+        over several inputs (each group has its surface). "correlated" is for curves that keep to their law, with residuals
+        that are correlated: ``Drift(drift=None)``; "still surface" for a surface that does not drift.
     horizon : float, optional
         For curves that drift: how far they will be asked about, in multiples of their largest scale. Beyond 2 the default
         prior of the floor of `scalebayes.laws.power_floor` and `sigmoid` is lower and wider, unless curves are pooled, which
         learn it from each other: what looks like a floor from near by seldom is one far out. Of few-shot curves fitted by
         themselves and forecast to 33 times their scale errors fell by a quarter (`benchmarks/extrapolation.md`). `backtest` knows
         how far it asks.
+
+    Attributes
+    ----------
+    law : Law
+    runs : Runs
+        With the law's inputs, in its order.
+    priors : mapping of str to Pooling
+    given : frozenset of str
+        The parameters whose priors the caller gave.
+    pooling : str or None
+    observation : Observation
+    discrepancy : tuple of Term
+    horizon : float or None
+    floor_horizon : float or None
+        The horizon that a default prior of the floor is stated for, where there is one.
 
     Raises
     ------
@@ -90,104 +105,120 @@ class Model:
     shared(LogNormal(median=0.25, spread=0.7))
     """
 
-    law: Callable
+    law: Law
     runs: Runs
-    priors: Mapping[str, Prior | Pooling] = field(default_factory=dict)
-    pooling: Literal["shared", "pooled", "crossed", "separate"] | None = None
-    noise: Noise | Literal["student_t", "gaussian"] | None = None
-    discrepancy: Discrepancy | str | None = None
-    horizon: float | None = None
+    priors: Mapping[str, Pooling]
+    given: frozenset[str]
+    pooling: PoolingWord | None
+    observation: Observation
+    discrepancy: tuple[Term, ...]
+    horizon: float | None
+    floor_horizon: float | None
 
-    def __post_init__(self) -> None:
-        declared = laws.signature(self.law)
-        if not isinstance(self.runs, Runs):
-            raise TypeError(f"runs are needed, from sb.read_runs(table, ...), got {type(self.runs).__name__}.")
-        runs = select_inputs(self.runs, declared.name, declared.inputs)
-        renamed = dict(zip(declared.inputs, runs.inputs, strict=True))
-        discrepancy = checked(self.discrepancy, runs)
-        noise = _noise(self.noise, discrepancy)
-        if self.pooling == "separate" and not isinstance(self.noise, Noise):
-            noise = replace(noise, sigma=repool(noise.sigma, "separate"))
-        if self.pooling not in (None, "crossed") and isinstance(self.discrepancy, str):
-            assert discrepancy is not None
-            discrepancy = discrepancy.repooled(self.pooling)
-        beside = {Drift: "drift", Surface: "surface"}.get(type(discrepancy), "")
-        _check_horizon(self.horizon, discrepancy)
+    def __init__(
+        self,
+        law: Callable | Law,
+        runs: Runs,
+        *,
+        priors: Mapping[str, Prior | Pooling] | None = None,
+        pooling: PoolingWord | None = None,
+        observation: Observation | str | None = None,
+        discrepancy: Discrepancy | None = None,
+        horizon: float | None = None,
+    ) -> None:
+        law = as_law(law)
+        name, inputs = law.name, law.inputs
+        if not isinstance(runs, Runs):
+            raise TypeError(f"runs are needed, from sb.read_runs(table, ...), got {type(runs).__name__}.")
+        runs = select_inputs(runs, name, inputs)
+        terms = as_terms(discrepancy)
+        seen = _resolved_observation(observation, terms)
+        check_response(runs, seen)
+        check_together(terms, seen, runs)
+        if pooling == "separate" and (observation is None or isinstance(observation, str)):
+            seen = repool_fields(seen, "separate")
+        if pooling not in (None, "crossed") and not any(isinstance(part, Term) for part in _parts(discrepancy)):
+            terms = tuple(term.repooled(pooling) for term in terms)
+        _check_horizon(horizon, terms)
         # Of curves that are pooled the floors' population is learned; there the other prior was no gain.
-        learned = len(runs.levels) > 1 and self.pooling not in ("shared", "separate")
-        defaults = laws.priors(self.law, beside, 1.0 if learned else self.horizon or 1.0)
-        priors = _complete(declared, self.priors, self.pooling, renamed, runs, defaults)
-        taken = set(declared.parameters) & set(discrepancy.priors(tuple(runs.inputs)) if discrepancy else ())
-        if taken:
-            raise ValueError(f"{declared.name} has a parameter {min(taken)!r}, a name of the {beside}; rename it.")
-        for name, value in (
-            ("runs", runs), ("noise", noise), ("priors", MappingProxyType(priors)), ("discrepancy", discrepancy),
+        learned = len(runs.levels) > 1 and pooling not in ("shared", "separate")
+        stated = next((term.stated for term in terms if term.stated), "")
+        defaults = law.default_priors(stated, 1.0 if learned else horizon or 1.0)
+        renamed = dict(zip(inputs, runs.inputs, strict=True))
+        complete = complete_priors(law, {} if priors is None else priors, pooling, renamed, runs, defaults)
+        law = with_floor(law, complete)
+        check_names(law, runs, seen, terms)
+        check_counts(law, runs)
+        if is_built_in(law) and seen.scale.name == "log" and runs.better == "lower":
+            check_is_loss(name, runs)
+        for attribute, value in (
+            ("law", law), ("runs", runs), ("priors", MappingProxyType(complete)), ("given", frozenset(priors or {})),
+            ("pooling", pooling), ("observation", seen), ("discrepancy", terms),
+            ("horizon", None if horizon is None else float(horizon)),
         ):  # fmt: skip
-            object.__setattr__(self, name, value)
-        _check_counts(declared, runs)
-        if self.law in laws.PRIORS:
-            _check_is_loss(declared.name, runs)
-
-    @property
-    def name(self) -> str:
-        """The law's name."""
-        return laws.signature(self.law).name
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """The law's parameters, in its order."""
-        return laws.signature(self.law).parameters
-
-    def describe(self) -> tuple[Structure, dict[str, np.ndarray]]:
-        """The model's structure, and its data and prior constants as arrays."""
-        assert isinstance(self.noise, Noise)
-        poolings = {n: p for n, p in self._poolings().items() if n in self.parameters}
-        assert not isinstance(self.discrepancy, str)
-        return describe(self.law, self.runs, poolings, self.noise, self.discrepancy)
-
-    def _poolings(self) -> dict[str, Pooling]:
-        assert isinstance(self.noise, Noise)
-        assert not isinstance(self.discrepancy, str)
-        departs = self.discrepancy.priors(tuple(self.runs.inputs)) if self.discrepancy else {}
-        sigma = {"sigma": with_pooling(self.noise.sigma), **departs}
-        return {n: p for n, p in {**self.priors, **sigma}.items() if isinstance(p, Shared | Pooled | Separate)}
+            object.__setattr__(self, attribute, value)
+        object.__setattr__(self, "floor_horizon", _floor_horizon(self, stated))
 
     def __getstate__(self) -> dict:
         # A read-only view cannot be pickled; without this no model could be sent to another process.
         return {**vars(self), "priors": dict(self.priors)}
 
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state | {"priors": MappingProxyType(state["priors"])})
+
+    @property
+    def name(self) -> str:
+        """The law's name."""
+        return self.law.name
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The law's parameters, in its order."""
+        return self.law.parameters
+
+    @property
+    def departs(self) -> bool:
+        """Whether the mean response may depart from the law."""
+        return any(term.moves_mean for term in self.discrepancy)
+
+    @property
+    def said_discrepancy(self) -> str:
+        """The discrepancy in words, empty for none."""
+        return words(self.discrepancy)
+
+    @cached_property
+    def _described(self) -> tuple[Structure, dict[str, np.ndarray]]:
+        return describe(self.law, self.runs, self.priors, self.observation, self.discrepancy)
+
+    @property
+    def structure(self) -> Structure:
+        """Everything about the model that shapes its graph."""
+        return self._described[0]
+
+    @property
+    def numbers(self) -> Mapping[str, np.ndarray]:
+        """Its data and prior constants, by the names they have in the graph."""
+        return MappingProxyType(self._described[1])
+
     def coords(self) -> dict[str, np.ndarray]:
         """Labels of the dimensions: ``run``, and the groups under the name of their column."""
-        groups = {self.runs.group_name: np.asarray(self.runs.levels)} if self.runs.group else {}
+        runs = self.runs
+        groups = {runs.group_name: np.asarray(runs.levels)} if runs.group else {}
+        own = [self.priors, self.observation.priors(), *(t.priors(tuple(runs.inputs)) for t in self.discrepancy)]
         factors = {
-            safe(column): np.asarray(self.runs.factor(column)[0])
-            for prior in self._poolings().values()
-            if isinstance(prior, Pooled) and self.runs.group
-            for column in prior.spreads(self.runs.group_name)
-            if column != self.runs.group_name
+            safe(column): np.asarray(runs.factor(column)[0])
+            for each in own
+            for prior in each.values()
+            if isinstance(prior, Pooled) and runs.group
+            for column in prior.spreads(runs.group_name)
+            if column != runs.group_name
         }
-        surface = self.describe()[0].surface if isinstance(self.discrepancy, Surface) else 0
-        places = {"place": np.arange(surface)} if surface else {}
-        return {"run": self.runs.labels, **groups, **factors, **places}
-
-    def pymc(self) -> pm.Model:
-        """The model as an ordinary `pymc.Model`, for everything that is not offered here.
-
-        Turns on JAX's 64-bit mode for the process, as PyTensor's own JAX backend does: without it the law would be
-        evaluated in single precision.
-
-        Returns
-        -------
-        pymc.Model
-            With named dims, data and prior constants as `pymc.Data`.
-        """
-        import jax
-
-        from scalebayes.model.graph import build
-
-        model = build(*self.describe(), self.coords())
-        jax.config.update("jax_enable_x64", True)
-        return model
+        further = {
+            dim: np.arange(size)
+            for term in sampled_of(self.discrepancy)
+            for dim, size in term.dims(self.numbers).items()
+        }
+        return {"run": runs.labels, **groups, **factors, **further}
 
     def prior(self, draws: int = 500, *, seed: int = 0) -> xr.DataTree:
         """What the priors mean, before anything is fitted.
@@ -204,157 +235,100 @@ class Model:
             ``prior``: parameters, dims (chain, draw[, group]); ``prior_predictive``: the expected response at the
             runs, dims (chain, draw, run).
         """
-        from scalebayes.model.prediction import prior_draws
+        return prior_draws(self.structure, self.numbers, self.runs, draws, seed)
 
-        return prior_draws(self, draws, seed)
+    def pymc(self) -> pm.Model:
+        """The model as an ordinary `pymc.Model`, for everything that is not offered here.
+
+        Turns on JAX's 64-bit mode for the process, as PyTensor's own JAX backend does: without it the law would be
+        evaluated in single precision.
+
+        Returns
+        -------
+        pymc.Model
+            With named dims, data and prior constants as `pymc.Data`.
+        """
+        import jax
+
+        from scalebayes.model.graph import build
+
+        model = build(self.structure, self.numbers, self.coords())
+        jax.config.update("jax_enable_x64", True)
+        return model
 
 
-def _check_horizon(horizon: object, discrepancy: Discrepancy | None) -> None:
+def with_runs(model: Model, runs: Runs) -> Model:
+    """The same model of other runs; what its priors state relative to the runs is stated relative to these."""
+    return with_parts(model, runs=runs)
+
+
+def with_parts(
+    model: Model,
+    *,
+    runs: Runs | None = None,
+    priors: Mapping[str, Pooling] | None = None,
+    observation: Observation | None = None,
+    discrepancy: tuple[Term, ...] | None = None,
+) -> Model:
+    """The same model with some of its parts replaced."""
+    runs = model.runs if runs is None else runs
+    complete: Mapping = model.priors if priors is None else priors
+    if not runs.group:  # without groups the words of pooling have no effect, and are refused from a caller
+        complete = {name: pooling.prior for name, pooling in complete.items()}
+    changed = Model(
+        model.law,
+        runs,
+        priors=complete,
+        observation=model.observation if observation is None else observation,
+        discrepancy=model.discrepancy if discrepancy is None else discrepancy,
+        horizon=model.horizon,
+    )
+    return with_given(changed, model.given)
+
+
+def with_given(model: Model, given: frozenset[str]) -> Model:
+    """The same model, of whose priors the caller gave these; the others were the law's defaults when it was made."""
+    same = copy(model)
+    object.__setattr__(same, "given", given)
+    return same
+
+
+def _parts(discrepancy: object) -> tuple:
+    return tuple(discrepancy) if isinstance(discrepancy, tuple | list) else (discrepancy,)
+
+
+def _check_horizon(horizon: object, terms: tuple[Term, ...]) -> None:
     if horizon is None:
         return
     if isinstance(horizon, bool) or not isinstance(horizon, Real) or not 1 <= float(horizon) < np.inf:
         raise ValueError(
             f"horizon is how far the curves will be asked about, in multiples of their largest scale: from 1 on, got {horizon!r}."
         )
-    if not drifts(discrepancy):
+    if not any(term.takes_horizon for term in terms):
         raise ValueError("horizon is about curves that drift: with discrepancy='drift', or leave it out.")
 
 
-def _noise(noise: object, discrepancy: Discrepancy | None) -> Noise:
-    if isinstance(discrepancy, Drift):
-        if noise not in (None, "gaussian") and not isinstance(noise, Gaussian):
-            raise ValueError(
-                f"with a drift, which is integrated out, the noise is 'gaussian' or a Gaussian, got {noise!r}."
-            )
-        return noise if isinstance(noise, Gaussian) else Gaussian(pooled(LogNormal(0.006, 1.2), spread=0.6))
-    if noise is None and discrepancy:
-        return Gaussian(pooled(LogNormal(0.006, 0.8), spread=0.4))
-    if noise is None:
-        return StudentT()
-    if isinstance(noise, StudentT | Gaussian):
-        return noise
-    if noise in ("student_t", "gaussian"):
-        return StudentT() if noise == "student_t" else Gaussian()
-    raise ValueError(f"noise is 'student_t' or 'gaussian', or a StudentT or Gaussian, got {noise!r}.")
+def _floor_horizon(model: Model, stated: str) -> float | None:
+    floor = model.law.floor
+    if not isinstance(floor, str) or isinstance(model.priors[floor], Pooled):
+        return None
+    near, far, own = (model.law.default_priors(stated, h) for h in (1.0, np.inf, model.horizon or 1.0))
+    if floor not in own or near[floor] == far[floor]:
+        return None
+    same = model.priors[floor].prior == with_pooling(own[floor]).prior
+    return max(model.horizon or 1.0, NEAR) if same else None
 
 
-def _complete(
-    declared: laws.Signature, given: Mapping, pooling: str | None, renamed: Mapping, runs: Runs, defaults: Mapping
-) -> dict[str, Pooling]:
-    if not isinstance(given, Mapping):
-        raise TypeError(f"priors are a mapping from parameters to priors, got {type(given).__name__}.")
-    if pooling not in (None, *WORDS):
-        raise ValueError(f"pooling is {', '.join(map(repr, WORDS[:-1]))} or {WORDS[-1]!r}, got {pooling!r}.")
-    if pooling == "crossed" and len(runs.group) < 2:
-        grouped = f"by {runs.group_name!r} alone" if runs.group else "not at all"
-        raise ValueError(
-            f"pooling='crossed' is over several group columns, and the runs are grouped {grouped}; name what crosses in "
-            "read_runs, such as group=['architecture', 'task'], or leave it out."
-        )
-    unknown = [name for name in given if name not in declared.parameters]
-    if unknown:
-        raise ValueError(
-            f"a prior is given for {', '.join(map(repr, unknown))}, but {declared.name} has the parameters "
-            f"{', '.join(declared.parameters)}."
-        )
-    missing = [name for name in declared.parameters if name not in given and name not in defaults]
-    if missing:
-        raise ValueError(
-            f"{declared.name} is not built in, so every parameter needs a prior; missing: {', '.join(missing)}. "
-            f"For example priors={{{missing[0]!r}: sb.LogNormal(median=0.3, spread=0.5)}}."
-        )
-    complete: dict[str, Pooling] = {}
-    for name in declared.parameters:
-        if name in given:
-            prior = given[name]
-            complete[name] = with_pooling(prior)
-            if not runs.group and isinstance(prior, Pooled | Separate):
-                raise ValueError(
-                    f"the prior of {name} is {type(prior).__name__.lower()}, but the runs have no group. "
-                    "Name a group in read_runs, or use shared(...)."
-                )
-        else:
-            complete[name] = repool(defaults[name], pooling, runs.factors) if pooling else defaults[name]
-            if not runs.group:
-                complete[name] = with_pooling(complete[name].prior)
-        anchor = complete[name].prior
-        if isinstance(anchor, Anchored):
-            anchor = replace(anchor, input=renamed.get(anchor.input, anchor.input))
-            if anchor.input not in runs.inputs:
-                raise ValueError(
-                    f"the prior of {name} is anchored by input {anchor.input!r}, which {declared} does not have."
-                )
-            complete[name] = replace(complete[name], prior=anchor)
-    for name, prior in complete.items():
-        for other in needs(prior.prior):
-            if other not in declared.parameters:
-                raise ValueError(f"the prior of {name} refers to {other!r}, which {declared} does not have.")
-            if needs(complete[other].prior):
-                raise ValueError(f"the prior of {name} refers to {other}, whose own prior refers to another parameter.")
-    for name, prior in complete.items():
-        _check_factors(name, prior, runs)
-    if any(_of_combinations(prior, runs) for prior in complete.values()):
-        check_group_sizes(runs)
-    taken = [name for name in declared.parameters if name in ("sigma", "nu")]
-    if taken:
-        raise ValueError(f"{declared.name} has a parameter {taken[0]!r}, a name of the noise; rename it.")
-    if runs.response in {*declared.parameters, *runs.inputs, "run", "group"}:
-        raise ValueError(f"the response column {runs.response!r} has the name of an input or parameter; rename it.")
-    for column in dict.fromkeys([runs.group_name, *map(str, runs.group)]):
-        if column in {*declared.parameters, *runs.inputs, "sigma", "nu"}:
-            raise ValueError(f"the group column {column!r} has the name of a parameter or input; rename it.")
-    return complete
-
-
-def _of_combinations(pooling: Pooling, runs: Runs) -> bool:
-    """Whether a parameter differs between the groups as they are, not only between the levels of their columns."""
-    if isinstance(pooling, Pooled):
-        return len(runs.group) > 1 and runs.group_name in pooling.spreads(runs.group_name)
-    return len(runs.group) > 1 and isinstance(pooling, Separate)
-
-
-def _check_factors(name: str, pooling: Pooling, runs: Runs) -> None:
-    if not isinstance(pooling, Pooled):
-        return
-    columns = [*dict.fromkeys([*map(str, runs.group), runs.group_name])]
-    for column in pooling.spreads(runs.group_name):
-        if column not in columns:
-            raise ValueError(
-                f"the prior of {name} has a spread over {column!r}, which is no group column of the runs; "
-                f"there {'is' if len(columns) == 1 else 'are'} {', '.join(map(repr, columns))}."
-            )
-
-
-def _check_counts(declared: laws.Signature, runs: Runs) -> None:
-    if len(runs) < len(declared.parameters):
-        raise ValueError(
-            f"{declared.name} has {len(declared.parameters)} parameters ({', '.join(declared.parameters)}) and there "
-            f"{'is' if len(runs) == 1 else 'are'} {len(runs)} run{'s' if len(runs) != 1 else ''}. "
-            "Add runs, or take a law with fewer parameters."
-        )
-
-
-def _check_is_loss(law: str, runs: Runs) -> None:
-    """The built-in laws fall with scale and are stated in losses: refuse accuracies and percentages."""
-    y = runs.y
-    what = f"response {runs.response!r} runs from {y.min():g} to {y.max():g}"
-    if y.max() > _LARGEST_LOSS:
-        raise ValueError(
-            f"{what}, and {law} is a law for losses (a uniform guess over a million words costs {_LARGEST_LOSS} nats): "
-            "this looks like per cent or a perplexity. Divide per cent by 100 (an accuracy first becomes 100 - accuracy), "
-            "or take the logarithm of a perplexity."
-        )
-    if len(y) < 4 or y.max() > 1:
-        return
-    ranks = [_rank_correlation(runs.x(name), y) for name in runs.inputs]
-    if min(ranks) > 0.5:
-        rises = " and ".join(f"{name} ({rank:.2f})" for name, rank in zip(runs.inputs, ranks, strict=True))
-        raise ValueError(
-            f"{what} and rises with {rises}, rank correlation in brackets: this looks like an accuracy, and {law} is a law "
-            f"for losses, which fall. Use the error, 1 - {runs.response}."
-        )
-
-
-def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    # By pandas: scipy.stats would add a second to the start.
-    return float(pd.DataFrame({"x": x, "y": y}).corr("spearman").to_numpy()[0, 1]) if y.min() < y.max() else 0.0
+def _resolved_observation(observation: object, terms: tuple[Term, ...]) -> Observation:
+    beside = next((found for term in terms if (found := term.observation()) is not None), None)
+    if observation is None:
+        return beside or StudentT()
+    if isinstance(observation, str):
+        if beside is not None and beside.word == observation:
+            return beside
+        if made := named(observation):
+            return made
+        known = " or ".join(repr(each.word) for each in OBSERVATIONS)
+        values = " or ".join(each.__name__ for each in OBSERVATIONS)
+        raise ValueError(f"observation is {known}, or a {values}, got {observation!r}.")
+    return check_observation(observation)

@@ -1,263 +1,302 @@
-"""Expected responses and noise from draws of the parameters, in the prior, a known group or a new one."""
+"""The prediction: joint draws of the mean response and of new runs, from the posterior or the prior.
+
+Every answer is a presentation of it. What a group's draws are depends on its runs, the points and the seed alone, not on
+the other groups asked for or on what groups are called.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Literal
 
-import jax
 import numpy as np
 import xarray as xr
 
-from scalebayes import laws
-from scalebayes.discrepancy.discrepancy import STILL, Drift, Frontier, frontier
-from scalebayes.discrepancy.drift import LEVEL, ahead, given_others, integrated
-from scalebayes.discrepancy.surface import ahead as off
-from scalebayes.model.structure import Structure, build_order, deviate, publish, scales, unlink
-from scalebayes.numerics.precision import double_precision
-from scalebayes.runs.curves import curves
+from scalebayes.discrepancy import Departure, Errors, Situation, integrated_of, sampled_of, solver
+from scalebayes.discrepancy.contract import IntegratedTerm
+from scalebayes.model.evaluation import expected
+from scalebayes.model.model import Model
+from scalebayes.model.structure import OBSERVED, build_order, deviate, publish, unlink
+from scalebayes.observations import Observation
+from scalebayes.runs import Runs
 
-if TYPE_CHECKING:
-    from scalebayes.model.model import Model
-
-_SIZE = 16
+_MOST_AT_ONCE = 4_000_000  # numbers of an intermediate array
+_PRIOR_SEED = 1
 
 
-def expected(law: Callable, x: list[np.ndarray], parameters: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The law at every point for every draw.
+@dataclass(frozen=True, eq=False)
+class Points:
+    """New points of one group.
 
     Parameters
     ----------
-    law : Callable
-    x : list of array, shape (point,)
-        Its inputs, in its order.
-    parameters : mapping of str to array, shape (sample,)
+    x : mapping of str to array, shape (point,)
+        Of every input.
+    columns : mapping of str to array, shape (point,)
+        What the observation reads besides the response, by role; needed for new runs only.
+    cost : array, shape (point,), or None
+        In FLOPs, where it is not a function of the inputs.
+    """
+
+    x: Mapping[str, np.ndarray]
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    cost: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.x.values())))
+
+
+def points_at_runs(runs: Runs, observation: Observation, rows: np.ndarray) -> Points:
+    """The points of some runs, with all that the table says of them."""
+    columns = {role: runs.column(column)[rows] for role, column in observation.columns.items()}
+    cost = runs.column(runs.cost)[rows] if isinstance(runs.cost, str) else None
+    return Points({name: runs.x(name)[rows] for name in runs.inputs}, columns, cost)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Joint draws at new points of one group, in the order of the draws they come from.
+
+    Parameters
+    ----------
+    mean, new_run : array, shape (sample, point)
+        The mean response, where curves lie; and single new runs about it.
+    """
+
+    mean: np.ndarray
+    new_run: np.ndarray
+
+
+def predict(
+    model: Model,
+    draws: xr.Dataset,
+    at: Points,
+    level: str | None = None,
+    *,
+    given: Literal["runs", "prior"] = "runs",
+    new_group: bool = False,
+    seed: int = 0,
+    new_runs: bool = True,
+) -> Prediction:
+    """Draw the mean response and new runs of one group at some points.
+
+    Parameters
+    ----------
+    model : Model
+    draws : xarray.Dataset
+        Of the posterior, or of the prior.
+    at : Points
+    level : str, optional
+        The group; None where there is none.
+    given : {"runs", "prior"}
+        Whether departures are drawn given the runs, or before them.
+    new_group : bool
+        A group that was not seen: pooled parameters from the population, separate ones from their prior, and no departure.
+    seed : int
+        Of departures, new groups and new runs.
+    new_runs : bool
+        Whether new runs are wanted; without them ``new_run`` is empty.
 
     Returns
     -------
-    array, shape (sample, point)
+    Prediction
     """
-    points = len(x[0])
-    # A few sizes: each is compiled, and what was compiled is kept.
-    fill = np.minimum(np.arange(-(-points // _SIZE) * _SIZE), points - 1)
-    with double_precision():
-        theta = {name: np.asarray(value, float) for name, value in parameters.items()}
-        return np.asarray(_evaluator(law)([np.asarray(values, float)[fill] for values in x], theta))[:, :points]
+    rng = stream(model.runs, level, seed, given == "prior")
+    block, observation = model.structure.block, model.observation
+    found = parameters_of(model, draws, level, new_group=new_group, rng=rng)
+    samples = len(next(iter(found.values())))
+    further = {} if new_group else _variables(model, draws, level)
+    rows = model.runs.rows(None if new_group else level)
+    x = [np.asarray(at.x[name], float) for name in block.inputs]
+    mean, new_run = np.empty((samples, len(at))), np.empty((samples if new_runs else 0, len(at)))
+    for some in _chunks(samples, len(at) + len(rows)):
+        parameters = {name: value[some] for name, value in found.items()}
+        law = {name: parameters[name] for name in model.parameters}
+        f = expected(model.law.function, x, law)
+        floor = np.reshape(model.law.floor_of(law), (-1, 1))
+        # Draws of the prior so steep that an infinite amplitude meets a power of nothing tend to the floor.
+        f = np.where(np.isnan(f), floor, f) if given == "prior" else f
+        departures = []
+        if model.discrepancy and not new_group:
+            own = {name: value[some] for name, value in further.items()}
+            departures = _departures(model, at, level, given, parameters, own, rng)
+        scale = observation.scale
+        moved = f
+        if any(np.ndim(each.bend) for each in departures):
+            moved = scale.bent(f, floor, sum(each.bend for each in departures))
+        if any(np.ndim(each.level) for each in departures):
+            moved = scale.moved(moved, sum(each.level for each in departures))
+        mean[some] = moved
+        if not new_runs:
+            continue
+        values = {name: parameters[name][:, None] for name in observation.priors()}
+        variance = sum(each.variance for each in departures)
+        if np.ndim(variance):
+            values = observation.widened(values, variance)
+        if any(np.ndim(each.residual) for each in departures):
+            moved = scale.moved(moved, sum(each.residual for each in departures))
+        new_run[some] = observation.draw(moved, values, at.columns, rng)
+    return Prediction(mean, new_run)
 
 
-@lru_cache(maxsize=32)
-def _evaluator(law: Callable) -> Callable:
-    return jax.jit(jax.vmap(lambda x, theta: law(*x, **theta), (None, 0)))
+def parameters_of(
+    model: Model,
+    draws: xr.Dataset,
+    level: str | None,
+    *,
+    new_group: bool = False,
+    rng: np.random.Generator | None = None,
+) -> dict[str, np.ndarray]:
+    """Parameters of law, observation and discrepancy for one group, each of shape (sample,).
 
-
-def scatter(structure: Structure, parameters: Mapping[str, np.ndarray], points: int, rng) -> np.ndarray:
-    """Noise of new runs on the log response, shape (sample, point)."""
-    own = np.sqrt(1 - np.asarray(parameters["rho"])) if structure.places else 1.0
-    sigma = np.asarray(parameters["sigma"] * own)[:, None]
-    shape = (len(sigma), points)
-    if structure.student_t:
-        return sigma * rng.standard_t(np.broadcast_to(np.asarray(parameters["nu"])[:, None], shape))
-    return sigma * rng.standard_normal(shape)
-
-
-def of_group(structure: Structure, draws: xr.Dataset, level: str | None) -> dict[str, np.ndarray]:
-    """Parameters of the law and the noise of one group, each of shape (sample,); of the only one if there is none."""
-    names = [p.name for p in structure.parameters] + (["nu"] if structure.student_t else [])
-    chosen = draws[names]
+    Parameters
+    ----------
+    model : Model
+    draws : xarray.Dataset
+    level : str or None
+        The group; of the only one if there is none.
+    new_group : bool
+        A group that was not seen, which needs random numbers.
+    rng : numpy.random.Generator, optional
+    """
+    if new_group:
+        return _of_new_group(model, draws, rng or np.random.default_rng(0))
+    structure = model.structure
+    chosen = draws[[p.name for p in structure.parameters]]
     if level is not None and structure.group in chosen.dims:  # a model may share everything
         chosen = chosen.sel({structure.group: level})
-    found = {name: chosen[name].to_numpy().reshape(-1) for name in names}
-    still = STILL if structure.places else {}
-    return {name: np.full_like(found["sigma"], value) for name, value in still.items()} | found
+    return {p.name: chosen[p.name].to_numpy().reshape(-1) for p in structure.parameters}
 
 
-def drifted(model: Model, end: Frontier, parameters: Mapping[str, np.ndarray], level: str | None, x: np.ndarray, rng):
-    """Draws of a curve's drift, correlated residual and level at new places x, each of shape (sample, point)."""
-    runs = model.runs
-    curve = runs.levels.index(level) if level is not None else 0
-    rows = end.slots[curve][end.slots[curve] >= 0]
-    law = {name: parameters[name] for name in model.parameters}
-    f = expected(model.law, [runs.x(next(iter(runs.inputs)))[rows]], law)
-    weight = 1 - np.reshape(laws.floor(model.law, law), (-1, 1)) / f
-    h = np.log(x) - np.log(end.scale[curve])
-    return ahead(h, np.log(runs.y[rows]) - np.log(f), end.distance[rows], weight, parameters, rng)
+def law_parameters(model: Model, draws: xr.Dataset, level: str | None) -> dict[str, np.ndarray]:
+    """The law's alone."""
+    found = parameters_of(model, draws, level)
+    return {name: found[name] for name in model.parameters}
 
 
-def settled(f: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Draws of the prior, those so steep that an infinite amplitude meets a power of nothing at the floor to which they tend."""
-    return np.where(np.isnan(f), floor, f)
+def leave_one_out(model: Model, draws: xr.Dataset) -> np.ndarray:
+    """Log density of each run given all others of its group, where terms are integrated out, shape (sample, run).
 
-
-def before_runs(
-    model: Model, parameters: Mapping[str, np.ndarray], level: str | None, x: Sequence, rng
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draws of g and of the level at new places in the prior, each place by itself; shapes (sample, point), (sample, 1)."""
-    runs, names = model.runs, tuple(model.runs.inputs)
-    rows = np.arange(len(runs)) if level is None else np.flatnonzero(runs.group_labels == level)
-    h = np.log(x).sum(0) - np.log([runs.x(name)[rows] for name in names]).sum(0).max()
-    samples = len(next(iter(parameters.values())))
-    kappa = parameters.get("kappa", np.ones(samples))[:, None]
-    wander = parameters.get("drift", np.zeros(samples))[:, None]
-    variance = (
-        wander**2 * integrated(np.abs(h), np.abs(h), kappa) + parameters.get("misfit", np.zeros(samples))[:, None] ** 2
-    )
-    of_level = LEVEL if isinstance(model.discrepancy, Drift) else 0.0
-    return np.sqrt(variance) * rng.standard_normal(variance.shape), of_level * rng.standard_normal((samples, 1))
-
-
-def left_out(model: Model, draws: xr.Dataset) -> np.ndarray:
-    """Log density of each run of drifting curves given all others of its curve, shape (sample, run)."""
-    structure, end, runs = model.describe()[0], frontier(model.runs), model.runs
-    found = np.empty((draws.sizes["chain"] * draws.sizes["draw"], len(runs)))
-    for level, rows in curves(runs):
-        parameters = of_group(structure, draws, level or None)
-        law = {name: parameters[name] for name in model.parameters}
-        f = expected(model.law, [runs.x(next(iter(runs.inputs)))[rows]], law)
-        weight = 1 - np.reshape(laws.floor(model.law, law), (-1, 1)) / f
-        found[:, rows] = given_others(np.log(runs.y[rows]) - np.log(f), end.distance[rows], weight, parameters)
+    Raises
+    ------
+    ValueError
+        If a sampled term stands beside them.
+    """
+    terms = integrated_of(model.discrepancy)
+    if len(terms) < len(model.discrepancy):
+        raise ValueError(f"leaving one run out is not known for {model.said_discrepancy}; compare by the largest runs.")
+    found = np.empty((draws.sizes["chain"] * draws.sizes["draw"], len(model.runs)))
+    for level in model.runs.levels or (None,):
+        rows = model.runs.rows(level)
+        every = parameters_of(model, draws, level)
+        for some in _chunks(len(found), len(rows) ** 2):
+            parameters = {name: value[some] for name, value in every.items()}
+            known = _errors(model, level, parameters)
+            covariance, lost = _covariance(model, terms, known, parameters, rows)
+            noise = (known.sd**2 - lost)[:, :, None] * np.eye(len(rows))
+            found[some, rows] = solver.leave_one_out(known.error, covariance + noise)
     return found
 
 
-def off_surface(
-    structure: Structure, numbers: Mapping, draws: xr.Dataset, parameters: Mapping, level: str | None, x: Sequence, rng
-) -> np.ndarray:
-    """Draws of a group's departure g from the law at new values x of its inputs, shape (sample, point)."""
-    values = draws["surface"] if level is None else draws["surface"].sel({structure.group: level})
-    group = 0 if level is None else list(draws[structure.group].to_numpy()).index(level)
-    at_places = values.to_numpy().reshape(-1, structure.surface)
-    known = np.log([numbers[name] for name in structure.inputs]).T
-    return off(np.log(x).T, known, at_places, scales(structure, parameters), numbers["surface_slots"][group], rng)
+def stream(runs: Runs, level: str | None, seed: int, of_prior: bool = False) -> np.random.Generator:
+    """Random numbers of a group: others for each group, and the same whatever the groups are called."""
+
+    def digest(of: str | None) -> int:
+        rows = runs.rows(of)
+        return zlib.crc32(b"".join([runs.y[rows].tobytes(), *(runs.x(name)[rows].tobytes() for name in runs.inputs)]))
+
+    known = level if level in runs.levels else None
+    own = digest(known)
+    # One curve under two names departs twice, not once.
+    before = [other for other in runs.levels[: runs.levels.index(known)] if digest(other) == own] if known else []
+    key = [seed, own, len(before)] + ([_PRIOR_SEED] if of_prior else [])
+    return np.random.default_rng(np.random.SeedSequence(key))
 
 
-def of_new_group(
-    structure: Structure, numbers: Mapping[str, np.ndarray], draws: xr.Dataset, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
+def _chunks(samples: int, width: int) -> Iterator[slice]:
+    """Slices of the samples, so that an array of a sample's width stays small."""
+    step = max(1, _MOST_AT_ONCE // max(width, 1))
+    return (slice(first, min(first + step, samples)) for first in range(0, samples, step))
+
+
+def _variables(model: Model, draws: xr.Dataset, level: str | None) -> dict[str, np.ndarray]:
+    """Further variables of sampled terms for a group, shape (sample, ...); those of a prior have none."""
+    found = {}
+    for term in sampled_of(model.discrepancy):
+        for name in term.published:
+            if name in draws:
+                values = draws[name] if level is None else draws[name].sel({model.structure.group: level})
+                found[name] = values.to_numpy().reshape(-1, *values.shape[2:])
+    return found
+
+
+def _departures(
+    model: Model, at: Points, level: str | None, given: str, parameters: Mapping[str, np.ndarray],
+    further: Mapping[str, np.ndarray], rng: np.random.Generator,
+) -> list[Departure]:  # fmt: skip
+    """What each term draws at new points."""
+    terms, rows = model.discrepancy, model.runs.rows(level)
+    nothing = np.empty((0, 0))
+    known = _errors(model, level, parameters) if given == "runs" else Errors(nothing, nothing, nothing)
+    found = []
+    for term in terms:
+        others = 0.0
+        rest = [other for other in integrated_of(terms) if other is not term]
+        if given == "runs" and rest and not term.sampled:
+            others, _ = _covariance(model, rest, known, parameters, rows)
+        own = {name: model.numbers[name] for name in term.data_names}
+        situation = Situation(model.runs, level, at.x, at.cost, parameters, known, further, own, others)
+        draw: Callable = term.given_runs if given == "runs" else term.before_runs
+        found.append(draw(situation, rng))
+    return found
+
+
+def _errors(model: Model, level: str | None, parameters: Mapping[str, np.ndarray]) -> Errors:
+    """Of a group's runs about the law on the observation's scale, shape (sample, run)."""
+    runs, observation, rows = model.runs, model.observation, model.runs.rows(level)
+    law = {name: parameters[name] for name in model.parameters}
+    f = expected(model.law.function, [runs.x(name)[rows] for name in runs.inputs], law)
+    floor = np.reshape(model.law.floor_of(law), (-1, 1))
+    values = {name: parameters[name][:, None] for name in observation.priors()}
+    columns = {role: runs.column(column)[rows] for role, column in observation.columns.items()}
+    sd = np.broadcast_to(observation.sd(f, values, columns), f.shape)
+    return Errors(model.numbers[OBSERVED][rows] - observation.scale.forward(f), observation.scale.above(f, floor), sd)
+
+
+def _covariance(model: Model, terms: list[IntegratedTerm], known: Errors, parameters: Mapping, rows: np.ndarray):
+    """Of the errors of a group's runs under integrated terms, and what the noise loses to them."""
+    inputs = tuple(model.runs.inputs)
+    parts = []
+    for term in terms:
+        own = {name: parameters[name] for name in term.priors(inputs)}
+        of_runs = {name: model.numbers[name][rows] for name in term.of_runs}
+        parts.append(solver.covariance_of(term, known, own, of_runs))
+    return reduce(lambda one, other: (one[0] + other[0], one[1] + other[1]), parts)
+
+
+def _of_new_group(model: Model, draws: xr.Dataset, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Parameters of a group not seen: pooled ones drawn from the population, separate ones from their prior."""
+    structure = model.structure
     samples = draws.sizes["chain"] * draws.sizes["draw"]
-    # A group without runs has no typical response of its own; it gets that of all.
+    # A group without runs has no typical response or scale of its own; it gets that of all.
     numbers = {
         name: np.exp(np.log(value).mean()) if name.endswith(("_typical", "_level", "_reference")) else value
-        for name, value in numbers.items()
+        for name, value in model.numbers.items()
     }
     values: dict[str, np.ndarray] = {}
     for parameter in build_order(structure.parameters):
-        free = parameter.free
         if parameter.pooling == "pooled":
             population = draws[parameter.base].to_numpy().reshape(-1)
             spreads = [draws[spread].to_numpy().reshape(-1) for _, spread, _ in parameter.deviations]
             value = deviate(parameter.link, population, sum(s * rng.standard_normal(samples) for s in spreads), np)
         elif parameter.pooling == "separate":
-            place, scale = numbers[f"{parameter.name}_prior"]
+            place, scale, *_ = numbers[f"{parameter.name}_prior"]
             bound = np.min(numbers.get(f"{parameter.name}_bound", 1.0))
             value = unlink(parameter.link, place + scale * rng.standard_normal(samples), bound, np)
         else:
-            value = draws[free].to_numpy().reshape(-1)
+            value = draws[parameter.free].to_numpy().reshape(-1)
         values[parameter.name], _ = publish(parameter, value, numbers, values, np)
-    if structure.student_t:
-        values["nu"] = draws["nu"].to_numpy().reshape(-1)
     return values
-
-
-def prior_parameters(model: Model, draws: int, seed: int) -> xr.Dataset:
-    """Draws of the parameters from their prior, dims (chain, draw[, group])."""
-    structure, numbers = model.describe()
-    # A stream of its own: a simulation whose noise comes from default_rng(seed) would else repeat the numbers of its parameters.
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    found: dict[str, np.ndarray] = {}
-    values: dict[str, np.ndarray] = {}
-    for p in build_order(structure.parameters):
-        place, scale, *spreads = numbers[f"{p.name}_prior"]
-        shape = (draws, structure.n_groups) if p.pooling == "separate" else (draws,)
-        value = unlink(p.link, place + scale * rng.standard_normal(shape), numbers.get(f"{p.name}_bound"), np)
-        if p.pooling == "pooled":
-            found[p.base] = value
-            deviation: Any = 0
-            for (factor, name, _), width in zip(p.deviations, spreads, strict=True):
-                found[name] = width * np.abs(rng.standard_normal(draws))
-                offset = rng.standard_normal((draws, structure.levels(factor)))
-                of_group = slice(None) if factor == structure.group else numbers[f"{factor}_of_group"]
-                deviation = deviation + found[name][:, None] * offset[:, of_group]
-            value = deviate(p.link, value[:, None], deviation, np)
-        # What needs other parameters has a value per group as soon as one of them has.
-        needed = {name: values[name] for name in p.needs}
-        of_groups = any(np.ndim(numbers.get(f"{p.name}_{of}", 0)) for of in ("typical", "level", "reference"))
-        if of_groups or any(v.ndim > 1 for v in [value, *needed.values()]):
-            value, *rest = (v if v.ndim > 1 else v[:, None] for v in [value, *needed.values()])
-            needed = dict(zip(needed, rest, strict=True))
-        found[p.free] = value
-        with np.errstate(over="ignore"):  # far out in a wide prior an amplitude at N = 1 may be infinite
-            values[p.name], found[p.at_reference] = publish(p, value, numbers, needed, np)
-        found[p.name] = values[p.name]
-    if structure.student_t:
-        shape_, rate = numbers["nu_prior"]
-        found["nu"] = 2 + rng.gamma(shape_, 1 / rate, draws)
-    coords: dict[Any, Any] = {"chain": [0], "draw": np.arange(draws), structure.group: list(model.runs.levels)}
-    dims = ("chain", "draw", structure.group)
-    sized = {name: np.squeeze(v, 1) if v.ndim > 1 and v.shape[1] == 1 else v for name, v in sorted(found.items())}
-    dataset = xr.Dataset({name: (dims[: v.ndim + 1], v[None]) for name, v in sized.items()})
-    return dataset.assign_coords({name: coords[name] for name in dataset.dims})
-
-
-def undefined(model: Model, prior: xr.Dataset) -> str:
-    """Where in the prior the law is not a number, in a sentence; empty if nowhere that was looked at.
-
-    Looks at every draw, at the runs with the extreme values of each input and a few others: pairs of one shape, so that
-    another table compiles nothing.
-    """
-    runs, rng = model.runs, np.random.default_rng(0)
-    x = [runs.x(name) for name in runs.inputs]
-    extremes = [place(column) for column in x for place in (np.argmin, np.argmax)]
-    n = prior.sizes["draw"]
-    at = np.hstack([np.tile(extremes, (n, 1)), rng.integers(len(runs), size=(n, 4))])
-    draws, at = np.repeat(np.arange(n), at.shape[1]), at.ravel()
-    group = runs.group_index[at] if runs.group else None
-    parameters = {}
-    for name in model.parameters:
-        values = prior[name].to_numpy()[0]
-        parameters[name] = values[draws, group] if values.ndim > 1 else values[draws]
-    with double_precision():
-        response = np.asarray(elementwise(model.law)([column[at] for column in x], parameters))
-    # Far out in a wide prior an amplitude may overflow; that infinity times zero is none is not the law's fault.
-    finite = np.all([np.isfinite(value) for value in parameters.values()], axis=0)
-    wrong = np.flatnonzero(np.isnan(response) & finite)
-    if not len(wrong):
-        return ""
-    first = wrong[0]
-    values = ", ".join(f"{name}={value[first]:.4g}" for name, value in parameters.items())
-    inputs = ", ".join(f"{name}={column[at[first]]:.4g}" for name, column in zip(runs.inputs, x, strict=True))
-    share = len(np.unique(draws[wrong])) / n
-    return (
-        f"{model.name} gives NaN at {values} for run {runs.labels[at[first]]} ({inputs}), and somewhere for {share:.1%} of "
-        "the draws from its prior; a law must give a number wherever its priors allow. Narrow the priors, or mend the law."
-    )
-
-
-@lru_cache(maxsize=32)
-def elementwise(law: Callable) -> Callable:
-    """A law compiled, of arrays that broadcast."""
-    return jax.jit(lambda x, theta: law(*x, **theta) + 0 * x[0])
-
-
-def prior_draws(model: Model, draws: int, seed: int) -> xr.DataTree:
-    """Draws from the prior of the parameters, and the expected response at the runs that they imply."""
-    prior = prior_parameters(model, draws, seed)
-    response = _at_runs(model, prior)
-    predictive = xr.Dataset(
-        {model.runs.response: (("chain", "draw", "run"), response[None])},
-        coords={"chain": [0], "draw": np.arange(draws), "run": model.runs.labels},
-    )
-    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predictive})
-
-
-def _at_runs(model: Model, prior: xr.Dataset) -> np.ndarray:
-    """The expected response at the runs for draws from the prior, shape (draw, run)."""
-    parameters = {name: prior[name].to_numpy()[0] for name in model.parameters}
-    index = model.runs.group_index if model.runs.group else np.zeros(len(model.runs), int)
-    x = [model.runs.x(name) for name in model.runs.inputs]
-    response = np.empty((prior.sizes["draw"], len(model.runs)))
-    for g in np.unique(index):
-        rows = index == g
-        theta = {name: value[:, g] if value.ndim > 1 else value for name, value in parameters.items()}
-        response[:, rows] = expected(model.law, [column[rows] for column in x], theta)
-    return response

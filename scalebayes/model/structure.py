@@ -9,18 +9,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from scalebayes.discrepancy.discrepancy import Discrepancy, Drift, Surface, frontier
-from scalebayes.discrepancy.surface import Scales, surroundings
-from scalebayes.observations.noise import Noise, StudentT
-from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, Pooled, Pooling, ResponseShare, Separate, Share
-from scalebayes.runs.curves import curves
-from scalebayes.runs.runs import Runs
+from scalebayes.discrepancy import Term, integrated_of, sampled_of, solver
+from scalebayes.laws import Law
+from scalebayes.observations import Observation
+from scalebayes.priors import (
+    Anchored,
+    FloorShare,
+    Gamma,
+    LogNormal,
+    Normal,
+    Pooled,
+    Pooling,
+    Prior,
+    ResponseShare,
+    Separate,
+    Share,
+    without_numbers,
+)
+from scalebayes.runs import Runs
 
-Link = Literal["identity", "log", "floor"]
+Link = Literal["identity", "log", "floor", "gamma"]
+OBSERVED, GROUP = "observed_data", "group_index"
 
 
 @dataclass(frozen=True)
@@ -30,8 +43,10 @@ class Parameter:
     Parameters
     ----------
     name : str
-    link : {"identity", "log", "floor"}
-        Of the free value: normal, log-normal, or a logistic share of the smallest response.
+    owner : {"law", "observation", "discrepancy"}
+        Whose it is.
+    link : {"identity", "log", "floor", "gamma"}
+        Of the free value: normal, log-normal, a logistic share of the smallest response, or a gamma variable above a bound.
     pooling : {"shared", "pooled", "separate"}
     factors : tuple of str
         The dimensions over which a pooled parameter varies; its deviations along them add up.
@@ -43,6 +58,7 @@ class Parameter:
     """
 
     name: str
+    owner: Literal["law", "observation", "discrepancy"]
     link: Link
     pooling: str
     factors: tuple[str, ...] = ()
@@ -62,15 +78,20 @@ class Parameter:
         return f"{self.name}{ending}" if ending else self.at_reference
 
     @property
-    def helpers(self) -> tuple[str, ...]:
-        """Names of free variables that only serve to build this parameter: offsets and log-odds."""
-        logit = (f"{self.base}_logit",) if self.link == "floor" else ()
-        return logit + tuple(offset for _, _, offset in self.deviations)
-
-    @property
     def base(self) -> str:
         """Name of what the prior's own numbers are about: the population's value, or the value itself."""
         return f"{self.free}_population" if self.pooling == "pooled" else self.free
+
+    @property
+    def variable(self) -> str:
+        """Name of the free variable of the graph that ``base`` is made of."""
+        return self.base + {"floor": "_logit", "gamma": "_above"}.get(self.link, "")
+
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        """Names of free variables that only serve to build this parameter: offsets, log-odds, the excess above a bound."""
+        own = (self.variable,) if self.variable != self.base else ()
+        return own + tuple(offset for _, _, offset in self.deviations)
 
     @property
     def deviations(self) -> tuple[tuple[str, str, str], ...]:
@@ -86,76 +107,128 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Block:
+    """One response: its law, its observation and how its runs depart from the law.
+
+    Parameters
+    ----------
+    law : Callable
+    floor : str, Callable or None
+        As the law declares it.
+    inputs : tuple of str
+        Names of the law's inputs, in its order.
+    parameters : tuple of str
+        The law's, in its order.
+    response : str
+        Name of the response column.
+    observation : Observation
+        Without the numbers of its priors.
+    terms : tuple of Term
+        Without the numbers of their priors.
+    n_runs : int
+    shapes : tuple of (str, tuple of int)
+        Of the terms' data.
+    positive : tuple of str
+        Inputs that are positive.
+    """
+
+    law: Callable
+    floor: Any
+    inputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+    response: str
+    observation: Observation
+    terms: tuple[Term, ...]
+    n_runs: int
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    positive: tuple[str, ...] = ()
+
+    @property
+    def observed(self) -> str:
+        """Name of the observed variable."""
+        return self.observation.name(self.response)
+
+    def floor_of(self, values: Mapping[str, Any]) -> Any:
+        """The irreducible response for values of the law's parameters."""
+        return Law(self.law, self.floor).floor_of(values)
+
+    def own_of(self, term: Term, values: Mapping[str, Any]) -> dict[str, Any]:
+        """A term's parameters among all values."""
+        return {name: values[name] for name in term.priors(self.inputs) if name in values}
+
+    def observed_with(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The observation's parameters among all values."""
+        return {name: values[name] for name in self.observation.priors()}
+
+
+@dataclass(frozen=True)
 class Structure:
     """Everything about a model that shapes its graph.
 
     Parameters
     ----------
-    law : Callable
-    inputs : tuple of str
-        Names of the law's inputs, in its order.
-    response, group : str
-        Names of the response column and of the group dimension ("" for none).
+    blocks : tuple of Block
+        The responses; they share groups, and parameters of equal name.
     parameters : tuple of Parameter
-        The law's, then the noise scale, then the discrepancy's.
-    student_t : bool
-        Whether the noise has heavy tails.
-    n_runs, n_groups : int
+        The laws', then the observations', then the discrepancies'.
+    group : str
+        Name of the group dimension ("" for none).
+    n_groups : int
     factors : tuple of (str, int)
         Factors other than the groups as they are, with their numbers of levels.
-    places : int
-        Longest curve that may drift, made up to a size; 0 for none.
-    surface : int
-        Places that stand for the surface of each group; 0 for none.
     """
 
-    law: Callable
-    inputs: tuple[str, ...]
-    response: str
-    group: str
+    blocks: tuple[Block, ...]
     parameters: tuple[Parameter, ...]
-    student_t: bool
-    n_runs: int
+    group: str
     n_groups: int
     factors: tuple[tuple[str, int], ...] = ()
-    places: int = 0
-    surface: int = 0
 
     @property
-    def of_law(self) -> tuple[str, ...]:
-        """Names of the law's parameters."""
-        names = [p.name for p in self.parameters]
-        return tuple(names[: names.index("sigma")])
+    def block(self) -> Block:
+        """The first response, of most models the only one."""
+        return self.blocks[0]
 
     @property
-    def observed(self) -> str:
-        """Name of the observed variable."""
-        return f"log_{self.response}"
-
-    @property
-    def of_discrepancy(self) -> tuple[str, ...]:
-        """Names of the discrepancy's parameters."""
-        names = [p.name for p in self.parameters]
-        return tuple(names[names.index("sigma") + 1 :])
+    def n_runs(self) -> int:
+        """Of all blocks."""
+        return sum(block.n_runs for block in self.blocks)
 
     @property
     def kind(self) -> Structure:
-        """Without what programs do not depend on, or are made up to: tables of one kind share what is compiled.
+        """Without what programs do not depend on, or are padded to: tables of one kind share what is compiled.
 
         The names of columns go, but for those of several factors, which names of variables have in them; so do the number
-        of runs, and the length of a curve that is a table by itself.
+        of runs, and the last axis of data of a group that is the whole table.
         """
-        plain = replace(self, response="response", n_runs=0)
-        if not self.group:
-            return replace(plain, places=int(self.places > 0))
-        if self.factors or any(len(p.factors) > 1 for p in self.parameters):
+        blocks = tuple(
+            replace(
+                block,
+                response="response",
+                n_runs=0,
+                shapes=block.shapes if self.group else tuple((name, shape[:-1]) for name, shape in block.shapes),
+            )
+            for block in self.blocks
+        )
+        plain = replace(self, blocks=blocks)
+        if not self.group or self.factors or any(len(p.factors) > 1 for p in self.parameters):
             return plain
         parameters = tuple(replace(p, factors=("group",) * len(p.factors)) for p in self.parameters)
         return replace(plain, group="group", parameters=parameters)
 
+    def owned_by(self, owner: str) -> tuple[str, ...]:
+        """Names of the parameters of laws, observations or discrepancies."""
+        return tuple(p.name for p in self.parameters if p.owner == owner)
+
     def levels(self, factor: str) -> int:
         """Number of levels of a factor."""
         return self.n_groups if factor == self.group else dict(self.factors)[factor]
+
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        """Free variables that need not be kept."""
+        own = [name for p in self.parameters for name in p.helpers]
+        return (*own, *(name for block in self.blocks for term in sampled_of(block.terms) for name in term.helpers))
 
 
 def safe(column: str) -> str:
@@ -164,104 +237,106 @@ def safe(column: str) -> str:
 
 
 def describe(
-    law: Callable, runs: Runs, priors: Mapping[str, Pooling], noise: Noise, discrepancy: Discrepancy | None = None
+    law: Law, runs: Runs, priors: Mapping[str, Pooling], observation: Observation, terms: tuple[Term, ...]
 ) -> tuple[Structure, dict[str, np.ndarray]]:
     """A model's structure, and its data and prior constants by the names they have in the graph."""
-    y, grouped = runs.y, bool(runs.group)
     inputs = tuple(runs.inputs)
-    structure_parameters = []
     numbers: dict[str, np.ndarray] = {name: runs.x(name) for name in inputs}
-    numbers[f"log_{safe(runs.response)}_data"] = np.log(y)
-    if grouped:
-        numbers[f"{runs.group_name}_index"] = runs.group_index
-    end = frontier(runs) if isinstance(discrepancy, Drift) else None
-    if end:
-        numbers |= {"curve_slots": end.slots, "curve_distance": end.distance}
-    if isinstance(discrepancy, Surface):
-        near = surroundings(np.log([runs.x(name) for name in inputs]).T, [rows for _, rows in curves(runs)])
-        numbers |= {f"surface_{name}": value for name, value in near._asdict().items()}
-    factors: dict[str, int] = {}
-    for name, pooling in {
-        **priors,
-        "sigma": noise.sigma,
-        **(discrepancy.priors(inputs) if discrepancy else {}),
-    }.items():
-        word = type(pooling).__name__.lower() if grouped else "shared"
-        prior, anchor = pooling.prior, None
-        if isinstance(prior, Anchored):
-            anchor = (prior.input, prior.exponent, prior.form)
-            typical = (end.scale if grouped else end.scale[0]) if end else np.exp(np.log(runs.x(prior.input)).mean())
-            numbers[f"{name}_reference"] = np.asarray(prior.reference or typical, float)
-            prior = prior.value
-        link, place, scale = _place(prior)
-        spreads = pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and grouped else {}
-        numbers[f"{name}_prior"] = np.asarray([place, scale, *spreads.values()], float)
-        for column in spreads:
-            if column != runs.group_name and safe(column) not in factors:
-                levels, index = runs.factor(column)
-                factors[safe(column)] = len(levels)
-                numbers[f"{safe(column)}_of_group"] = index
-        # What is separate looks at the runs of its own group only.
-        apart = grouped and isinstance(pooling, Separate)
-        parts = [y[runs.group_index == g] for g in range(len(runs.levels))] if apart else [y]
-        relative: Literal["", "response", "level"] = ""
-        if isinstance(prior, Share):
-            link, relative = "identity", "level"
-            numbers[f"{name}_level"] = np.asarray(1.0)
-        if link == "floor" and end:
-            link, relative = "identity", "level"
-            numbers[f"{name}_level"] = end.level if grouped else end.level[0]
-        if link == "floor":
-            smallest = np.asarray([part.min() for part in parts])
-            numbers[f"{name}_bound"] = smallest if apart else smallest[0]
-        floor = None
-        if isinstance(prior, ResponseShare):
-            relative, floor = "response", prior.floor
-            typical = end.level if end else np.exp([np.log(part).mean() for part in parts])
-            numbers[f"{name}_typical"] = typical if apart or (end and grouped) else typical[0]
-        structure_parameters.append(Parameter(name, link, word, tuple(map(safe, spreads)), anchor, relative, floor))
-    if isinstance(noise, StudentT):
-        numbers["nu_prior"] = np.asarray([noise.nu_shape, noise.nu_rate])
-    structure = Structure(
-        law, inputs, safe(runs.response), runs.group_name, tuple(structure_parameters), isinstance(noise, StudentT),
-        len(runs), len(runs.levels), tuple(factors.items()), end.slots.shape[1] if end else 0,
-        numbers["surface_ratio"].shape[1] if isinstance(discrepancy, Surface) else 0,
+    columns = {role: runs.column(column) for role, column in observation.columns.items()}
+    numbers[OBSERVED] = observation.observed(runs.y, columns)
+    numbers |= {f"{role}_column": value for role, value in columns.items()}
+    if runs.group:
+        numbers[GROUP] = runs.group_index
+    of_terms = {name: value for term in terms for name, value in term.data(runs).items()}
+    of_terms |= solver.data_of(integrated_of(terms), runs)
+    numbers |= of_terms
+    end = next((end for term in terms if (end := term.stated_at(runs)) is not None), None)
+    owners = [("law", priors), ("observation", observation.priors())]
+    owners += [("discrepancy", term.priors(inputs)) for term in terms]
+    parameters, factors = [], {}
+    for owner, own in owners:
+        for name, pooling in own.items():
+            parameter, constants = _parameter(name, owner, pooling, runs, end)
+            for column in pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and runs.group else ():
+                if column != runs.group_name and safe(column) not in factors:
+                    levels, index = runs.factor(column)
+                    factors[safe(column)] = len(levels)
+                    numbers[f"{safe(column)}_of_group"] = index
+            parameters.append(parameter)
+            numbers |= constants
+    block = Block(
+        law.function, law.floor, inputs, law.parameters, safe(runs.response), without_numbers(observation),
+        tuple(map(without_numbers, terms)), len(runs), tuple((name, value.shape) for name, value in of_terms.items()), runs.scales,
     )  # fmt: skip
+    structure = Structure((block,), tuple(parameters), runs.group_name, len(runs.levels), tuple(factors.items()))
     return structure, numbers
 
 
-def _place(prior: Normal | LogNormal | FloorShare | Share | ResponseShare) -> tuple[Link, float, float]:
+def _parameter(
+    name: str, owner: Any, pooling: Pooling, runs: Runs, end: Any
+) -> tuple[Parameter, dict[str, np.ndarray]]:
+    """How a parameter is built, and its constants; ``end`` is where priors are stated, None for amid the runs."""
+    grouped = bool(runs.group)
+    word = type(pooling).__name__.lower() if grouped else "shared"
+    # What is separate looks at the runs of its own group only.
+    apart = grouped and isinstance(pooling, Separate)
+    parts = [runs.rows(level) for level in runs.levels] if apart else [runs.rows(None)]
+    prior, anchor, numbers = pooling.prior, None, {}
+    if isinstance(prior, Anchored):
+        anchor = (prior.input, prior.exponent, prior.form)
+        x = runs.x(prior.input)
+        typical = end.scale if end else np.exp([np.log(x[rows]).mean() for rows in parts])
+        per_group = grouped if end else apart
+        typical = np.asarray(prior.reference) if prior.reference else typical if per_group else typical[0]
+        numbers[f"{name}_reference"] = np.asarray(typical, float)
+        prior = prior.value
+    link, constants = _constants(prior)
+    spreads = pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and grouped else {}
+    numbers[f"{name}_prior"] = np.asarray([*constants, *spreads.values()], float)
+    relative: Literal["", "response", "level"] = ""
+    if isinstance(prior, Share):
+        link, relative = "identity", "level"
+        numbers[f"{name}_level"] = np.asarray(1.0)
+    if link == "floor" and end:
+        link, relative = "identity", "level"
+        numbers[f"{name}_level"] = end.level if grouped else end.level[0]
+    if link == "floor":
+        smallest = np.asarray([runs.y[rows].min() for rows in parts])
+        numbers[f"{name}_bound"] = smallest if apart else smallest[0]
+    floor = None
+    if isinstance(prior, ResponseShare):
+        relative, floor = "response", prior.floor
+        typical = end.level if end else np.exp([np.log(runs.y[rows]).mean() for rows in parts])
+        numbers[f"{name}_typical"] = typical if apart or (end and grouped) else typical[0]
+    return Parameter(name, owner, link, word, tuple(map(safe, spreads)), anchor, relative, floor), numbers
+
+
+def _constants(prior: Prior) -> tuple[Link, tuple[float, ...]]:
     match prior:
         case Normal(mean, sd):
-            return "identity", mean, sd
+            return "identity", (mean, sd)
         case LogNormal(median, spread):
-            return "log", np.log(median), spread
+            return "log", (float(np.log(median)), spread)
         case FloorShare(logit, sd) | Share(logit, sd):
-            return "floor", logit, sd
+            return "floor", (logit, sd)
         case ResponseShare(share, spread, _):
-            return "log", np.log(share), spread
+            return "log", (float(np.log(share)), spread)
+        case Gamma(shape, rate, above):
+            return "gamma", (shape, rate, above)
     raise TypeError(f"unknown prior {prior!r}.")
-
-
-def scales(structure: Structure, values: Mapping) -> Scales:
-    """The scales of a surface among the values of parameters."""
-    lengths = [values[f"length_{name}"] for name in structure.inputs]
-    return Scales(values["misfit"], lengths, values.get("drift"), values.get("length_ratio"))
 
 
 def initial_values(structure: Structure, numbers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The centre of the prior of every free variable, on its unconstrained scale."""
     values: dict[str, np.ndarray] = {}
-    if structure.student_t:
-        shape, rate = numbers["nu_prior"]
-        values["nu_above_2"] = np.log(shape / rate)
-    if structure.surface:
-        values["surface_coordinates"] = np.zeros(max(structure.n_groups, 1) * structure.surface)
+    for block in structure.blocks:
+        for term in sampled_of(block.terms):
+            values |= term.variables(numbers)
     for p in structure.parameters:
         prior = numbers[f"{p.name}_prior"]
-        groups = structure.n_groups if p.pooling == "separate" else 1
-        values[f"{p.base}_logit" if p.link == "floor" else p.base] = np.full(groups, prior[0])
-        for (factor, spread, offset), scale in zip(p.deviations, prior[2:], strict=True):
+        centre = np.log(prior[0] / prior[1]) if p.link == "gamma" else prior[0]
+        values[p.variable] = np.full(structure.n_groups if p.pooling == "separate" else 1, centre)
+        for (factor, spread, offset), scale in zip(p.deviations, prior[2:], strict=False):
             values[spread] = np.log(0.67 * scale)  # the median of a half-normal
             values[offset] = np.zeros(structure.levels(factor))
     return values

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from scalebayes import laws
 from scalebayes.fits.averaging import Average, members, mixed
 from scalebayes.fits.fit import Fit
-from scalebayes.fits.many import Fleet
-from scalebayes.model.prediction import before_runs, elementwise, expected, of_group, settled
+from scalebayes.model import Model
+from scalebayes.model.evaluation import elementwise, expected
+from scalebayes.model.prediction import Points, law_parameters, predict
 from scalebayes.numerics.precision import double_precision
-from scalebayes.questions.forecast import forecast
-from scalebayes.questions.paths import FLOPS_PER_TOKEN, Path, path_along
-from scalebayes.questions.points import check_comparable, check_levels
-from scalebayes.runs.runs import Runs
+from scalebayes.numerics.roots import bisect
+from scalebayes.questions.groups import Group, check_comparable, check_levels
+from scalebayes.questions.paths import Held, Path, path_along
+from scalebayes.runs import Runs
 
 _WIDEST, _HALVINGS = float(np.log(1e60)), 52
 _COARSE = 121  # one each decade
@@ -48,13 +46,15 @@ class Together:
         """What was fitted."""
         return self.parts[0][0].model.runs
 
-    def paths(self, axis: str, path: Mapping[str, float] | Callable | str | None) -> list[Path]:
-        """How the inputs of each fit grow."""
-        return [path_along(each.model.law, tuple(each.model.runs.inputs), axis, path) for each, _ in self.parts]
+    def paths(self, axis: str, path: Held) -> list[list[Path]]:
+        """How the inputs of each fit grow, for each of its groups."""
+        return [[path_along(each.model, axis, path, level) for level in self.levels] for each, _ in self.parts]
 
-    def drawn(self, of: Callable[[Fit, Path], np.ndarray], paths: Sequence[Path]) -> list[np.ndarray]:
+    def drawn(
+        self, of: Callable[[Fit, Sequence[Path]], np.ndarray], paths: Sequence[Sequence[Path]]
+    ) -> list[np.ndarray]:
         """What is drawn from each fit."""
-        return [of(each, path) for (each, _), path in zip(self.parts, paths, strict=True)]
+        return [of(each, along) for (each, _), along in zip(self.parts, paths, strict=True)]
 
     def mixed(self, drawn: Sequence[np.ndarray]) -> np.ndarray:
         """That, in the proportion of the weights."""
@@ -62,7 +62,7 @@ class Together:
 
 
 def compared(
-    fit: Fit | Average | Mapping[str, Fit | Average] | Fleet, groups: Sequence[str] | None
+    fit: Fit | Average | Mapping[str, Fit | Average], groups: Sequence[Group] | Group | None
 ) -> tuple[list[Together], tuple[str, ...]]:
     """The groups that are compared, those of one fit together, and their names.
 
@@ -78,7 +78,7 @@ def compared(
         levels = check_levels(runs, groups)
         check_comparable({level: (runs, level) for level in levels})
         return [Together(fit, levels)], levels
-    if not isinstance(fit, Mapping | Fleet):
+    if not isinstance(fit, Mapping):
         raise TypeError(f"a Fit, an Average, or several of them by name are compared, got {type(fit).__name__}.")
     by_name = {str(name): name for name in fit}
     names = (groups,) if isinstance(groups, str) else tuple(map(str, groups or by_name))
@@ -98,10 +98,11 @@ def compared(
                 f"of several fits each is one curve; {name!r} has the groups {', '.join(runs.levels)}. Ask about that fit alone."
             )
         apart.append(Together(own, (None,)))
-    responses = {name: of.runs.response for name, of in zip(names, apart, strict=True)}
-    if len(set(responses.values())) > 1:
-        said = ", ".join(f"{name}: {response}" for name, response in responses.items())
-        raise ValueError(f"the fits are of different responses ({said}): they are not comparable.")
+    for what, said_of in (("responses", "response"), ("directions", "better")):
+        found = {name: getattr(of.runs, said_of) for name, of in zip(names, apart, strict=True)}
+        if len(set(found.values())) > 1:
+            said = ", ".join(f"{name}: {value}" for name, value in found.items())
+            raise ValueError(f"the fits are of different {what} ({said}): they are not comparable.")
     check_comparable({name: (of.runs, of.levels[0]) for name, of in zip(names, apart, strict=True)})
     return apart, names
 
@@ -129,36 +130,18 @@ def side_by_side(drawn: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, li
     return np.concatenate([each[rows] for each, rows in zip(drawn, kept, strict=True)], axis=1), kept
 
 
-def largest_scale(runs: Runs, axis: str, level: str | None) -> float:
-    """The largest observed value along an axis, C being 6 N D.
-
-    Raises
-    ------
-    ValueError
-        If the axis is neither.
-    """
-    if axis not in runs.inputs and (axis != "C" or not {"N", "D"} <= set(runs.inputs)):
-        raise ValueError(
-            f"how far the runs go along {axis!r} is not known; it is no input ({', '.join(runs.inputs)}), nor C for N and D."
-        )
-    rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level
-    if axis in runs.inputs:
-        return float(runs.x(axis)[rows].max())
-    return float((FLOPS_PER_TOKEN * runs.x("N") * runs.x("D"))[rows].max())
-
-
-def evaluated(law: Callable, path: Path, scale: np.ndarray, theta: Mapping[str, np.ndarray]) -> np.ndarray:
+def evaluated(model: Model, path: Path, scale: np.ndarray, theta: Mapping[str, np.ndarray]) -> np.ndarray:
     """The law along a path at scales of shape (sample or 1, point) for parameters of shape (sample,)."""
     wide = {name: np.asarray(value, float)[:, None] for name, value in theta.items()}
     shape = (len(next(iter(wide.values()))), scale.shape[1])
     x = [np.broadcast_to(np.asarray(values, float), shape) for values in path.inputs(scale, wide)]
     with double_precision():
-        return np.asarray(elementwise(law)(x, wide))
+        return np.asarray(elementwise(model.law.function)(x, wide))
 
 
-def along_draws(law: Callable, path: Path, theta: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+def along_draws(model: Model, path: Path, theta: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
     """The law along a path as a function of a scale for every draw, shape (sample,)."""
-    return lambda scale: evaluated(law, path, scale[:, None], theta)[:, 0]
+    return lambda scale: evaluated(model, path, scale[:, None], theta)[:, 0]
 
 
 def ends_about(scale: float) -> tuple[float, float]:
@@ -166,11 +149,13 @@ def ends_about(scale: float) -> tuple[float, float]:
     return float(np.log(scale)) - _WIDEST, float(np.log(scale)) + _WIDEST
 
 
-def inverted(response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
-    """First scale at which a response comes down to a target, of every draw.
+def inverted(
+    response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, ends: tuple[float, float], sign: float = 1.0
+) -> np.ndarray:
+    """First scale at which a response is as good as a target, of every draw.
 
-    It need not fall all the way: of a grid in the logarithm, a decade apart, the first point that is there is taken, and what lies
-    before it bisected.
+    It need not improve all the way: of a grid in the logarithm, a decade apart, the first point that is as good is taken,
+    and what lies before it bisected.
 
     Parameters
     ----------
@@ -179,101 +164,88 @@ def inverted(response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, e
     target : array, shape (sample,)
     ends : (float, float)
         Of the log scale.
+    sign : float
+        1 where lower responses are better, -1 where higher ones are.
 
     Returns
     -------
     array, shape (sample,)
-        0 where the near end is already there, infinite where no point of the grid is.
+        0 where the near end is already as good, infinite where no point of the grid is.
     """
+
+    def there(log_scale):
+        return sign * response(np.exp(log_scale)) <= sign * target
+
     grid, first = np.linspace(*ends, _COARSE), np.full(len(target), _COARSE)
     for i, log_scale in enumerate(grid):
-        found = response(np.full(len(target), np.exp(log_scale))) <= target
-        first = np.where(found & (first == _COARSE), i, first)
+        first = np.where(there(np.full(len(target), log_scale)) & (first == _COARSE), i, first)
         if (first < _COARSE).all():
             break
     at_once, never = first == 0, first == _COARSE
     low, high = grid[np.clip(first - 1, 0, None)], grid[np.minimum(first, _COARSE - 1)]
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        above = response(np.exp(middle)) > target
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return np.where(never, np.inf, np.where(at_once, 0.0, np.exp((low + high) / 2)))
+    found = np.exp(bisect(there, low, high, _HALVINGS))
+    return np.where(never, np.inf, np.where(at_once, 0.0, found))
 
 
-def parameters_of(fit: Fit, level: str | None, draws: str = "posterior") -> dict[str, np.ndarray]:
+def parameters_along(fit: Fit, level: str | None, draws: str = "posterior") -> dict[str, np.ndarray]:
     """Draws of the law's parameters for a group, each of shape (sample,)."""
-    structure, _ = fit.model.describe()
-    own = of_group(structure, fit.idata[draws].to_dataset(), level)
-    return {name: own[name] for name in fit.model.parameters}
+    return law_parameters(fit.model, fit.idata[draws].to_dataset(), level)
 
 
-def latent(fit: Fit, levels: Sequence[str | None], path: Path, scales: np.ndarray, seed: int) -> np.ndarray:
+def mean_along(
+    fit: Fit, levels: Sequence[str | None], paths: Sequence[Path], scales: np.ndarray, seed: int
+) -> np.ndarray:
     """Joint draws of the mean response, shape (sample, group, scale).
 
     Where runs depart from the law, a compute-optimal path is the posterior's median one, the same for all draws: what
     lies off the law is drawn jointly along one path.
     """
     found = []
-    for level in levels:
-        theta = parameters_of(fit, level)
-        if not fit.model.discrepancy:
-            found.append(evaluated(fit.model.law, path, scales[None], theta))
-            continue
-        x = _inputs(path, scales, theta)
-        points = pd.DataFrame(dict(zip(fit.model.runs.inputs, x, strict=True)))
-        drawn = forecast(fit, points, group=level, seed=_seed(fit.model.runs, level, seed)).draws["mean_response"]
-        found.append(drawn.to_numpy().reshape(-1, len(scales)))
+    for level, path in zip(levels, paths, strict=True):
+        theta = parameters_along(fit, level)
+        if fit.model.departs:
+            at = _points(fit.model, path, scales, theta)
+            found.append(predict(fit.model, fit.posterior, at, level, seed=seed, new_runs=False).mean)
+        else:
+            found.append(evaluated(fit.model, path, scales[None], theta))
     return np.stack(found, 1)
 
 
-def latent_prior(fit: Fit, levels: Sequence[str | None], path: Path, scale: float, seed: int) -> np.ndarray:
+def prior_along(fit: Fit, levels: Sequence[str | None], paths: Sequence[Path], scale: float, seed: int) -> np.ndarray:
     """Draws of the mean response at one scale before the runs were seen, shape (sample, group)."""
-    found, structure = [], fit.model.describe()[0]
-    for level in levels:
-        theta, at = parameters_of(fit, level, "prior"), np.asarray([[scale]])
-        floor = np.reshape(laws.floor(fit.model.law, theta), (-1, 1))
-        f = settled(evaluated(fit.model.law, path, at, theta), floor)
-        if fit.model.discrepancy:
-            x = _inputs(path, at[0], theta)
-            every = of_group(structure, fit.idata["prior"].to_dataset(), level)
-            rng = np.random.default_rng(_seed(fit.model.runs, level, seed))
-            g, own = before_runs(fit.model, every, level, x, rng)
-            f = np.exp(own) * (floor + (f - floor) * np.exp(g))
-        found.append(f[:, 0])
+    found, prior = [], fit.idata["prior"].to_dataset()
+    for level, path in zip(levels, paths, strict=True):
+        theta, at = parameters_along(fit, level, "prior"), np.asarray([scale])
+        if fit.model.departs:
+            points = _points(fit.model, path, at, theta)
+            drawn = predict(fit.model, prior, points, level, given="prior", seed=seed, new_runs=False).mean
+            found.append(drawn[:, 0])
+            continue
+        f = evaluated(fit.model, path, at[None], theta)
+        floor = np.reshape(fit.model.law.floor_of(theta), (-1, 1))
+        found.append(np.where(np.isnan(f), floor, f)[:, 0])
     return np.stack(found, 1)
 
 
 def alongside(
-    fit: Fit, level: str | None, path: Path, scale: float, x: Sequence[np.ndarray], seed: int
+    fit: Fit, level: str | None, path: Path, scale: float, at: Points, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Joint draws of a group's mean response at a target and at runs of its own, shapes (sample,) and (sample, run)."""
-    theta, target = parameters_of(fit, level), np.asarray([scale])
-    if not fit.model.discrepancy:
-        there = evaluated(fit.model.law, path, target[None], theta)[:, 0]
-        return there, expected(fit.model.law, list(x), theta)
-    both = [np.concatenate([at, own]) for at, own in zip(_inputs(path, target, theta), x, strict=True)]
-    points = pd.DataFrame(dict(zip(fit.model.runs.inputs, both, strict=True)))
-    found = forecast(fit, points, group=level, seed=_seed(fit.model.runs, level, seed)).draws["mean_response"]
-    drawn = found.to_numpy().reshape(-1, len(points))
+    theta, target = parameters_along(fit, level), np.asarray([scale])
+    if not fit.model.departs:
+        there = evaluated(fit.model, path, target[None], theta)[:, 0]
+        return there, expected(fit.model.law.function, [at.x[name] for name in fit.model.runs.inputs], theta)
+    first = _points(fit.model, path, target, theta)
+    x = {name: np.concatenate([first.x[name], at.x[name]]) for name in fit.model.runs.inputs}
+    drawn = predict(fit.model, fit.posterior, Points(x), level, seed=seed, new_runs=False).mean
     return drawn[:, 0], drawn[:, 1:]
 
 
-def _inputs(path: Path, scales: np.ndarray, theta: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+def _points(model: Model, path: Path, scales: np.ndarray, theta: Mapping[str, np.ndarray]) -> Points:
     """Of a path that is the same for all draws."""
     if not path.of_draw:
-        return [np.broadcast_to(np.asarray(values, float), scales.shape) for values in path.inputs(scales, theta)]
-    wide = {name: value[:, None] for name, value in theta.items()}
-    return [np.exp(np.median(np.log(values), axis=0)) for values in path.inputs(scales[None], wide)]
-
-
-def _seed(runs: Runs, level: str | None, seed: int) -> int:
-    """Of a group's own departures: another for each group, and the same whatever the groups are called."""
-
-    def digest(of: str | None) -> int:
-        rows = np.ones(len(runs), bool) if of is None else runs.group_labels == of
-        return zlib.crc32(b"".join([runs.y[rows].tobytes(), *(runs.x(name)[rows].tobytes() for name in runs.inputs)]))
-
-    own = digest(level)
-    # One curve under two names departs twice, not once.
-    before = [other for other in runs.levels[: runs.levels.index(level)] if digest(other) == own] if level else []
-    return int(np.random.SeedSequence([seed, own, len(before)]).generate_state(1)[0])
+        found = [np.broadcast_to(np.asarray(values, float), scales.shape) for values in path.inputs(scales, theta)]
+    else:
+        wide = {name: value[:, None] for name, value in theta.items()}
+        found = [np.exp(np.median(np.log(values), axis=0)) for values in path.inputs(scales[None], wide)]
+    return Points(dict(zip(model.runs.inputs, found, strict=True)))

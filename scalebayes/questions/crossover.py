@@ -12,29 +12,31 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from scalebayes.arguments import check_positive, check_prob, check_seed
 from scalebayes.fits.averaging import Average, pooled_diagnostics
-from scalebayes.fits.fit import Fit, check_prob, check_seed
-from scalebayes.fits.many import Fleet
+from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.questions import orders
 from scalebayes.questions.along import (
     Together,
     along_draws,
     compared,
-    ends_about,
-    inverted,
-    largest_scale,
-    latent,
-    latent_prior,
-    parameters_of,
+    mean_along,
+    parameters_along,
+    prior_along,
     side_by_side,
 )
-from scalebayes.questions.paths import Path
-from scalebayes.questions.points import factor, number
+from scalebayes.questions.groups import Group
+from scalebayes.questions.paths import Held, Path, largest_scale
+from scalebayes.questions.wording import factor, html, number, plain, sentences
 
 _POINTS = 61
-_FARTHER = 1e3  # beyond the target, in compute, a rival's loss is looked for
-_HALVINGS = 50
 ORDERED = 0.9
+_SAID = (
+    "winner", "rival", "contender", "ordered", "p_ahead", "decision_risk", "prior_decision_risk", "reversal_risk",
+    "p_cross_before_target", "crossing_quantiles", "expected_regret", "value_of_information", "gain", "axis", "path", "start",
+    "to", "margin", "extrapolation", "by_law", "prob", "response",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,7 +46,7 @@ class Crossover:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per group: p_best (of lowest loss at the target), expected_rank, loss at the target (mean, median, lower,
+        A row per group: p_best (of the best response at the target), expected_rank, response at the target (mean, median, lower,
         upper), p_best_prior.
     pairs : pandas.DataFrame
         A row per pair a, b: p_a_ahead at the decision scale and at the target, reversal_risk, the four cells of the order at
@@ -70,11 +72,11 @@ class Crossover:
     crossing_quantiles : mapping of float to float
         Of the scale of the first crossing, if there is one before the target.
     expected_regret : float
-        Expected loss at the target above the best, for the winner; in units of the response. Far beyond the runs of a fit with
+        By how much the expected response at the target is worse than the best, for the winner; in units of the response. Far beyond the runs of a fit with
         drift or surface such means rest on few draws in a heavy tail, as those in ``table`` do; risks, medians and intervals
         do not.
     value_of_information : float
-        What knowing the truth would save: expected regret of the group whose expected loss is lowest.
+        What knowing the truth would save: expected regret of the group whose expected response is best.
     gain : mapping of str to float
         The rival's compute-equivalent gain at the target: median, lower, upper of how many times the compute the winner would
         need for the rival's loss; p_undefined, that it does not reach it within so many times (``within``: 1e60 by the law alone;
@@ -82,8 +84,8 @@ class Crossover:
         looked at either).
     axis, path : str
         What grows, and along what.
-    at, to, margin : float
-        Decision scale, target scale, and the loss below which two count as equal.
+    start, to, margin : float
+        Decision scale, target scale, and the difference of responses below which two count as equal.
     extrapolation : float
         The target over the largest scale at which all groups were seen.
     by_law : mapping of str to float
@@ -113,7 +115,7 @@ class Crossover:
     gain: Mapping[str, float]
     axis: str
     path: str
-    at: float
+    start: float
     to: float
     margin: float
     extrapolation: float
@@ -123,8 +125,8 @@ class Crossover:
     diagnostics: Diagnostics
 
     def __str__(self) -> str:
-        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
-        place, target = (f"{self.axis} = {number(scale)}" for scale in (self.at, self.to))
+        lines = []
+        place, target = (f"{self.axis} = {number(scale)}" for scale in (self.start, self.to))
         if self.ordered:
             lines.append(f"{self.winner} leads at {place} (probability {self.p_ahead:.2f} against {self.contender}).")
         else:
@@ -153,9 +155,24 @@ class Crossover:
         if self.by_law:
             lines.append("Decision risk by law: " + ", ".join(f"{k} {v:.2f}" for k, v in self.by_law.items()) + ".")
         reach = f"extrapolates {factor(self.extrapolation)} beyond" if self.extrapolation > 1 else "within"
-        return "\n".join([*lines, f"({reach} the runs of all groups, along {self.path}; {self.diagnostics})"])
+        lines.append(f"({reach} the runs of all groups, along {self.path})")
+        return sentences(self.diagnostics, lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the draws and the curve, as nested dictionaries of numbers and strings."""
+        found = {name: getattr(self, name) for name in _SAID}
+        found["crossing_quantiles"] = {f"{q:g}": value for q, value in self.crossing_quantiles.items()}
+        return plain(
+            {
+                **found, "p_best": dict(zip(self.table["group"], self.table["p_best"], strict=True)), "groups": self.table,
+                "pairs": self.pairs, "converged": not self.diagnostics.problems,
+            }
+        )  # fmt: skip
 
     def _gain(self) -> str:
         gain = self.gain
@@ -177,20 +194,21 @@ class Crossover:
 
 
 def crossover(
-    fit: Fit | Average | Mapping[str, Fit | Average] | Fleet,
-    groups: Sequence[str] | None = None,
+    fit: Fit | Average | Mapping[str, Fit | Average],
     *,
     axis: str,
     to: float,
-    at: float | None = None,
-    path: Mapping[str, float] | Callable | str | None = None,
+    groups: Sequence[Group] | Group | None = None,
+    start: float | None = None,
+    path: Held = None,
     margin: float = 0.0,
     prob: float = 0.89,
     seed: int = 0,
 ) -> Crossover:
     r"""The risk that the group ahead at the scale of the runs is behind at a larger one.
 
-    With f_k the mean response of group k along its path and w the group ahead on the posterior's mean at the decision
+    With f_k the mean response of group k along its path (lower is better; for scores that should be high, its negative) and
+    w the group ahead on the posterior's mean at the decision
     scale x_o, a fixed choice, the decision risk at the target x_T is
     :math:`P(f_w(x_T) > \min_{k \ne w} f_k(x_T) + \rho)`. Everything is computed draw by draw from the joint posterior, with drift or
     surface if the fit has one. Two curves above floors may cross twice: the order at the two scales and any crossing
@@ -204,17 +222,17 @@ def crossover(
 
     Parameters
     ----------
-    fit : Fit or Average, or mapping of str to them, or Fleet
+    fit : Fit or Average, or mapping of str to them, such as a Fleet
         Of two groups or more; or by name fits of one curve each, which are then taken to know nothing of each other (nor does
-        the law that holds for one of them tell which holds for another). Groups that declare another tokenizer or evaluation
+        the law that holds for one of them say which holds for another). Groups that declare another tokenizer or evaluation
         are not comparable.
-    groups : sequence of str, optional
-        Some of its groups or names; all by default.
     axis : str
-        What grows: an input of the law, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
+        What grows: a scale among the inputs of the law, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
     to : float
         Target scale.
-    at : float, optional
+    groups : sequence of str or tuple, optional
+        Some of its groups or names; all by default.
+    start : float, optional
         Decision scale; by default the largest at which all groups were seen.
     path : mapping, "optimal" or Callable, optional
         For C, by default each group along its own compute-optimal path; else what is held, ``{"D/N": 20}``, ``{"N": 1e9}``, or a
@@ -247,67 +265,88 @@ def crossover(
         raise ValueError(f"margin is a difference of {runs.response} from 0 on, got {margin!r}.")
     paths = [source.paths(axis, path) for source in sources]
     seen = min(largest_scale(source.runs, axis, level) for source in sources for level in source.levels)
-    start = seen if at is None else at
-    for name, scale in (("at", start), ("to", to)):
-        if not (isinstance(scale, Real) and np.isfinite(scale) and scale > 0):
-            raise ValueError(f"{name} is a positive finite {axis}, got {scale!r}.")
-    if to <= start:
+    first_scale = check_positive(seen if start is None else start, "start", axis)
+    check_positive(to, "to", axis)
+    if to <= first_scale:
         raise ValueError(
-            f"the target lies beyond the decision scale: to={number(to)}, at={number(start)}"
-            f"{', the largest at which all groups were seen' if at is None else ''}."
+            f"the target lies beyond the decision scale: to={number(to)}, start={number(first_scale)}"
+            f"{', the largest at which all groups were seen' if start is None else ''}."
         )
-    beyond = np.geomspace(to, to * _FARTHER, 13)[1:]
-    scales = np.concatenate([np.geomspace(start, to, _POINTS - len(beyond)), beyond])
+    beyond = np.geomspace(to, to * orders.FARTHER, 13)[1:]
+    scales = np.concatenate([np.geomspace(first_scale, to, _POINTS - len(beyond)), beyond])
     end = _POINTS - len(beyond) - 1
-
     drawn, before = (
         [source.drawn(lambda each, along, s=source, of=of, x=x: of(each, s.levels, along, x, seed), own)
          for source, own in zip(sources, paths, strict=True)]
-        for of, x in ((latent, scales), (latent_prior, to))
+        for of, x in ((mean_along, scales), (prior_along, to))
     )  # fmt: skip
-    f, kept = side_by_side([s.mixed(each) for s, each in zip(sources, drawn, strict=True)], seed)
-    before, _ = side_by_side([s.mixed(each) for s, each in zip(sources, before, strict=True)], seed)
+    response, kept = side_by_side([s.mixed(each) for s, each in zip(sources, drawn, strict=True)], seed)
+    prior, _ = side_by_side([s.mixed(each) for s, each in zip(sources, before, strict=True)], seed)
+    f, prior = runs.sign * response, runs.sign * prior  # of which lower is better
     first, last = f[:, :, 0], f[:, :, end]
     w = int(first.mean(0).argmin())
-    p_best = _p_best(last)
+    p_best = orders.p_best(last)
     others = [k for k in range(len(levels)) if k != w]
     r = max(others, key=lambda k: (p_best[k], -last[:, k].mean()))
-    plain = all(len(s.parts) == 1 and not s.parts[0][0].model.discrepancy for s in sources)
-    alone = _exactly(sources, paths, kept) if plain else None
+    exact = all(len(s.parts) == 1 and not s.parts[0][0].model.departs for s in sources)
+    alone = _exactly(sources, paths, kept) if exact else None
     pairs, crossings = [], {}
     for a, b in combinations(range(len(levels)), 2):
-        found = _crossed(f[:, a, : end + 1] - f[:, b, : end + 1], scales[: end + 1], alone and (alone[a], alone[b]))
+        found = orders.crossings(
+            f[:, a, : end + 1] - f[:, b, : end + 1], scales[: end + 1], alone and (alone[a], alone[b])
+        )
         crossings[a, b] = found
-        pairs.append({"a": levels[a], "b": levels[b], **_order(first[:, a] - first[:, b], last[:, a] - last[:, b]), **_summed(*found, prob)})  # fmt: skip
+        order = orders.order_at_both(first[:, a] - first[:, b], last[:, a] - last[:, b])
+        pairs.append({"a": levels[a], "b": levels[b], **order, **orders.summed(*found, prob)})
     pairs_table = pd.DataFrame(pairs)
     of_both = min(w, r), max(w, r)
     own, (where, _) = pairs_table.iloc[list(crossings).index(of_both)], crossings[of_both]
-    leads = {k: _before(first[:, w] - first[:, k]).mean() for k in others}
+    leads = {k: orders.before(first[:, w] - first[:, k]).mean() for k in others}
     # Of two that are as likely, the one that matters at the target.
     contender = min(leads, key=lambda k: (leads[k], k != r))
-    ahead = float(leads[contender])
-    table = pd.DataFrame(_by_group(levels, last, p_best, _p_best(before), prob))
-    curve = pd.DataFrame({level: _p_best(f[:, :, : end + 1])[i] for i, level in enumerate(levels)}, index=pd.Index(scales[: end + 1], name=axis))  # fmt: skip
-    curve["p_crossed"] = [(where <= scale).mean() for scale in scales[: end + 1]]
     regret = (last - last.min(1, keepdims=True)).mean(0)
     invertible = alone[w] if alone and not callable(path) else None
-    draws = xr.DataArray(
-        f[:, :, : end + 1],
-        {"group": list(levels), "scale": scales[: end + 1]},
-        ("sample", "group", "scale"),
-        name=runs.response,
-    )
     return Crossover(
-        table=table, pairs=pairs_table, curve=curve, draws=draws, winner=levels[w], rival=levels[r],
-        contender=levels[contender], ordered=ahead >= ORDERED, p_ahead=ahead, decision_risk=_risk(last, w, margin), prior_decision_risk=_risk(before, w, margin),
-        reversal_risk=float(own["reversal_risk"]), p_cross_before_target=float(own["p_cross"]),
-        crossing_quantiles=_quantiles(where, prob), expected_regret=float(regret[w]), value_of_information=float(regret.min()),
-        gain=_equivalent(invertible, f[:, w], f[:, r, end], scales, to, prob), axis=axis,
-        path="; ".join(dict.fromkeys(of[0].said for of in paths)), at=float(start), to=float(to),
-        margin=float(margin), extrapolation=float(to / seen),
-        by_law=_by_law(sources, [[each[:, :, end] for each in own] for own in drawn], w, margin, seed),
-        prob=prob, response=runs.response, diagnostics=pooled_diagnostics([s.fit.diagnostics for s in sources]),
-    )  # fmt: skip
+        table=pd.DataFrame(_by_group(levels, last, p_best, orders.p_best(prior), prob, runs.sign)),
+        pairs=pairs_table,
+        curve=_curve(f[:, :, : end + 1], where, levels, scales[: end + 1], axis),
+        draws=xr.DataArray(
+            response[:, :, : end + 1],
+            {"group": list(levels), "scale": scales[: end + 1]},
+            ("sample", "group", "scale"),
+            name=runs.response,
+        ),
+        winner=levels[w],
+        rival=levels[r],
+        contender=levels[contender],
+        ordered=bool(leads[contender] >= ORDERED),
+        p_ahead=float(leads[contender]),
+        decision_risk=orders.risk(last, w, margin),
+        prior_decision_risk=orders.risk(prior, w, margin),
+        reversal_risk=float(own["reversal_risk"]),
+        p_cross_before_target=float(own["p_cross"]),
+        crossing_quantiles=orders.crossing_quantiles(where, prob),
+        expected_regret=float(regret[w]),
+        value_of_information=float(regret.min()),
+        gain=orders.equivalent_gain(invertible, f[:, w], f[:, r, end], scales, to, prob),
+        axis=axis,
+        path="; ".join(dict.fromkeys(of[0][0].said for of in paths)),
+        start=first_scale,
+        to=float(to),
+        margin=float(margin),
+        extrapolation=float(to / seen),
+        by_law=_by_law(sources, [[runs.sign * each[:, :, end] for each in own] for own in drawn], w, margin, seed),
+        prob=prob,
+        response=runs.response,
+        diagnostics=pooled_diagnostics([s.fit.diagnostics for s in sources]),
+    )
+
+
+def _curve(f: np.ndarray, where: np.ndarray, levels: Sequence[str], scales: np.ndarray, axis: str) -> pd.DataFrame:
+    """Who is best at each scale, and whether winner and rival have crossed by then."""
+    best = orders.p_best(f)
+    curve = pd.DataFrame({level: best[i] for i, level in enumerate(levels)}, index=pd.Index(scales, name=axis))
+    return curve.assign(p_crossed=[(where <= scale).mean() for scale in scales])
 
 
 def _by_law(
@@ -321,123 +360,34 @@ def _by_law(
     if not names[0] or any(other != names[0] for other in names):
         return {}
     of_laws = zip(names[0], zip(*last, strict=True), strict=True)
-    return {name: _risk(side_by_side(each, seed)[0], w, margin) for name, each in of_laws}
-
-
-def _p_best(f: np.ndarray) -> np.ndarray:
-    """Share of draws in which each group (second axis) is lowest; ties are divided."""
-    lowest = f == f.min(1, keepdims=True)
-    return (lowest / lowest.sum(1, keepdims=True)).mean(0)
-
-
-def _risk(f: np.ndarray, w: int, margin: float) -> float:
-    if not margin:
-        return float(1 - _p_best(f)[w])
-    return float((f[:, w] > np.delete(f, w, axis=1).min(1) + margin).mean())
-
-
-def _before(delta: np.ndarray) -> np.ndarray:
-    """1 where a difference is negative; a tie counts half."""
-    return (delta < 0) + 0.5 * (delta == 0)
-
-
-def _order(first: np.ndarray, last: np.ndarray) -> dict[str, float]:
-    """Of a - b: who is ahead at the decision scale and at the target; a draw that is tied is half a's, half b's."""
-    same = (first == 0) & (last == 0)  # is no reversal, whoever is ahead
-    orders = {"ahead": _before(first), "behind": _before(-first)}, {"ahead": _before(last), "behind": _before(-last)}
-    cells = {
-        f"{one}_{other}": np.where(same, 0.5 * (one == other), at_first * at_last).mean()
-        for one, at_first in orders[0].items()
-        for other, at_last in orders[1].items()
-    }
-    return {
-        "p_a_ahead": orders[0]["ahead"].mean(), "p_a_ahead_at_target": orders[1]["ahead"].mean(),
-        "reversal_risk": cells["ahead_behind"] + cells["behind_ahead"], **cells,
-    }  # fmt: skip
-
-
-def _crossed(
-    delta: np.ndarray, scales: np.ndarray, exact: tuple[Callable, Callable] | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scale of the first change of sign, infinite if there is none, and the number of changes, for each draw."""
-    signs = np.sign(delta)
-    # Where two curves meet on a point of the grid, what counts is on which side they were before.
-    last = np.maximum.accumulate(np.where(signs != 0, np.arange(signs.shape[1]), 0), axis=1)
-    signs = np.take_along_axis(signs, last, axis=1)
-    changes = signs[:, :-1] * signs[:, 1:] < 0
-    count, at = changes.sum(1), changes.argmax(1)
-    where, every, logs = np.full(len(delta), np.inf), np.arange(len(delta)), np.log(scales)
-    rows = np.flatnonzero(count)
-    low, high = logs[at], logs[at + 1]
-    d_low, d_high = delta[every, at], delta[every, at + 1]
-    # Of all draws, those that do not cross too: one shape, compiled once.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        root = low + (high - low) * d_low / (d_low - d_high)
-    if exact is not None and len(rows):
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            f_a, f_b = (of_level(np.exp(middle)) for of_level in exact)
-            same = np.sign(f_a - f_b) == np.sign(d_low)
-            low, high = np.where(same, middle, low), np.where(same, high, middle)
-        root = (low + high) / 2
-    where[rows] = np.exp(root[rows])
-    return where, count
+    return {name: orders.risk(side_by_side(each, seed)[0], w, margin) for name, each in of_laws}
 
 
 def _exactly(
-    sources: Sequence[Together], paths: Sequence[Sequence[Path]], kept: Sequence[np.ndarray]
+    sources: Sequence[Together], paths: Sequence[Sequence[Sequence[Path]]], kept: Sequence[np.ndarray]
 ) -> list[Callable]:
-    """Of each group the mean response of every draw, each at a scale of its own."""
+    """Of each group the mean response of every draw, each at a scale of its own; lower is better."""
     every = []
-    for source, (path,), rows in zip(sources, paths, kept, strict=True):
+    for source, (of_levels,), rows in zip(sources, paths, kept, strict=True):
         ((fit, _),) = source.parts
-        for level in source.levels:
-            theta = {name: value[rows] for name, value in parameters_of(fit, level).items()}
-            every.append(along_draws(fit.model.law, path, theta))
+        for level, path in zip(source.levels, of_levels, strict=True):
+            theta = {name: value[rows] for name, value in parameters_along(fit, level).items()}
+            every.append(_signed(along_draws(fit.model, path, theta), source.runs.sign))
     return every
 
 
-def _summed(where: np.ndarray, count: np.ndarray, prob: float) -> dict[str, float]:
-    quantiles = list(_quantiles(where, prob).values()) or [np.nan] * 3
-    found: dict[str, Any] = {"p_cross": np.isfinite(where).mean()}
-    found |= dict(zip(("crossing_lower", "crossing_median", "crossing_upper"), quantiles, strict=True))
-    return found | {"none": (count == 0).mean(), "once": (count == 1).mean(), "twice": (count == 2).mean(), "more": (count > 2).mean()}  # fmt: skip
+def _signed(response: Callable[[np.ndarray], np.ndarray], sign: float) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda scale: sign * response(scale)
 
 
-def _quantiles(where: np.ndarray, prob: float) -> dict[float, float]:
-    finite = where[np.isfinite(where)]
-    levels = ((1 - prob) / 2, 0.5, (1 + prob) / 2)
-    return {round(q, 6): float(np.quantile(finite, q)) for q in levels} if len(finite) else {}
-
-
-def _by_group(levels, last: np.ndarray, p_best: np.ndarray, p_prior: np.ndarray, prob: float) -> list[dict[str, Any]]:
+def _by_group(
+    levels: Sequence[str], last: np.ndarray, p_best: np.ndarray, p_prior: np.ndarray, prob: float, sign: float
+) -> list[dict[str, Any]]:
     apart = last[:, None, :] - last[:, :, None]
-    ranks = _before(apart).sum(2) + 0.5  # of itself each is half before
-    lower, median, upper = np.quantile(last, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
+    ranks = orders.before(apart).sum(2) + 0.5  # of itself each is half before
+    lower, median, upper = np.quantile(sign * last, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
     return [
-        {"group": level, "p_best": p_best[k], "expected_rank": ranks[:, k].mean(), "mean": last[:, k].mean(), "median": median[k],
+        {"group": level, "p_best": p_best[k], "expected_rank": ranks[:, k].mean(), "mean": sign * last[:, k].mean(), "median": median[k],
          "lower": lower[k], "upper": upper[k], "p_best_prior": p_prior[k]}
         for k, level in enumerate(levels)
     ]  # fmt: skip
-
-
-def _equivalent(
-    exact: Callable | None, winner: np.ndarray, wanted: np.ndarray, scales: np.ndarray, to: float, prob: float
-) -> dict[str, float]:
-    """How many times the scale the winner needs for the rival's loss at the target; infinite where it never gets there."""
-    rows = np.arange(len(winner))
-    if exact is not None:
-        gain = inverted(exact, wanted, ends_about(to)) / to
-        never = np.isinf(gain)
-    else:
-        reached, logs = winner <= wanted[:, None], np.log(scales)
-        at, never = reached.argmax(1), ~reached.any(1)
-        before = np.maximum(at - 1, 0)
-        high, low = winner[rows, before], winner[rows, at]
-        share = np.where(high > low, (high - wanted) / np.where(high > low, high - low, 1.0), 0.0)
-        scale = np.where(at == 0, logs[0], logs[before] + (logs[at] - logs[before]) * np.clip(share, 0, 1))
-        gain = np.where(never, np.inf, np.exp(scale - np.log(to)))
-    lower, median, upper = np.quantile(gain, [(1 - prob) / 2, 0.5, (1 + prob) / 2], method="nearest")
-    within = _FARTHER if exact is None else np.exp(ends_about(1.0)[1])
-    found = {"median": median, "lower": lower, "upper": upper, "p_undefined": never.mean(), "within": within}
-    return {name: float(value) for name, value in found.items()}

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes import laws
-from scalebayes.discrepancy.discrepancy import drifts, frontier, wanders
+from scalebayes.arguments import check_prob, check_seed, is_positive
 from scalebayes.fits.averaging import Average, members, mixed
-from scalebayes.fits.fit import Fit, check_prob, check_seed
+from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.model import Model
-from scalebayes.model.prediction import (
-    before_runs,
-    drifted,
-    expected,
-    of_group,
-    of_new_group,
-    off_surface,
-    scatter,
-    settled,
-)
-from scalebayes.priors import LogNormal, Normal, Pooled, with_pooling
-from scalebayes.questions.points import (
-    Points,
-    check_group,
-    extrapolation,
-    factor,
-    quantiles,
-    read_points,
-    response,
-    where,
-)
+from scalebayes.model.prediction import predict
+from scalebayes.priors import LogNormal, Normal
+from scalebayes.questions.groups import Group, check_group
+from scalebayes.questions.points import Points, extrapolation, points_of, read_points
+from scalebayes.questions.wording import factor, html, plain, quantiles, response, sentences, where
 
 # From benchmarks/extrapolation.md, for curves and for final runs: up to how many times the largest known value of an input bands
 # were looked at (of 793 final runs that were held back 29 lie beyond), and what 89% bands of a law alone held of what followed.
@@ -53,8 +35,9 @@ class Forecast:
         One row per point: the inputs, the group (if there are groups), mean, median, lower and upper of the *mean
         response* (where the law's curve lies), new_run_lower and new_run_upper of a *single new run* (curve and
         noise), prior_lower and prior_upper (the band of the mean response before the runs were seen), extrapolation (factor
-        beyond the largest observed value of the input exceeded most; 1 if none is) and extrapolated (which input). Far out
-        the mean of a drift or surface rests on few draws in a heavy tail; median and bands do not. Also
+        beyond the largest observed value of the scale exceeded most; 1 if none is), extrapolated (which scale),
+        extrapolation_cost (factor beyond the largest cost; NaN if it is not known) and outside (plain inputs outside the runs, in
+        words). Far out the mean of a drift or surface rests on few draws in a heavy tail; median and bands do not. Also
         schedule_change (whether one lies between the runs and the point) if it was asked for.
     draws : xarray.Dataset
         ``mean_response`` and ``new_run``, dims (chain, draw, point).
@@ -87,22 +70,40 @@ class Forecast:
 
     def __str__(self) -> str:
         shown = self.table.head(12)
-        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
-        lines += [self._sentence(row) for _, row in shown.iterrows()]
+        lines = [self._sentence(row) for _, row in shown.iterrows()]
         if len(self.table) > len(shown):
             lines.append(f"... and {len(self.table) - len(shown)} more points, in .table.")
-        if not self.departs and (self.table["extrapolation"] > 1).any():
+        return sentences(self.diagnostics, [*lines, *self._warnings()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as nested dictionaries of numbers and strings."""
+        points = [
+            {"inputs": {name: row.pop(name) for name in self.inputs}, "group": row.pop("group", None), **row}
+            for row in self.table.to_dict("records")
+        ]
+        return plain({"prob": self.prob, "converged": not self.diagnostics.problems, "points": points})
+
+    def _warnings(self) -> list[str]:
+        """When the bands rest on something that the runs do not show."""
+        lines, farthest = [], self.table["extrapolation"].max()
+        along_one = len(self.inputs) == 1
+        if not self.departs and farthest > 1:
             lines.append(
                 f"These bands take the form of {self.law} for true; on published runs 89% bands of a law alone held "
-                f"{_ALONE[len(self.inputs) == 1]}. Fit with discrepancy= to let runs depart from it."
+                f"{_ALONE[along_one]}. Fit with discrepancy= to let runs depart from it."
             )
-        elif self.horizon is not None and (farthest := self.table["extrapolation"].max()) > 2 * self.horizon:
+        elif self.horizon is not None and farthest > 2 * self.horizon:
             lines.append(
                 f"The fit's prior of the floor is for {factor(self.horizon)} the scale of the runs; with horizon={farthest:.0f} it "
                 "is less sure of it, and such bands cover better so far out."
             )
-        limit, looked = _LOOKED_AT[len(self.inputs) == 1]
-        if self.departs and (self.table["extrapolation"] > limit).any():
+        limit, looked = _LOOKED_AT[along_one]
+        if self.departs and farthest > limit:
             lines.append(
                 f"Beyond {limit}x such bands have {looked} been tested on published runs; sb.backtest tests them on your own."
             )
@@ -115,18 +116,18 @@ class Forecast:
                     else f"there the response is taken to be {_lowered(self.schedule_gain)} for it."
                 )
             )
-        lines.append(f"({self.diagnostics})")
-        return "\n".join(lines)
-
-    __repr__ = __str__
+        return lines
 
     def _sentence(self, row: pd.Series) -> str:
         inputs = {name: row[name] for name in self.inputs}
         group = f"{row['group']}: " if "group" in row else ""
+        reach = "not beyond the largest runs"
         if row["extrapolation"] > 1:
             reach = f"extrapolates {factor(row['extrapolation'])} beyond the largest {row['extrapolated']}"
-        else:
-            reach = "not beyond the largest runs"
+            in_cost = row["extrapolation_cost"]
+            if len(self.inputs) > 1 and in_cost > 1:
+                reach += f", {factor(in_cost)} in compute"
+        reach += f"; {row['outside']}" if row["outside"] else ""
         return (
             f"{group}at {where(inputs)} the expected {self.response} is {response(row['median'])} "
             f"({100 * self.prob:g}% interval {response(row['lower'])} to {response(row['upper'])}; "
@@ -136,9 +137,9 @@ class Forecast:
 
 def forecast(
     fit: Fit | Average,
-    at: Points,
     *,
-    group: str | tuple | None = None,
+    at: Points,
+    group: Group | None = None,
     new_group: bool = False,
     prob: float = 0.89,
     schedule_change: float | None = None,
@@ -147,8 +148,8 @@ def forecast(
 ) -> Forecast:
     r"""Forecast the response at new values of the inputs.
 
-    For draws theta of the posterior, the mean response is :math:`f(x; \theta)` and a new run's is
-    :math:`f(x; \theta)\, e^{\epsilon}` with the fitted noise. The bands answer "if the law's form were true"; with a
+    For draws theta of the posterior, the mean response is :math:`f(x; \theta)` and a new run's scatters about it as the
+    observation says, for noise on the logarithm :math:`f(x; \theta)\, e^{\epsilon}`. The bands answer "if the law's form were true"; with a
     drift (`Drift`), "if its exponent goes on to wander as it did": :math:`e^d (E + (f - E) e^g)`, never below the floor;
     with a surface (`Surface`), "if runs beyond lie off the law as much as those seen": :math:`E + (f - E) e^g`.
 
@@ -192,61 +193,63 @@ def forecast(
     check_prob(prob)
     check_seed(seed)
     parts = members(fit)
-    runs = parts[0][0].model.runs
+    model = parts[0][0].model
+    runs = model.runs
     _check_schedule(schedule_change, schedule_gain, tuple(runs.inputs))
-    points = read_points(runs, parts[0][0].model.name, at)
-    level = check_group(runs, group, new_group)
-    if new_group and any(each.model.discrepancy for each, _ in parts):
+    points = _grouped(parts[0][0], read_points(model, at), group, new_group)
+    if new_group and any(each.model.departs for each, _ in parts):
         raise ValueError(
             "a group without runs has no frontier to drift from and no surface; forecast a known one, or fit without "
             "discrepancy."
         )
-    if runs.group_name in points and (new_group or (level is not None and set(points[runs.group_name]) != {level})):
-        raise ValueError(
-            f"the points have a column of groups, {runs.group_name!r}, which disagrees with the group asked for; "
-            "leave one of them out."
-        )
-    if runs.group and not new_group:
-        if level is not None:
-            points[runs.group_name] = level
-        elif runs.group_name in points:
-            for label in pd.unique(points[runs.group_name]):
-                check_group(runs, label, False)
-        else:
-            points = points.merge(pd.DataFrame({runs.group_name: runs.levels}), how="cross")
-    elif runs.group:
-        points[runs.group_name] = "(new)"
     labels = points[runs.group_name].to_numpy() if runs.group else np.full(len(points), "")
-    rng, weights = np.random.default_rng(seed), [weight for _, weight in parts]
-    drawn = [_drawn(each, points, labels, new_group, rng) for each, _ in parts]
-    mean, new_run, before = (mixed(of_parts, weights) for of_parts in zip(*drawn, strict=True))
-    distance, furthest = np.empty(len(points)), np.empty(len(points), object)
-    changed = np.zeros(len(points), bool)
+    weights = [weight for _, weight in parts]
+    means, new_runs, befores = [], [], []
+    beyond, changed = [], np.zeros(len(points), bool)
+    order = []
     for label in pd.unique(labels):
         rows = np.flatnonzero(labels == label)
-        x = {name: points[name].to_numpy()[rows] for name in runs.inputs}
         known = str(label) if runs.group and not new_group else None
-        distance[rows], furthest[rows] = extrapolation(runs, x, known)
+        level = "(new)" if new_group else known
+        own = points.iloc[rows]
+        drawn = []
+        for each, _ in parts:
+            there = points_of(each.model, own, known)
+            after = predict(each.model, each.posterior, there, level, new_group=new_group, seed=seed)
+            prior = each.idata["prior"].to_dataset()
+            in_prior = predict(
+                each.model, prior, there, level, given="prior", new_group=new_group, seed=seed, new_runs=False
+            )
+            drawn.append((after.mean, after.new_run, in_prior.mean))
+        mean, new_run, before = (mixed(of_parts, weights) for of_parts in zip(*drawn, strict=True))
+        means.append(mean)
+        new_runs.append(new_run)
+        befores.append(before)
+        beyond.append(extrapolation(runs, points_of(model, own, known, new_runs=False), known))
+        order.append(rows)
         if schedule_change is not None:
-            ((name, scale),) = x.items()
-            largest = runs.x(name)[runs.group_labels == known if known else slice(None)].max()
-            changed[rows] = (largest < schedule_change) & (scale >= schedule_change)
+            (name,) = runs.inputs
+            largest = runs.x(name)[runs.rows(known)].max()
+            changed[rows] = (largest < schedule_change) & (own[name].to_numpy() >= schedule_change)
+    back = np.argsort(np.concatenate(order))
+    mean, new_run, before = (np.concatenate(of, axis=1)[:, back] for of in (means, new_runs, befores))
+    distance = pd.concat(beyond, ignore_index=True).iloc[back].reset_index(drop=True)
     if schedule_gain is not None:
         # From a stream of its own: without it the same draws come.
-        rng_of_gain = np.random.default_rng((seed, 1))
-        lowered = np.exp(-np.outer(_gains(schedule_gain, len(mean), rng_of_gain), changed))
+        rng = np.random.default_rng((seed, 1))
+        lowered = np.exp(-np.outer(_gains(schedule_gain, len(mean), rng), changed))
         mean, new_run = mean * lowered, new_run * lowered
-        before = before * np.exp(-np.outer(_gains(schedule_gain, len(before), rng_of_gain), changed))
+        before = before * np.exp(-np.outer(_gains(schedule_gain, len(before), rng), changed))
     lower, median, upper = quantiles(mean, prob)
     new_lower, _, new_upper = quantiles(new_run, prob)
     prior_lower, _, prior_upper = quantiles(before, prob)
-    columns = {name: points[name] for name in runs.inputs} | ({"group": labels} if runs.group else {})
+    inputs = [name for name in points.columns if name != runs.group_name]
+    columns = {name: points[name].to_numpy() for name in inputs} | ({"group": labels} if runs.group else {})
     table = pd.DataFrame(
         {
             **columns, "mean": mean.mean(0), "median": median, "lower": lower, "upper": upper,
             "new_run_lower": new_lower, "new_run_upper": new_upper,
-            "prior_lower": prior_lower, "prior_upper": prior_upper,
-            "extrapolation": distance, "extrapolated": furthest,
+            "prior_lower": prior_lower, "prior_upper": prior_upper, **distance,
         }
     )  # fmt: skip
     if schedule_change is not None:
@@ -258,21 +261,33 @@ def forecast(
     dims, shape = ("chain", "draw", "point"), (chains, -1, len(points))
     draws = xr.Dataset({"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))})
     draws = draws.assign_coords({dim: np.arange(n) for dim, n in draws.sizes.items()})
-    departs = any(wanders(each.model.discrepancy) for each, _ in parts)
-    horizon = min((far for each, _ in parts if (far := _meant_for(each.model))), default=None)
+    departs = any(term.departs_beyond for each, _ in parts for term in each.model.discrepancy)
+    horizon = min((far for each, _ in parts if (far := each.model.floor_horizon)), default=None)
     return Forecast(
-        table, draws, prob, tuple(runs.inputs), runs.response, name, departs, fit.diagnostics, schedule_gain, horizon
+        table, draws, prob, tuple(inputs), runs.response, name, departs, fit.diagnostics, schedule_gain, horizon
     )
 
 
-def _meant_for(model: Model) -> float | None:
-    """How far curves are to be asked about, by the default prior of a floor; None where there is no such prior."""
-    floor = model.priors.get("E")
-    if not drifts(model.discrepancy) or isinstance(floor, Pooled):
-        return None
-    horizon = max(model.horizon or 1.0, laws.NEAR)
-    default = laws.priors(model.law, "drift", horizon).get("E")
-    return horizon if default and floor and with_pooling(floor).prior == default.prior else None
+def _grouped(fit: Fit, points: pd.DataFrame, group: Group | None, new_group: bool) -> pd.DataFrame:
+    """The points with a column of groups, if there are groups: as given, of the one asked for, or each for every group."""
+    runs = fit.model.runs
+    level = check_group(runs, group, new_group)
+    if runs.group_name in points and (new_group or (level is not None and set(points[runs.group_name]) != {level})):
+        raise ValueError(
+            f"the points have a column of groups, {runs.group_name!r}, which disagrees with the group asked for; "
+            "leave one of them out."
+        )
+    if not runs.group:
+        return points
+    if new_group:
+        return points.assign(**{runs.group_name: "(new)"})
+    if level is not None:
+        return points.assign(**{runs.group_name: level})
+    if runs.group_name in points:
+        for label in pd.unique(points[runs.group_name]):
+            check_group(runs, label)
+        return points
+    return points.merge(pd.DataFrame({runs.group_name: runs.levels}), how="cross")
 
 
 def _check_schedule(schedule_change: float | None, gain: object, inputs: tuple[str, ...]) -> None:
@@ -289,7 +304,7 @@ def _check_schedule(schedule_change: float | None, gain: object, inputs: tuple[s
             f"a change of schedule is along one input, and the law has {', '.join(inputs)}; final values of whole runs have "
             "none ahead."
         )
-    if not (isinstance(schedule_change, Real) and np.isfinite(schedule_change) and schedule_change > 0):
+    if not is_positive(schedule_change):
         raise ValueError(f"schedule_change is a positive finite {inputs[0]}, got {schedule_change!r}.")
 
 
@@ -305,41 +320,3 @@ def _lowered(gain: LogNormal | Normal) -> str:
     low, median, high = np.quantile(_gains(gain, 100_000, np.random.default_rng(0)), [0.055, 0.5, 0.945])
     shares = [f"{100 * -np.expm1(-value):.1f}" for value in (median, low, high)]
     return f"{shares[0]}% lower (89% interval {shares[1]} to {shares[2]}%)"
-
-
-def _drawn(
-    fit: Fit, points: pd.DataFrame, labels: np.ndarray, new_group: bool, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draws of the mean response, of a new run and, from the prior, of the law, each of shape (sample, point)."""
-    runs = fit.model.runs
-    structure, numbers = fit.model.describe()
-    end = frontier(runs) if structure.places else None
-    rng_of_prior = np.random.default_rng(0)
-    posterior, prior = fit.posterior, fit.idata["prior"].to_dataset()
-    mean = np.empty((posterior.sizes["chain"] * posterior.sizes["draw"], len(points)))
-    new_run = np.empty_like(mean)
-    before = np.empty((prior.sizes["chain"] * prior.sizes["draw"], len(points)))
-    for label in pd.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        x = [points[name].to_numpy()[rows] for name in runs.inputs]
-        known = str(label) if runs.group and not new_group else None
-        for source, target in ((posterior, mean), (prior, before)):
-            parameters = (
-                of_new_group(structure, numbers, source, rng) if new_group else of_group(structure, source, known)
-            )
-            law = {name: parameters[name] for name in fit.model.parameters}
-            f = expected(fit.model.law, x, law)
-            floor = np.reshape(laws.floor(fit.model.law, law), (-1, 1))
-            if source is prior:
-                f = settled(f, floor)
-            g, level, wander = np.zeros((1, 1)), np.zeros((1, 1)), 0.0
-            if source is prior and fit.model.discrepancy and not new_group:
-                g, level = before_runs(fit.model, parameters, known, x, rng_of_prior)
-            elif end:
-                g, wander, level = drifted(fit.model, end, parameters, known, x[0], rng)
-            elif structure.surface:
-                g = off_surface(structure, numbers, posterior, parameters, known, x, rng)
-            target[:, rows] = np.exp(level) * (floor + (f - floor) * np.exp(g))
-            if source is posterior:
-                new_run[:, rows] = mean[:, rows] * np.exp(wander + scatter(structure, parameters, len(rows), rng))
-    return mean, new_run, before

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
 
-from scalebayes.fits.fit import Fit, check_prob, check_seed
+from scalebayes.arguments import check_positive, check_prob, check_seed, is_whole
+from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.model.prediction import of_group
+from scalebayes.model import Model
+from scalebayes.model.prediction import Points, parameters_of
+from scalebayes.observations.density import log_density
 from scalebayes.questions.along import alongside
-from scalebayes.questions.paths import FLOPS_PER_TOKEN, optimum, path_along
-from scalebayes.questions.points import (
-    check_comparable,
-    check_group,
-    check_levels,
-    check_one,
-    number,
-    read_points,
-    where,
-)
+from scalebayes.questions.groups import Group, check_comparable, check_group, check_levels, check_one
+from scalebayes.questions.paths import Held, optimum, path_along
+from scalebayes.questions.points import points_of, read_points
+from scalebayes.questions.wording import html, number, plain, sentences, where
+from scalebayes.runs.cost import cost_at
 
 _FEWEST = 50  # draws that a simulated outcome has to leave with weight
 _NOTICED = 1e-3  # of what there is
@@ -58,21 +54,21 @@ class NextRun:
     diagnostics: Diagnostics
 
     def __str__(self) -> str:
-        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
+        lines = []
         best = self.table.iloc[0]
         cheap = self.table.iloc[int(self.table["per_flop"].to_numpy().argmax())]
         lines.append(f"Now: {number(self.now)} {_UNITS[self.goal]}.")
         if best["reduction"] <= _NOTICED * self.now:
             none = f"None of these {len(self.table)} candidates is" if len(self.table) > 1 else "This candidate is not"
             then = ": a single such run would hardly change the choice" if self.goal == "decision" else ""
-            return "\n".join([*lines, f"{none} expected to reduce it{then}.", f"({self.diagnostics})"])
+            return sentences(self.diagnostics, [*lines, f"{none} expected to reduce it{then}."])
         lines.append(
-            f"{self._run(best)} would reduce it most, by {number(best['reduction'])} +- {number(best['se'])} to "
+            f"{self.run_in_words(best)} would reduce it most, by {number(best['reduction'])} +- {number(best['se'])} to "
             f"{number(best['after'])}, for {number(best['cost'])} FLOPs."
         )
         if cheap.name != best.name:
             lines.append(
-                f"Most per FLOP: {self._run(cheap)}, by {number(cheap['reduction'])} +- {number(cheap['se'])} for {number(cheap['cost'])}."
+                f"Most per FLOP: {self.run_in_words(cheap)}, by {number(cheap['reduction'])} +- {number(cheap['se'])} for {number(cheap['cost'])}."
             )
         near = self.table.iloc[1:]
         tied = near[near["reduction"] + 2 * np.hypot(near["se"], best["se"]) > best["reduction"]]
@@ -83,25 +79,38 @@ class NextRun:
                 f"Of {int((self.table['effective'] < _FEWEST).sum())} candidates an outcome leaves fewer than {_FEWEST} draws with weight: more "
                 "draws of the fit would say more."
             )
-        return "\n".join([*lines, f"({self.diagnostics})"])
+        return sentences(self.diagnostics, lines)
 
     __repr__ = __str__
 
-    def _run(self, row: pd.Series) -> str:
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as nested dictionaries of numbers and strings."""
+        return plain(
+            {
+                "goal": self.goal, "now": self.now, "candidates": self.table,
+                "converged": not self.diagnostics.problems,
+            }
+        )  # fmt: skip
+
+    def run_in_words(self, row: pd.Series) -> str:
+        """A row of the table: its group and inputs."""
         group = f"{row['group']} at " if "group" in row else ""
         return f"{group}{where({name: row[name] for name in self.inputs})}"
 
 
 def next_run(
     fit: Fit,
-    candidates: pd.DataFrame,
     *,
+    candidates: pd.DataFrame,
     goal: Literal["decision", "width", "optimum"],
     axis: str,
     to: float,
-    groups: Sequence[str] | None = None,
-    group: str | None = None,
-    path: Mapping[str, float] | Callable | str | None = None,
+    groups: Sequence[Group] | Group | None = None,
+    group: Group | None = None,
+    path: Held = None,
     budget: float | None = None,
     outcomes: int = 200,
     prob: float = 0.89,
@@ -119,7 +128,7 @@ def next_run(
     fit : Fit
     candidates : pandas.DataFrame
         A row per run that could be trained: the inputs, by the law's names or the columns', the group's columns if there are groups,
-        and ``cost`` in FLOPs; 6 N D where that is missing.
+        and ``cost`` in FLOPs; what the runs cost, by default 6 N D, where that is missing.
     goal : {"decision", "width", "optimum"}
         Which group is best at the target; the band of one group's mean response there; or one group's N* at the budget ``to``.
     axis, to, path
@@ -151,9 +160,8 @@ def next_run(
     runs, model = fit.model.runs, fit.model
     if goal not in _UNITS:
         raise ValueError(f"goal is 'decision', 'width' or 'optimum', got {goal!r}.")
-    if not (isinstance(to, Real) and np.isfinite(to) and to > 0):
-        raise ValueError(f"to is a positive finite {axis}, got {to!r}.")
-    if outcomes < 2:
+    check_positive(to, "to", axis)
+    if not is_whole(outcomes, 2):
         raise ValueError(f"two outcomes or more are simulated, got {outcomes!r}.")
     if goal == "optimum" and (axis != "C" or set(runs.inputs) != {"N", "D"}):
         raise ValueError(
@@ -170,25 +178,29 @@ def next_run(
         if len(levels) != 1:
             raise ValueError(f"the {goal} is of one group; name it, group={levels[0]!r}.")
     points = _costed(fit, candidates, budget)
-    along = path_along(model.law, tuple(runs.inputs), axis, path)
     of_candidates = points["group"].tolist() if "group" in points else [None] * len(points)
-    x = {name: points[name].to_numpy() for name in runs.inputs}
-    at_target, at_runs, scatter = [], np.empty((0, 0)), {}
+    at_target, at_runs, known = [], np.empty((0, 0)), {}
+    columns: dict[int, dict[str, float]] = {}
     for level in dict.fromkeys([*levels, *of_candidates]):
         rows = [i for i, of in enumerate(of_candidates) if of == level]
-        there, own = alongside(fit, level, along, float(to), [x[name][rows] for name in runs.inputs], seed)
+        along = path_along(model, axis, path, level)
+        own = points_of(model, points.iloc[rows], level) if rows else Points({n: np.empty(0) for n in runs.inputs})
+        there, response = alongside(fit, level, along, float(to), own, seed)
         if level in levels:
             at_target.append(there)
         at_runs = np.empty((len(there), len(points))) if not at_runs.size else at_runs
-        at_runs[:, rows] = own
-        scatter[level] = of_group(model.describe()[0], fit.posterior, level)
+        at_runs[:, rows] = response
+        known[level] = parameters_of(model, fit.posterior, level)
+        columns |= {i: {role: of[j] for role, of in own.columns.items()} for j, i in enumerate(rows)}
     f = np.stack(at_target, 1)
     if goal == "optimum":
-        n, _ = optimum(model.law, tuple(runs.inputs), np.asarray([float(to)]), {name: scatter[levels[0]][name][:, None] for name in model.parameters})  # fmt: skip
-        f = np.log(n)
+        theta = {name: known[levels[0]][name][:, None] for name in model.parameters}
+        f = np.log(optimum(model, np.asarray([float(to)]), theta)[0])
+    else:
+        f = runs.sign * f if goal == "decision" else model.observation.scale.forward(f)
     rng, rows_ = np.random.default_rng(seed), []
     for i, level in enumerate(of_candidates):
-        weights = _weights(at_runs[:, i], scatter[level], outcomes, rng)
+        weights = _weights(model, at_runs[:, i], known[level], columns[i], outcomes, rng)
         rows_.append(_learnt(f, weights, goal, prob) | {"effective": float(np.median(1 / (weights**2).sum(1)))})
     uniform = np.full((1, len(f)), 1 / len(f))
     now = _learnt(f, uniform, goal, prob)["after"]
@@ -210,7 +222,7 @@ def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.Data
     runs = fit.model.runs
     if not isinstance(candidates, pd.DataFrame):
         raise TypeError(f"candidates are a DataFrame with a row per run, got {type(candidates).__name__}.")
-    points = read_points(runs, fit.model.name, candidates)
+    points = read_points(fit.model, candidates)
     if runs.group:
         if runs.group_name not in points:
             raise ValueError(f"each candidate needs its group: a column {', '.join(map(repr, runs.group))}.")
@@ -222,14 +234,13 @@ def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.Data
             )
     if "cost" in candidates:
         points["cost"] = pd.to_numeric(candidates["cost"], errors="coerce").to_numpy(float)
-    elif {"N", "D"} <= set(runs.inputs):
-        points["cost"] = FLOPS_PER_TOKEN * points["N"] * points["D"]
-    elif "C" in runs.inputs:
-        points["cost"] = points["C"]
     else:
-        raise ValueError(
-            f"what a run of {', '.join(runs.inputs)} costs is not known; give the candidates a column 'cost' in FLOPs."
-        )
+        cost = cost_at(runs, {name: points[name].to_numpy() for name in runs.inputs if name in points})
+        if cost is None:
+            raise ValueError(
+                f"what a run of {', '.join(runs.inputs)} costs is not known; give the candidates a column 'cost' in FLOPs."
+            )
+        points["cost"] = cost
     bad = ~(np.isfinite(points["cost"]) & (points["cost"] > 0))
     if bad.any():
         place = int(np.flatnonzero(bad)[0])
@@ -247,20 +258,17 @@ def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.Data
 
 
 def _weights(
-    mean: np.ndarray, parameters: Mapping[str, np.ndarray], outcomes: int, rng: np.random.Generator
-) -> np.ndarray:
+    model: Model, mean: np.ndarray, parameters: Mapping[str, np.ndarray], columns: Mapping[str, float], outcomes: int,
+    rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
     """Of the draws, given each of some simulated outcomes of a run, shape (outcome, sample)."""
     of = np.linspace(0, len(mean) - 1, outcomes).round().astype(int)
     of = rng.permutation(len(mean))[of]
-    sigma, log_mean = np.asarray(parameters["sigma"]), np.log(mean)
-    if "nu" in parameters:
-        nu = np.asarray(parameters["nu"])
-        y = log_mean[of] + sigma[of] * rng.standard_t(nu[of])
-        log_density = t.logpdf((y[:, None] - log_mean) / sigma, nu) - np.log(sigma)
-    else:
-        y = log_mean[of] + sigma[of] * rng.standard_normal(outcomes)
-        log_density = norm.logpdf((y[:, None] - log_mean) / sigma) - np.log(sigma)
-    weights = np.exp(log_density - log_density.max(1, keepdims=True))
+    observation = model.observation
+    values = {name: parameters[name] for name in observation.priors()}
+    drawn = observation.draw(mean[of], {name: value[of] for name, value in values.items()}, columns, rng)
+    density = log_density(observation, drawn[:, None], mean, values, columns)
+    weights = np.exp(density - density.max(1, keepdims=True))
     return weights / weights.sum(1, keepdims=True)
 
 
@@ -274,7 +282,7 @@ def _learnt(f: np.ndarray, weights: np.ndarray, goal: str, prob: float) -> dict[
         behind = np.stack([f[:, k] > np.delete(f, k, axis=1).min(1) for k in range(f.shape[1])], 1)
         risk = (weights @ behind.astype(float))[np.arange(len(weights)), chosen]
         return {"after": float(left.mean()), "se": _error(left), "risk_after": float(risk.mean())}
-    values = np.log(f[:, 0]) if goal == "width" else f[:, 0]
+    values = f[:, 0]
     if goal == "width":
         order = np.argsort(values)
         below, last = np.cumsum(weights[:, order], axis=1), len(values) - 1

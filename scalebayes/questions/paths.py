@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Real
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scalebayes import laws
+from scalebayes.arguments import check_positive
+from scalebayes.laws import Law
+from scalebayes.model import Model
 from scalebayes.numerics.precision import double_precision
-from scalebayes.questions.points import number
+from scalebayes.numerics.roots import bisect
+from scalebayes.questions.wording import number
+from scalebayes.runs import Runs
+from scalebayes.runs.cost import FLOPS_PER_TOKEN, cost_of_runs
 
-FLOPS_PER_TOKEN = 6.0  # and parameter: forward and backward (Kaplan et al. 2020)
 _GRID, _HALVINGS = 48, 60
 _WIDEST = 46.0  # of log N on either side of equal N and D: twenty decades
+
+type Held = Mapping[str, float] | Callable | str | None
 
 
 @dataclass(frozen=True)
@@ -39,21 +44,20 @@ class Path:
     of_draw: bool = False
 
 
-def path_along(
-    law: Callable, inputs: tuple[str, ...], axis: str, path: Mapping[str, float] | Callable | str | None
-) -> Path:
+def path_along(model: Model, axis: str, path: Held, level: str | None = None) -> Path:
     """The path that a caller means.
 
     Parameters
     ----------
-    law : Callable
-    inputs : tuple of str
-        Names of the law's inputs, in its order.
+    model : Model
+        Its law has the inputs, its runs the constants of groups.
     axis : str
-        An input, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
+        A scale among the inputs, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
     path : mapping, Callable, "optimal" or None
         What is held (``{"D/N": 20}``, ``{"N": 1e9}``), or a function of the scale to a mapping of all inputs. None is the
-        optimal path for C, and nothing held otherwise.
+        optimal path for C, and nothing held otherwise. A constant of the groups is each group's own.
+    level : str or None
+        The group.
 
     Returns
     -------
@@ -62,21 +66,29 @@ def path_along(
     Raises
     ------
     ValueError
-        If there is no such axis, or the path does not determine all inputs.
+        If there is no such axis, or the path does not determine all inputs, or holds a constant of the groups.
     """
-    name = laws.signature(law).name
+    runs, name = model.runs, model.name
+    constants = {key: runs.x(key)[runs.rows(level)][0] for key, each in runs.inputs.items() if each.kind == "constant"}
+    moving = tuple(key for key in runs.inputs if key not in constants)
+
+    def every(found: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+        values = {**found, **constants}
+        return tuple(np.broadcast_arrays(*(values[key] for key in runs.inputs)))
+
     if callable(path):
-        return Path("the path given", _of_caller(path, inputs))
-    splits = axis == "C" and set(inputs) == {"N", "D"}
+        given = _of_caller(path, moving, runs.scales)
+        return Path("the path given", lambda scale, theta: every(given(scale)))
+    splits = axis == "C" and set(moving) == {"N", "D"}
     if path == "optimal" or (path is None and splits):
         if not splits:
             raise ValueError(
-                f"a compute-optimal path is along C, for a law of N and D; {name} has {', '.join(inputs)} and the axis is {axis!r}."
+                f"a compute-optimal path is along C, for a law of N and D; {name} has {', '.join(runs.inputs)} and the axis is {axis!r}."
             )
 
         def optimal(flops, theta):
-            both = dict(zip(("N", "D"), optimum(law, inputs, flops, theta), strict=True))
-            return tuple(both[key] for key in inputs)
+            n, d = optimum(model, flops, theta, constants)
+            return every({"N": n, "D": d})
 
         return Path("its own compute-optimal path", optimal, of_draw=True)
     if path is not None and not isinstance(path, Mapping):
@@ -84,23 +96,31 @@ def path_along(
         raise kind(f"a path is 'optimal', what is held, for example {{'D/N': 20}}, or a function, got {path!r}.")
     held = dict(path or {})
     for key, value in held.items():
-        if not (isinstance(value, Real) and np.isfinite(value) and value > 0):
-            raise ValueError(f"{key} must be a positive finite number, got {value!r}.")
-    along = held_path(name, inputs, axis, held)
+        if key in constants:
+            raise ValueError(
+                f"{key} is a constant of each group, and each keeps its own along a path; leave it out of the path."
+            )
+        if key in runs.inputs and runs.inputs[key].kind == "plain":
+            if not np.isfinite(value).all():
+                raise ValueError(f"{key} must be a finite number, got {value!r}.")
+            continue
+        check_positive(value, key)
+    along = _held_path(name, moving, axis, held)
     said = ", ".join(f"{key} = {number(value)}" for key, value in held.items()) or axis
-    return Path(said, lambda scale, theta: tuple(np.broadcast_arrays(*along(scale))))
+    return Path(said, lambda scale, theta: every(along(scale)))
 
 
-def _of_caller(path: Callable, inputs: tuple[str, ...]) -> Callable:
-    def at(scale, theta):
+def _of_caller(path: Callable, inputs: tuple[str, ...], positive: tuple[str, ...]) -> Callable:
+    def at(scale):
         found = path(scale)
         if not isinstance(found, Mapping) or set(found) != set(inputs):
             given = ", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
             raise ValueError(f"a path takes a scale to a mapping of {', '.join(inputs)}; got {given}.")
-        values = tuple(np.broadcast_to(np.asarray(found[name], float), np.shape(scale)) for name in inputs)
-        for key, value in zip(inputs, values, strict=True):
-            if not (np.isfinite(value) & (value > 0)).all():
-                place = np.flatnonzero(~(np.isfinite(value) & (value > 0)).ravel())[0]
+        values = {name: np.broadcast_to(np.asarray(found[name], float), np.shape(scale)) for name in inputs}
+        for key, value in values.items():
+            wrong = ~(np.isfinite(value) & ((value > 0) | (key not in positive)))
+            if wrong.any():
+                place = np.flatnonzero(wrong.ravel())[0]
                 where, got = (float(np.ravel(of)[place]) for of in (scale, value))
                 raise ValueError(
                     f"a path gives positive finite inputs; at a scale of {number(where)} {key} is {got:g}."
@@ -110,8 +130,8 @@ def _of_caller(path: Callable, inputs: tuple[str, ...]) -> Callable:
     return at
 
 
-def held_path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, float]) -> Callable:
-    """The law's inputs, in its order, as a function of the scale along the axis."""
+def _held_path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, float]) -> Callable:
+    """The moving inputs as a function of the scale along the axis."""
     if axis in inputs:
         others = [name for name in inputs if name != axis]
         if set(others) != set(held):
@@ -119,90 +139,103 @@ def held_path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, f
                 f"to move along {axis}, {law} needs {', '.join(others) or 'no other input'} held; "
                 f"got {', '.join(held) or 'nothing'}."
             )
-        return lambda x: tuple(x if name == axis else held[name] for name in inputs)
-    if axis == "C" and set(inputs) == {"N", "D"}:
-        if len(held) != 1 or not set(held) <= {"N", "D", "D/N"}:
+        return lambda x: {name: x if name == axis else held[name] for name in inputs}
+    if axis == "C" and {"N", "D"} <= set(inputs):
+        further = {name: held[name] for name in inputs if name in held and name not in ("N", "D")}
+        missing = [name for name in inputs if name not in ("N", "D", *further)]
+        split = {name: value for name, value in held.items() if name not in further}
+        if missing or len(split) != 1 or not set(split) <= {"N", "D", "D/N"}:
+            more = f" and {', '.join(missing)}" if missing else ""
             raise ValueError(
-                "C alone does not determine N and D: hold one of N, D or D/N (tokens per parameter), for example "
+                f"C alone does not determine N and D: hold one of N, D or D/N (tokens per parameter){more}, for example "
                 f"{{'D/N': 20}}; got {', '.join(held) or 'nothing'}."
             )
-        ((name, value),) = held.items()
+        ((name, value),) = split.items()
 
-        def split(flops):
+        def divided(flops):
             if name == "D/N":
                 n = (flops / (FLOPS_PER_TOKEN * value)) ** 0.5
-                both = {"N": n, "D": value * n}
-            else:
-                both = {name: value, "D" if name == "N" else "N": flops / (FLOPS_PER_TOKEN * value)}
-            return tuple(both[key] for key in inputs)
+                return {"N": n, "D": value * n, **further}
+            return {name: value, "D" if name == "N" else "N": flops / (FLOPS_PER_TOKEN * value), **further}
 
-        return split
+        return divided
     raise ValueError(
-        f"{law} has no axis {axis!r}; it has {', '.join(inputs)}{' and C' if set(inputs) == {'N', 'D'} else ''}."
+        f"{law} has no axis {axis!r}; it has {', '.join(inputs)}{' and C' if {'N', 'D'} <= set(inputs) else ''}."
     )
 
 
-def optimum(
-    law: Callable, inputs: tuple[str, ...], flops: np.ndarray, theta: Mapping[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    r"""N and D of the lowest loss at a compute of C = 6 N D.
+def largest_scale(runs: Runs, axis: str, level: str | None) -> float:
+    """The largest observed value along an axis, C being the cost.
 
-    For ``chinchilla`` in closed form, :math:`N^* = G (C/6)^{\beta/(\alpha+\beta)}` with
-    :math:`G = (\alpha A / \beta B)^{1/(\alpha+\beta)}` (Hoffmann et al. 2022, arXiv:2203.15556, eq. 4); for any other law
-    from the root of its derivative along the budget.
+    Raises
+    ------
+    ValueError
+        If the axis is neither.
+    """
+    rows = runs.rows(level)
+    if axis in runs.scales:
+        return float(runs.x(axis)[rows].max())
+    cost = cost_of_runs(runs) if axis == "C" else None
+    if cost is None:
+        raise ValueError(
+            f"how far the runs go along {axis!r} is not known; it is no input ({', '.join(runs.inputs)}), nor C for N and D."
+        )
+    return float(cost[rows].max())
+
+
+def optimum(
+    model: Model, flops: np.ndarray, theta: Mapping[str, np.ndarray], constants: Mapping[str, float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""N and D of the best response at a compute of C = 6 N D.
+
+    In closed form where the law has one (`Law.optimum`); for any other law from the root of its derivative along the budget.
 
     Parameters
     ----------
-    law : Callable
-    inputs : tuple of str
-        N and D, in its order.
+    model : Model
     flops : array, shape (..., budget)
     theta : mapping of str to array
         Broadcasting against it.
+    constants : mapping of str to float, optional
+        The other inputs.
 
     Returns
     -------
     N, D : array
     """
-    if law is laws.chinchilla:
-        A, B, alpha, beta = (np.asarray(theta[name]) for name in ("A", "B", "alpha", "beta"))
-        # In logs: A and B may be as large as 1e300.
-        log_g = (np.log(alpha) + np.log(A) - np.log(beta) - np.log(B)) / (alpha + beta)
-        n = np.exp(log_g + beta / (alpha + beta) * np.log(np.asarray(flops) / FLOPS_PER_TOKEN))
-        return n, flops / (FLOPS_PER_TOKEN * n)
-    n = lowest(law, inputs, np.asarray(flops, float), theta)
+    if model.law.optimum is not None and model.runs.better == "lower":
+        return model.law.optimum(flops, **{name: np.asarray(theta[name]) for name in model.parameters})
+    n = lowest(model.law, np.asarray(flops, float), theta, model.runs.sign, constants or {})
     return n, flops / (FLOPS_PER_TOKEN * n)
 
 
-def lowest(law: Callable, inputs: tuple[str, ...], flops: np.ndarray, theta: Mapping[str, np.ndarray]) -> np.ndarray:
-    """N of the lowest loss by search: a grid of log N, then bisection of the derivative."""
+def lowest(
+    law: Law, flops: np.ndarray, theta: Mapping[str, np.ndarray], sign: float = 1.0,
+    constants: Mapping[str, float] | None = None,
+) -> np.ndarray:  # fmt: skip
+    """N of the lowest response, of the highest if the sign is -1, by search: a grid of log N, then bisection of the derivative."""
     names = tuple(theta)
     arrays = np.broadcast_arrays(flops, *(np.asarray(theta[name], float) for name in names))
+    held = tuple(sorted((constants or {}).items()))
     with double_precision():
-        found = _search(law, inputs, names)(*(array.ravel() for array in arrays))
+        found = _search(law.function, law.inputs, names, sign, held)(*(array.ravel() for array in arrays))
     return np.asarray(found).reshape(arrays[0].shape)
 
 
 @lru_cache(maxsize=32)
-def _search(law: Callable, inputs: tuple[str, ...], names: tuple[str, ...]) -> Callable:
+def _search(
+    law: Callable, inputs: tuple[str, ...], names: tuple[str, ...], sign: float, held: tuple[tuple[str, float], ...]
+) -> Callable:
     def one(flops, *values):
         theta, middle = dict(zip(names, values, strict=True)), 0.5 * jnp.log(flops / FLOPS_PER_TOKEN)
 
         def loss(log_n):
-            both = {"N": jnp.exp(log_n), "D": jnp.exp(2 * middle - log_n)}
-            return law(*(both[name] for name in inputs), **theta)
+            x = {"N": jnp.exp(log_n), "D": jnp.exp(2 * middle - log_n), **dict(held)}
+            return sign * law(*(x[name] for name in inputs), **theta)
 
         grid = middle + jnp.linspace(-_WIDEST, _WIDEST, _GRID)
         best = jnp.clip(jnp.argmin(jax.vmap(loss)(grid)), 1, _GRID - 2)
         rising = jax.grad(loss)
-
-        def halve(_, ends):
-            low, high = ends
-            centre = (low + high) / 2
-            up = rising(centre) > 0
-            return jnp.where(up, low, centre), jnp.where(up, centre, high)
-
-        low, high = jax.lax.fori_loop(0, _HALVINGS, halve, (grid[best - 1], grid[best + 1]))
-        return jnp.exp((low + high) / 2)
+        return jnp.exp(bisect(lambda log_n: rising(log_n) > 0, grid[best - 1], grid[best + 1], _HALVINGS))
 
     return jax.jit(jax.vmap(one))

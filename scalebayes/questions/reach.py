@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.fits.fit import Fit, check_prob
+from scalebayes.arguments import check_prob, check_seed
+from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.model.prediction import of_group, of_new_group
-from scalebayes.questions.along import along_draws, ends_about, inverted, largest_scale
-from scalebayes.questions.paths import path_along
-from scalebayes.questions.points import check_group, check_one, extrapolation, factor, number, quantiles, where
-from scalebayes.runs.columns import UNITS
+from scalebayes.model.prediction import Points, parameters_of, stream
+from scalebayes.questions.along import along_draws, ends_about, inverted
+from scalebayes.questions.groups import Group, check_group, check_one
+from scalebayes.questions.paths import Held, largest_scale, path_along
+from scalebayes.questions.points import extrapolation
+from scalebayes.questions.wording import factor, html, number, plain, quantiles, sentences, where
+from scalebayes.runs.inputs import UNITS
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,7 +30,8 @@ class Reach:
     table : pandas.DataFrame
         One row per group: target, axis, median, lower and upper of the scale at which the mean response reaches the
         target (infinite where it never does), p_never, earliest (lower end among the draws that reach it), and
-        extrapolation of the median: factor beyond the largest observed value of the input (extrapolated) exceeded most.
+        extrapolation of the median: factor beyond the largest observed value of the scale (extrapolated) exceeded most;
+        extrapolation_cost.
     draws : xarray.DataArray
         The scale, dims (chain, draw, group); infinite where the target is never reached.
     prob : float
@@ -52,7 +55,7 @@ class Reach:
     diagnostics: Diagnostics
 
     def __str__(self) -> str:
-        lines = [f"NOT CONVERGED: {'; '.join(self.diagnostics.problems)}."] if self.diagnostics.problems else []
+        lines = []
         held = f" at {where(self.held)}" if self.held else f" along {self.path}" if self.path != self.draws.name else ""
         for row in self.table.to_dict("records"):
             group = f"{row['group']}: " if row.get("group") else ""
@@ -77,25 +80,37 @@ class Reach:
                 f"{target} is reached at {row['axis']} = {number(row['median'])}{unit} ({100 * self.prob:g}% interval "
                 f"{number(row['lower'])} to {number(row['upper'])}), {reach}; never, with probability {row['p_never']:.3f}."
             )
-        return "\n".join([*lines, f"({self.diagnostics})"])
+        return sentences(self.diagnostics, lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as nested dictionaries of numbers and strings."""
+        return plain(
+            {
+                "prob": self.prob, "converged": not self.diagnostics.problems, "held": self.held, "path": self.path,
+                "targets": self.table,
+            }
+        )  # fmt: skip
 
 
 def reach(
     fit: Fit,
+    *,
     target: float,
     axis: str,
-    *,
-    at: Mapping[str, float] | None = None,
-    group: str | tuple | None = None,
+    path: Held = None,
+    group: Group | None = None,
     new_group: bool = False,
     prob: float = 0.89,
     seed: int = 0,
 ) -> Reach:
-    r"""The scale at which the mean response falls to a target, and the probability that it never does.
+    r"""The scale at which the mean response is as good as a target, and the probability that it never is.
 
-    Solves :math:`f(x; \theta) = \mathrm{target}` along one axis for every draw of the posterior, for laws that fall
+    Solves :math:`f(x; \theta) = \mathrm{target}` along one axis for every draw of the posterior, for laws that improve
     along it.
 
     Parameters
@@ -104,11 +119,11 @@ def reach(
     target : float
         Of the response, in its units.
     axis : str
-        An input of the law; or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
-    at : mapping of str to float, optional
-        The other inputs. For ``axis="C"`` one of N, D or ``"D/N"`` (tokens per parameter), ``at={"D/N": 20}``; without it the
-        budget is divided optimally (see `allocate`), by each draw at its own optimum.
-    group : str, optional
+        A scale among the law's inputs; or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
+    path : mapping, Callable or "optimal", optional
+        What is held: the other inputs, for ``axis="C"`` one of N, D or ``"D/N"`` (tokens per parameter), ``path={"D/N": 20}``;
+        without it a budget is divided optimally (see `allocate`), by each draw at its own optimum.
+    group : str or tuple, optional
         A known group; by default every group.
     new_group : bool
         A group that was not seen, drawn from the population.
@@ -126,50 +141,54 @@ def reach(
     TypeError
         If it is an average of fits.
     ValueError
-        If the axis or what is held does not determine the inputs, or the target is not positive.
+        If the axis or what is held does not determine the inputs, or the target is not a possible response.
     """
     check_prob(prob)
+    check_seed(seed)
     check_one(fit, "reach")
-    if fit.model.discrepancy:
+    model = fit.model
+    if model.departs:
         raise ValueError(
             "reach solves the law, and this fit departs from it; forecast over a grid of scales instead, "
-            "sb.forecast(fit, {...}), or fit without discrepancy."
+            "sb.forecast(fit, at={...}), or fit without discrepancy."
         )
-    if not isinstance(target, Real) or not (np.isfinite(target) and target > 0):
-        raise ValueError(f"the target is a positive finite {fit.model.runs.response}, got {target!r}.")
-    runs = fit.model.runs
-    held = {name: float(value) for name, value in (at or {}).items()}
-    path = path_along(fit.model.law, tuple(runs.inputs), axis, held or None)
+    runs, (low, high) = model.runs, model.observation.scale.bounds
+    if isinstance(target, bool) or not isinstance(target, int | float | np.number) or not low < target < high:
+        kind = {"log": "positive finite", "identity": "finite"}.get(model.observation.scale.name, "0-to-1")
+        raise ValueError(f"the target is a {kind} {runs.response}, got {target!r}.")
     level = check_group(runs, group, new_group)
     levels = ("(new)",) if new_group else (level,) if level is not None else runs.levels or (None,)
-    structure, numbers = fit.model.describe()
-    posterior, rng = fit.posterior, np.random.default_rng(seed)
+    paths = [path_along(model, axis, path, None if new_group else label) for label in levels]
+    posterior = fit.posterior
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
     found, rows = [], []
-    for label in levels:
+    for label, along in zip(levels, paths, strict=True):
         known = None if new_group else label
-        parameters = (
-            of_new_group(structure, numbers, posterior, rng) if new_group else of_group(structure, posterior, known)
-        )
-        theta = {name: parameters[name] for name in fit.model.parameters}
+        parameters = parameters_of(model, posterior, known, new_group=new_group, rng=stream(runs, label, seed))
+        theta = {name: parameters[name] for name in model.parameters}
+        ends = ends_about(largest_scale(runs, axis, None))
         wanted = np.full(chains * draws, float(target))
-        of_draw = along_draws(fit.model.law, path, theta)
-        scale = inverted(of_draw, wanted, ends_about(largest_scale(runs, axis, None)))
+        scale = inverted(along_draws(model, along, theta), wanted, ends, runs.sign)
         lower, median, upper = quantiles(scale, prob)
-        beyond, which = (np.inf, axis) if np.isinf(median) else (1.0, "")
+        beyond: dict[Any, Any] = {
+            "extrapolation": np.inf if np.isinf(median) else 1.0,
+            "extrapolated": axis,
+            "extrapolation_cost": np.nan,
+        }
         if 0 < median < np.inf:
-            there = path.inputs(np.asarray(median), theta)
-            at_median = {n: np.asarray([np.median(value)]) for n, value in zip(runs.inputs, there, strict=True)}
-            beyond, which = (values[0] for values in extrapolation(runs, at_median, known))
+            there = along.inputs(np.asarray(median), theta)
+            at = {n: np.asarray([np.median(value)]) for n, value in zip(runs.inputs, there, strict=True)}
+            beyond = extrapolation(runs, Points(at), known).iloc[0].to_dict()
         finite = scale[np.isfinite(scale)]
         earliest = float(np.quantile(finite, (1 - prob) / 2)) if finite.size else np.inf
         named = {} if label is None else {"group": label}
         rows.append(
             named | {"target": float(target), "axis": axis, "median": float(median), "lower": float(lower),
                      "upper": float(upper), "p_never": float(np.isinf(scale).mean()), "earliest": earliest,
-                     "extrapolation": float(beyond), "extrapolated": str(which)}
+                     **{name: beyond[name] for name in ("extrapolation", "extrapolated", "extrapolation_cost")}}
         )  # fmt: skip
         found.append(scale.reshape(chains, draws))
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], "group": ["" if g is None else g for g in levels]}
     array = xr.DataArray(np.stack(found, -1), coords, ("chain", "draw", "group"), name=axis)
-    return Reach(pd.DataFrame(rows), array, prob, runs.response, held, path.said, fit.diagnostics)
+    held = {name: float(value) for name, value in path.items()} if isinstance(path, dict) else {}
+    return Reach(pd.DataFrame(rows), array, prob, runs.response, held, along.said, fit.diagnostics)

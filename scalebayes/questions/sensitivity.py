@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from scalebayes.discrepancy.discrepancy import Discrepancy
-from scalebayes.fits.fit import Fit, check_prob, check_seed
+from scalebayes.arguments import check_prob, check_seed, nearest
+from scalebayes.fits.averaging import pooled_diagnostics
+from scalebayes.fits.fit import Fit
 from scalebayes.fits.many import fit_many
+from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
-from scalebayes.priors import (
-    Anchored,
-    FloorShare,
-    LogNormal,
-    Normal,
-    Pooling,
-    Prior,
-    ResponseShare,
-    Share,
-    with_pooling,
-)
+from scalebayes.model.model import with_parts
+from scalebayes.priors import Anchored, FloorShare, Gamma, LogNormal, Normal, Pooling, Prior, ResponseShare, Share
 from scalebayes.questions.forecast import forecast
-from scalebayes.questions.points import Points, check_one, response, where
+from scalebayes.questions.groups import Group, check_one
+from scalebayes.questions.points import Points
+from scalebayes.questions.wording import html, plain, response, where
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,7 +33,9 @@ class Sensitivity:
     table : pandas.DataFrame
         A row per point and prior: the inputs, the group (if there are groups), prior ("as it is", or the parameter whose prior was
         moved), factor, median, lower and upper of the mean response, new_run_lower, new_run_upper, moved (log of the median
-        over that as it is), widened (width of the new run's band in logs over that as it is), converged.
+        over that as it is; on another scale of the observation the difference there), widened (width of the new run's band on the observation's scale over that as it is), converged.
+    diagnostics : Diagnostics
+        The worst of all fits in each respect.
     prob : float
         Of the intervals.
     inputs : tuple of str
@@ -45,6 +43,7 @@ class Sensitivity:
     """
 
     table: pd.DataFrame
+    diagnostics: Diagnostics
     prob: float
     inputs: tuple[str, ...]
     response: str
@@ -72,14 +71,21 @@ class Sensitivity:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as nested dictionaries of numbers and strings."""
+        return plain({"prob": self.prob, "converged": bool(self.table["converged"].all()), "rows": self.table})
+
 
 def sensitivity(
     fit: Fit,
-    at: Points,
     *,
+    at: Points,
     of: Sequence[str] | None = None,
     factor: float = 2.0,
-    group: str | tuple | None = None,
+    group: Group | None = None,
     prob: float = 0.89,
     seed: int = 0,
     progress: bool | None = None,
@@ -95,7 +101,7 @@ def sensitivity(
     at : mapping, pandas.DataFrame or xarray.Dataset
         See `forecast`.
     of : sequence of str, optional
-        Parameters of law, noise (sigma) or discrepancy; by default the scales of the discrepancy (drift, misfit), which a few runs
+        Parameters of law, observation (sigma) or discrepancy; by default the scales of the discrepancy (drift, misfit), which a few runs
         say little about and bands far out are made of.
     factor : float
         Above 1; every prior is moved by it and by its inverse.
@@ -121,56 +127,61 @@ def sensitivity(
         raise ValueError(f"factor is above 1 (the prior is moved by it and by its inverse), got {factor!r}.")
     model = fit.model
     priors = _priors(model)
-    scales = [name for name in ("misfit", "drift") if name in priors]
-    names = list(of) if of is not None else scales
+    influential = [name for term in model.discrepancy for name in term.influential if name in priors]
+    names = list(of) if of is not None else influential
     if not names:
         raise ValueError(
             f"the fit has no drift and no misfit; name the priors to move, of={list(model.parameters)[:1]}."
         )
     for name in names:
         if name not in priors:
-            raise ValueError(f"there is no prior of {name!r}; there are those of {', '.join(priors)}.")
+            raise ValueError(
+                f"there is no prior of {name!r}{nearest(name, priors)}; there are those of {', '.join(priors)}."
+            )
     variants = {f"{name} {by:g}": (name, by) for name in names for by in (1 / factor, factor)}
     models = {label: _moved(model, priors, name, by) for label, (name, by) in variants.items()}
     sizes = fit.posterior.sizes
     fleet = fit_many(models, draws=sizes["draw"], chains=sizes["chain"], seed=seed, progress=progress)
-    first = forecast(fit, at, group=group, prob=prob, seed=seed)
-    tables = [_rows(first.table, first.table, "as it is", 1.0, not fit.diagnostics.problems)]
+    first = forecast(fit, at=at, group=group, prob=prob, seed=seed)
+    tables = [_rows(model, first.table, first.table, "as it is", 1.0, not fit.diagnostics.problems)]
+    diagnostics = [fit.diagnostics]
     for label, (name, by) in variants.items():
         state = fleet.table.loc[label].to_dict()
         if not np.isfinite(state["max_r_hat"]):
             raise ValueError(f"with the prior of {name} moved by {by:g} the fit failed: {state['problem']!s}")
         again = fleet[label]
-        found = forecast(again, at, group=group, prob=prob, seed=seed).table
-        tables.append(_rows(found, first.table, name, by, not again.diagnostics.problems))
+        found = forecast(again, at=at, group=group, prob=prob, seed=seed).table
+        tables.append(_rows(model, found, first.table, name, by, not again.diagnostics.problems))
+        diagnostics.append(again.diagnostics)
     table = pd.concat(tables).sort_index(kind="stable").reset_index(drop=True)
-    return Sensitivity(table, prob, first.inputs, first.response)
+    return Sensitivity(table, pooled_diagnostics(diagnostics), prob, first.inputs, first.response)
 
 
-def _rows(found: pd.DataFrame, first: pd.DataFrame, name: str, by: float, converged: bool) -> pd.DataFrame:
-    width, before = (np.log(t["new_run_upper"] / t["new_run_lower"]) for t in (found, first))
-    kept = [c for c in found.columns if not c.startswith(("prior_", "extrapol", "mean", "schedule"))]
-    moved = np.log(found["median"] / first["median"])
+def _rows(
+    model: Model, found: pd.DataFrame, first: pd.DataFrame, name: str, by: float, converged: bool
+) -> pd.DataFrame:
+    forward = model.observation.scale.forward
+    width, before = (forward(t["new_run_upper"]) - forward(t["new_run_lower"]) for t in (found, first))
+    kept = [c for c in found.columns if not c.startswith(("prior_", "extrapol", "mean", "schedule", "outside"))]
+    moved = forward(found["median"]) - forward(first["median"])
     return found[kept].assign(prior=name, factor=by, moved=moved, widened=width / before, converged=converged)
 
 
 def _priors(model: Model) -> dict[str, Pooling]:
-    discrepancy = model.discrepancy
-    departs = {name: p for name, p in _fields(discrepancy) if p is not None} if discrepancy else {}
-    return {**dict(model.priors), "sigma": with_pooling(model.noise.sigma), **departs}  # type: ignore[union-attr, arg-type]
-
-
-def _fields(discrepancy: Discrepancy | str) -> Iterator[tuple[str, Pooling | None]]:
-    return ((field.name, getattr(discrepancy, field.name)) for field in fields(discrepancy))  # type: ignore[arg-type]
+    """Of the law by parameter, of observation and discrepancy by field."""
+    parts = (model.observation, *model.discrepancy)
+    own = {f.name: getattr(part, f.name) for part in parts for f in fields(part)}  # type: ignore[arg-type]
+    return {**model.priors, **{name: prior for name, prior in own.items() if isinstance(prior, Pooling)}}
 
 
 def _moved(model: Model, priors: dict[str, Pooling], name: str, by: float) -> Model:
     prior = replace(priors[name], prior=_shifted(priors[name].prior, by))
     if name in model.parameters:
-        return replace(model, priors={**model.priors, name: prior})
-    if name == "sigma":
-        return replace(model, noise=replace(model.noise, sigma=prior))  # type: ignore[type-var]
-    return replace(model, discrepancy=replace(model.discrepancy, **{name: prior}))  # type: ignore[type-var]
+        return with_parts(model, priors={**model.priors, name: prior})
+    if hasattr(model.observation, name):
+        return with_parts(model, observation=replace(model.observation, **{name: prior}))  # type: ignore[type-var]
+    terms = [replace(t, **{name: prior}) if hasattr(t, name) else t for t in model.discrepancy]  # type: ignore[type-var]
+    return with_parts(model, discrepancy=tuple(terms))
 
 
 def _shifted(prior: Prior, by: float) -> Prior:
@@ -183,5 +194,7 @@ def _shifted(prior: Prior, by: float) -> Prior:
             return replace(prior, logit=prior.logit + math.log(by))
         case Anchored():
             return replace(prior, value=_shifted(prior.value, by))  # type: ignore[arg-type]
+        case Gamma():
+            return replace(prior, rate=prior.rate / by)
         case Normal():
             return replace(prior, mean=prior.mean + prior.sd * (by - 1 if by > 1 else 1 - 1 / by))

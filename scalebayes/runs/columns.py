@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scalebayes.runs.inputs import UNITS
+
 if TYPE_CHECKING:
     import pandas as pd
-
-UNITS = MappingProxyType({"N": "parameters", "D": "tokens", "C": "FLOPs"})
 
 SYNONYMS = MappingProxyType(
     {

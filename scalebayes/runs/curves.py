@@ -1,14 +1,56 @@
-"""The curves of a table: each group of runs is one, or all runs are."""
+"""The curves of a table: each group of runs is one, or all runs are; and where each of them ends."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from scalebayes.numerics.padding import padded_size
 from scalebayes.runs.runs import Runs
+
+_OF_LEVEL = 3  # runs at the end of a curve whose median is its level there
 
 
 def curves(runs: Runs) -> list[tuple[str, np.ndarray]]:
-    """Label and rows of every curve: each group is one, or all runs are."""
-    if not runs.group:
-        return [("", np.arange(len(runs)))]
-    return [(label, np.flatnonzero(runs.group_index == g)) for g, label in enumerate(runs.levels)]
+    """Label and rows of every curve."""
+    return [(level, runs.rows(level)) for level in runs.levels] or [("", np.arange(len(runs)))]
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """Where curves end.
+
+    Parameters
+    ----------
+    scale, level : array, shape (curve,)
+        The largest x, and the response there.
+    distance : array, shape (run,)
+        ``log scale - log x``.
+    slots : array of int, shape (curve, place)
+        The runs of each curve from its end backwards, -1 where there are none left.
+    """
+
+    scale: np.ndarray
+    level: np.ndarray
+    distance: np.ndarray
+    slots: np.ndarray
+
+
+def frontier(runs: Runs) -> Frontier:
+    """Where the curves of some runs of one scale end."""
+    x, y = runs.x(runs.scales[0]), runs.y
+    backwards = [rows[np.argsort(-x[rows], kind="stable")] for _, rows in curves(runs)]
+    # A few sizes, so that curves of almost equal length share a compilation.
+    slots = slots_of(backwards)
+    scale = np.asarray([x[rows[0]] for rows in backwards])
+    level = np.asarray([np.median(y[rows[:_OF_LEVEL]]) for rows in backwards])
+    return Frontier(scale, level, np.log(scale[runs.group_index]) - np.log(x), slots)
+
+
+def slots_of(parts: list[np.ndarray]) -> np.ndarray:
+    """Rows of several parts as one padded array of shape (part, slot); -1 where a part has none left."""
+    slots = np.full((len(parts), padded_size(max(map(len, parts)))), -1)
+    for slot, rows in zip(slots, parts, strict=True):
+        slot[: len(rows)] = rows
+    return slots

@@ -8,15 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from scalebayes.arguments import nearest
+from scalebayes.runs.cost import order_of_runs
 from scalebayes.runs.curves import curves
 from scalebayes.runs.runs import Runs
 
 _FEWEST = 4
-
-
-def compute(runs: Runs) -> np.ndarray:
-    """The product of the inputs: compute up to a factor, or the scale itself."""
-    return np.prod([runs.x(name) for name in runs.inputs], axis=0)
 
 
 def subset(runs: Runs, rows: np.ndarray, grouped: bool) -> Runs:
@@ -27,7 +24,8 @@ def subset(runs: Runs, rows: np.ndarray, grouped: bool) -> Runs:
 def _column(runs: Runs, name: str, role: str) -> pd.Series:
     if name not in runs.table:
         raise ValueError(
-            f"{role}={name!r} is no column of {runs.source}; it has {', '.join(map(str, runs.table.columns))}."
+            f"{role}={name!r} is no column of {runs.source}{nearest(name, runs.table.columns)}; "
+            f"it has {', '.join(map(str, runs.table.columns))}."
         )
     return runs.table[name]
 
@@ -74,11 +72,11 @@ def masks(
         raise ValueError(f"{'cutoffs' if cutoffs is not None else 'top'} are shares between 0 and 1, got {shares}.")
     if len(set(names)) < len(names):
         raise ValueError(f"two of the shares are as good as equal: {', '.join(names)}.")
-    if cutoffs is not None and len(runs.inputs) != 1:
+    if cutoffs is not None and len(runs.scales) != 1:
         raise ValueError(
             f"cutoffs are along one input, and the law has {', '.join(runs.inputs)}; hold back the largest runs, top=."
         )
-    scale, found = compute(runs), {}
+    scale, found = order_of_runs(runs), {}
     for name, share in zip(names, shares, strict=True):
         known = np.zeros(len(runs), bool)
         for _, rows in curves(runs):
@@ -92,7 +90,7 @@ def split(runs: Runs, known_by: dict[str, np.ndarray], drifts: bool, skip: bool)
     """Rows known and ahead by setting and curve, and what was skipped."""
     parts: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
     skipped: list[tuple[str, str, str]] = []
-    scale = compute(runs)
+    scale = order_of_runs(runs)
     for setting, mask in known_by.items():
         for level, rows in curves(runs):
             known, ahead = rows[mask[rows]], rows[~mask[rows]]
@@ -101,7 +99,7 @@ def split(runs: Runs, known_by: dict[str, np.ndarray], drifts: bool, skip: bool)
                 reason = f"{len(known)} known run{'s' if len(known) != 1 else ''}, and {_FEWEST} are needed"
             elif not len(ahead):
                 reason = "no run to forecast"
-            elif len(runs.inputs) == 1 and scale[ahead].min() < scale[known].max():
+            elif len(runs.scales) == 1 and scale[ahead].min() < scale[known].max():
                 below = ahead[scale[ahead] < scale[known].max()]
                 reason = (
                     f"{len(below)} of its {len(ahead)} runs to forecast lie below its largest known one, first run "

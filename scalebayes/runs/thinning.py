@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from scalebayes.arguments import is_whole
 from scalebayes.runs.curves import curves
-from scalebayes.runs.runs import Runs, check_numbers
+from scalebayes.runs.reading import check_input
+from scalebayes.runs.runs import Runs
 
 
 def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
@@ -41,14 +43,14 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
     [1000, 3000, 10000, 32000, 100000]
     """
     # Of inputs that were named and are no longer there, a law without them was asked for.
-    named = [along] if along else sorted(runs.named & set(runs.inputs)) or list(runs.inputs)
-    if len(named) != 1 or named[0] not in runs.inputs:
+    named = [along] if along else sorted(runs.named & set(runs.scales)) or list(runs.scales)
+    if len(named) != 1 or named[0] not in runs.scales:
         raise ValueError(
-            f"say along which input the curves are: along= one of {', '.join(runs.inputs)}; got {along!r}."
+            f"say along which input the curves are: along= one of {', '.join(runs.scales)}; got {along!r}."
         )
-    if not isinstance(points, int | np.integer) or points < 2:
+    if not is_whole(points, 2):
         raise ValueError(f"points is a whole number from 2 on, got {points!r}.")
-    check_numbers(runs, runs.inputs[named[0]], f"input {named[0]}")
+    check_input(runs, named[0])
     log_x = np.log(runs.x(named[0]))
     kept = np.zeros(len(runs), bool)
     for _, rows in curves(runs):
@@ -61,7 +63,7 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
 
 
 def spread(log_x: np.ndarray, points: int) -> np.ndarray:
-    """Places of at most so many values that lie nearest to an even grid, from the largest downwards."""
+    """Positions of at most so many values that lie nearest to an even grid, from the largest downwards."""
     order = np.argsort(-log_x, kind="stable")
     if len(log_x) <= points:
         return order

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.fits.fit import Fit, check_prob
+from scalebayes.arguments import check_prob
+from scalebayes.fits.fit import Fit
 from scalebayes.questions.forecast import forecast
-from scalebayes.questions.points import check_one, number
-from scalebayes.runs.columns import UNITS
+from scalebayes.questions.groups import check_one
+from scalebayes.questions.wording import number
+from scalebayes.show.axes import label_log_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,12 +22,12 @@ _POINTS = 80
 _MOST_LEVELS = 4
 
 
-def plot(fit: Fit, axis: str | None = None, *, to: float | None = None, prob: float = 0.89) -> Figure:
-    """Draw runs, median and bands along one input, on logarithmic axes, a panel for each group.
+def plot(fit: Fit, *, axis: str | None = None, to: float | None = None, prob: float = 0.89) -> Figure:
+    """Draw runs, median and bands along one scale, a panel for each group.
 
     The darker band is the mean response's, the lighter one a single new run's. Beyond the largest run of the panel
     the ground is shaded and the median dashed. With further inputs, runs and curves are coloured by the next one;
-    any others are held at their geometric mean.
+    any others are held at their geometric mean, plain inputs at their mean.
 
     Parameters
     ----------
@@ -54,8 +56,8 @@ def plot(fit: Fit, axis: str | None = None, *, to: float | None = None, prob: fl
     check_prob(prob)
     check_one(fit, "a plot of curves")
     runs = fit.model.runs
-    inputs = list(runs.inputs)
-    axis = inputs[-1] if axis is None else axis
+    inputs = list(runs.scales)
+    axis = inputs[-1] if axis is None and inputs else axis
     if axis not in inputs:
         raise ValueError(f"{fit.model.name} has no input {axis!r} to plot along; it has {', '.join(inputs)}.")
     ends = runs.x(axis).min(), runs.x(axis).max() * 10 if to is None else to
@@ -73,13 +75,11 @@ def plot(fit: Fit, axis: str | None = None, *, to: float | None = None, prob: fl
         mapped = _panel(panel, fit, axis, level, ends, prob)
     for panel in list(panels.flat)[len(levels) :]:
         panel.set_visible(False)
-    unit = f" ({UNITS[axis]})" if axis in UNITS else ""
-    figure.supxlabel(f"{axis}{unit}", fontsize=10)
+    figure.supxlabel(f"{axis}{runs.unit(axis)}", fontsize=10)
     figure.supylabel(runs.response, fontsize=10)
     if colours:
         coloured = next(name for name in inputs if name != axis)
-        unit = f" ({UNITS[coloured]})" if coloured in UNITS else ""
-        figure.colorbar(mapped, ax=panels, label=f"{coloured}{unit}", fraction=0.05, pad=0.02)
+        figure.colorbar(mapped, ax=panels, label=f"{coloured}{runs.unit(coloured)}", fraction=0.05, pad=0.02)
     shown = f"{100 * prob:g}% bands: dark the law's mean, light a single new run; shaded: beyond the runs"
     problems = fit.diagnostics.problems
     title = f"{fit.model.name}, {len(runs)} runs. {shown}"
@@ -95,8 +95,9 @@ def _panel(panel: Axes, fit: Fit, axis: str, level: str | None, ends: tuple[floa
     from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
     runs = fit.model.runs
-    rows = np.ones(len(runs), bool) if level is None else runs.group_labels == level
-    others = [name for name in runs.inputs if name != axis]
+    rows = runs.rows(level)
+    others = [name for name in runs.scales if name != axis]
+    plain = [name for name, each in runs.inputs.items() if each.kind == "plain" and not each.is_vector]
     largest = runs.x(axis)[rows].max()
     abscissa = np.geomspace(min(runs.x(axis)[rows].min(), ends[1]), ends[1], _POINTS)
     mapped: ScalarMappable | None = None
@@ -111,18 +112,23 @@ def _panel(panel: Axes, fit: Fit, axis: str, level: str | None, ends: tuple[floa
         dots = mapped.to_rgba(runs.x(others[0])[rows])
     for value, colour in slices:
         held = {name: float(np.exp(np.log(runs.x(name)[rows]).mean())) for name in others[1:]}
+        held |= {name: float(runs.x(name)[rows].mean()) for name in plain}
         at = pd.DataFrame({axis: abscissa} | ({others[0]: value} if others else {}) | held)
-        band = forecast(fit, at, group=level, prob=prob).table
+        band = forecast(fit, at=at, group=level, prob=prob).table
         panel.fill_between(abscissa, band["new_run_lower"], band["new_run_upper"], color=colour, alpha=0.13, lw=0)
         panel.fill_between(abscissa, band["lower"], band["upper"], color=colour, alpha=0.35, lw=0)
         inside = abscissa <= largest * 1.0001
         panel.plot(abscissa[inside], band["median"][inside], color=colour, lw=1.3)
         panel.plot(abscissa[~inside], band["median"][~inside], color=colour, lw=1.3, ls="--")
     panel.scatter(runs.x(axis)[rows], runs.y[rows], s=13, zorder=3, edgecolors="white", linewidths=0.4, c=dots)
-    panel.set(xscale="log", yscale="log", xlim=(ends[0] / 1.15, ends[1]))
+    panel.set(
+        xscale="log",
+        yscale="log" if fit.model.observation.scale.name == "log" else "linear",
+        xlim=(ends[0] / 1.15, ends[1]),
+    )
     if largest < ends[1]:
         panel.axvspan(largest, ends[1], color="0.5", alpha=0.12, lw=0, zorder=0)
-    _label_log_axis(panel)
+    label_log_axis(panel)
     if level is not None:
         panel.set_title(level, fontsize=9)
     return mapped
@@ -134,21 +140,3 @@ def _levels(values: np.ndarray) -> np.ndarray:
     if len(distinct) <= _MOST_LEVELS:
         return distinct
     return np.exp(np.quantile(np.log(distinct), np.linspace(0.02, 0.98, _MOST_LEVELS)))
-
-
-def _label_log_axis(panel: Axes) -> None:
-    """Plain numbers on a logarithmic ordinate that spans less than a decade or two."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = panel.get_ylim()
-    if high / low < 30:
-        steps = (
-            (1, 1.5, 2, 3, 4, 5, 6, 8)
-            if high / low > 2.5
-            else (1, 1.2, 1.4, 1.6, 1.8, 2, 2.25, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
-        )
-        panel.yaxis.set_major_locator(LogLocator(subs=steps, numticks=20))
-        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        panel.yaxis.set_minor_formatter(NullFormatter())
-    panel.tick_params(labelsize=8)
-    panel.grid(alpha=0.25, lw=0.5)

@@ -156,7 +156,7 @@ def _with(**columns):
             _with(is_train=[0] + [1] * 23), {"train": "is_train"},
             r"is_train, a: 1 of its 1 runs to forecast lie below its largest known one, first run 0; is_train, b: no run",
         ),
-        (_with(), {"cutoffs": 0.5, "noise": "uniform"}, r"^noise is .*'uniform'\.$"),
+        (_with(), {"cutoffs": 0.5, "observation": "uniform"}, r"^observation is .*'uniform'\.$"),
         (_with(), {"cutoffs": 3}, r"cutoffs are shares between 0 and 1, got \[3\]\."),
         (_with(), {"cutoffs": [0.12345671, 0.12345672]}, r"two of the shares are as good as equal: 0\.123457, 0\.123457\."),
         (_with(), {"cutoffs": [0.001, 0.0015]}, r"2 curves cannot be tested: 0\.001, a: .*; 0\.0015, b: "),
@@ -182,8 +182,7 @@ def test_what_cannot_be_tested_is_said(runs, arguments, message):
     ("law", "message"),
     [
         ([(sb.laws.power_floor, None, "kind")], 'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), got (power_floor, None, \'kind\').'),
-        ((sb.laws.power_floor, "drift"), "a law with its discrepancy goes into a list, law=[(power_floor, 'drift')]."),
-        ([sb.laws.power_floor, (sb.laws.power_floor, None, "separate")], "two of the laws to be averaged are called power_floor, and would not be told apart."),
+        ([sb.laws.power_floor, (sb.laws.power_floor, None, "separate")], "two of the laws to be averaged are called power_floor, and could not be distinguished."),
         ([], "law is a law, or several of them; got none."),
     ],
 )  # fmt: skip
@@ -192,12 +191,22 @@ def test_several_laws_are_given_in_one_way(law, message):
         sb.backtest(law, _runs(_curves()), train="is_train")
 
 
+def test_a_law_with_its_discrepancy_needs_no_list():
+    one, other = (
+        averaged_laws(law, None) for law in ((sb.laws.power_floor, "drift"), [(sb.laws.power_floor, "drift")])
+    )
+    assert one == other
+    assert averaged_laws((sb.laws.power, sb.laws.power_floor), None) == averaged_laws(
+        [sb.laws.power, sb.laws.power_floor], None
+    )
+
+
 def test_what_is_fitted_to_a_pool_and_to_each_curve():
     runs, law = _runs(_curves(40)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, "is_train", None, None), False, False)
     models, methods, refused = plan(
         averaged_laws([law, (law, None, "separate")], None), parts, runs, {"a": "made", "b": "made"}, pooled=True, points=None,
-        priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)}, pooling="shared", noise=None,
+        priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)}, pooling="shared", observation=None,
     )  # fmt: skip
     assert {name: len(model.runs) for name, model in models.items()} == {
         "power_floor, pooled, is_train: made": 24, "power_floor, separate, is_train: a": 24, "power_floor, separate, is_train: b": 24,
@@ -215,7 +224,7 @@ def test_what_is_fitted_to_a_pool_and_to_each_curve():
 def test_a_fit_knows_how_far_it_is_to_forecast():
     runs, law = _runs(_curves(40)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, [0.1], None), False, False)
-    settings = {"points": None, "priors": {}, "pooling": None, "noise": None}
+    settings = {"points": None, "priors": {}, "pooling": None, "observation": None}
     models, _, _ = plan(
         averaged_laws([law, (law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=False, **settings
     )
@@ -247,7 +256,7 @@ def test_a_curve_that_a_law_refuses_is_named_and_others_go_on():
     table.loc[b, "loss"] = 0.3 + 0.01 * np.arange(40)
     runs, law = _runs(table), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, 0.5, None), False, False)
-    settings = {"points": None, "priors": {}, "pooling": None, "noise": None}
+    settings = {"points": None, "priors": {}, "pooling": None, "observation": None}
     models, methods, refused = plan(
         averaged_laws([(law, "drift"), law], None), parts, runs, {"a": "", "b": ""}, pooled=False, **settings
     )
@@ -259,7 +268,7 @@ def test_a_curve_that_a_law_refuses_is_named_and_others_go_on():
 def test_a_pool_of_one_curve_is_that_curve_by_itself():
     runs, law = _runs(_curves(60)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, [0.1], None), False, False)
-    settings = {"points": None, "priors": {}, "pooling": None, "noise": None}
+    settings = {"points": None, "priors": {}, "pooling": None, "observation": None}
     by_pool, by_curve = (
         plan(averaged_laws([(law, "drift")], None), parts, runs, {"a": "one", "b": "other"}, pooled=pooled, **settings)[
             0

@@ -37,7 +37,7 @@ def test_a_curve_is_thinned_and_fitted_with_drift(answer, tmp_path):
     said = answer("fit", table, *options, "--thin", 12, "--discrepancy", "drift", "--horizon", 10, "-o", path)
     assert sb.load(path).model.horizon == 10
     assert "runs: 12 from curve.csv, 28 rows left out (thinned to 12 along each curve)" in said
-    assert "noise: Gaussian, drift;" in said
+    assert "observation: gaussian, drift;" in said
 
 
 def test_summary_has_every_parameter_with_interval_and_diagnostics(ask, fit_file):
@@ -88,7 +88,7 @@ def test_forecast_equals_the_library(ask, fit_file):
     point = ask("forecast", fit_file, "--at", "C=1e23", "--group", "Pythia", "--prob", "0.5", "--seed", "7")["points"][
         0
     ]
-    row = sb.forecast(sb.load(fit_file), {"C": 1e23}, group="Pythia", prob=0.5, seed=7).table.iloc[0]
+    row = sb.forecast(sb.load(fit_file), at={"C": 1e23}, group="Pythia", prob=0.5, seed=7).table.iloc[0]
     for name in ("mean", "median", "lower", "upper", "new_run_lower", "new_run_upper", "extrapolation"):
         assert point[name] == row[name]
 

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.image import imread
 
 import scalebayes as sb
-from scalebayes.cli import app
+from scalebayes.cli import checking
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_backtest_scores_every_curve_beside_the_baselines(ask, curves_file, tm
     ],
 )
 def test_a_law_is_given_with_its_discrepancy(word, rest):
-    assert app._law(sb.laws, word, "surface") == (sb.laws.power_floor, *rest)
+    assert checking._law(sb.laws, word, "surface") == (sb.laws.power_floor, *rest)
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ def test_pictures_and_commands(run, grid_runs, tmp_path):
     for words, keys in (
         (("crossover", file, "--axis", "C", "--from", "1e21", "--to", "1e24"), {"winner_at_decision_scale", "ordered", "decision_risk", "reversal_risk", "prior_decision_risk", "p_cross_before_target", "crossing_quantiles", "expected_regret", "p_best", "extrapolation"}),
         (("crossover", file, "a", "b", "--to", "1e24", "--path", "ratio=20"), {"path"}),
-        (("compare", file, "--rope", "alpha=0.01", "--at", "loss=2.4"), {"pairs", "speed", "axis"}),
-        (("allocate", file, "--compute", "1e24", "--group", "a", "--within", "0.005"), {"n_opt", "d_opt", "loss", "near_optimal"}),
+        (("compare", file, "--margin", "alpha=0.01", "--target", "2.4"), {"pairs", "speed", "axis"}),
+        (("allocate", file, "--compute", "1e24", "--group", "a", "--margin", "0.005"), {"n_opt", "d_opt", "loss", "near_optimal"}),
         (("next-run", file, "--candidates", tmp_path / "plan.csv", "--goal", "decision", "--axis", "C", "--to", "1e24"), {"candidates"}),
     ):  # fmt: skip
         code, out, err = run(*words, "--json", "-o", picture, "--force")
@@ -43,10 +43,12 @@ def test_pictures_and_commands(run, grid_runs, tmp_path):
     code, out, err = run("crossover", file, "--to", "1e24", "--path", "square")
     assert (code, err.strip()) == (2, "scalebayes: --path is optimal, ratio=20, N=1e9 or D=2e10; got 'square'.")
     fit.save(tmp_path / "other.nc")
-    for option in (("--axis", "D"), ("--path", "ratio=20"), ("--rope", "alpha=0.01")):
+    for option in (("--axis", "D"), ("--path", "ratio=20"), ("--margin", "alpha=0.01")):
         code, out, err = run("compare", file, tmp_path / "other.nc", *option)
         assert code == 2
-        assert err.startswith("scalebayes: --rope, --at, --axis, --path and -o are for the groups of one fit;")
+        assert err.startswith(
+            "scalebayes: --margin, --target, --to, --axis, --path and -o are for the groups of one fit;"
+        )
 
 
 def test_a_fit_that_has_not_converged_leads_with_it(run, power_runs, powers, tmp_path):

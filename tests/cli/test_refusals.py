@@ -10,7 +10,8 @@ import scalebayes as sb
 FILE_NEEDED = "a file written by 'scalebayes fit' or Fit.save is needed"
 POINT_NEEDED = "--at takes numbers by name, for example --at N=70e9,D=1.4e12"
 WIGGLE = (
-    "discrepancy is 'drift', 'correlated', 'surface', 'still surface', a sb.Drift or sb.Surface, or None, got 'wiggle'."
+    "discrepancy is 'drift', 'correlated', 'surface', 'still surface', a value such as sb.Drift(), a tuple of them, or None, got "
+    "'wiggle'."
 )
 EXISTS = "exists; choose another name or say --force to replace it."
 
@@ -163,7 +164,7 @@ def test_fit_refuses_a_loss_that_is_missing(refuses, tmp_path):
     table.loc[3, "loss"] = np.nan
     table.to_csv(tmp_path / "runs.csv", index=False)
     message = (
-        "column 'loss' (the response) must hold positive finite numbers; 1 of 20 rows is missing (NaN) (row 3: nan). "
+        "column 'loss' (the response) must hold finite numbers; 1 of 20 rows is missing (NaN) (row 3: nan). "
         "Correct them, or leave them out with where (command line: --where)."
     )
     options = ("--law", "power_floor", "-o", tmp_path / "fit.nc", "--input", "C=flops", "--group", "family")
@@ -188,7 +189,11 @@ def test_fit_refuses_a_column_that_is_not_there(refuses, table_file, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--noise", "cauchy", "noise is 'student_t' or 'gaussian', or a StudentT or Gaussian, got 'cauchy'."),
+        (
+            "--observation",
+            "cauchy",
+            "observation is 'student_t' or 'gaussian', or a StudentT or Gaussian, got 'cauchy'.",
+        ),
         ("--pooling", "some", "pooling is 'shared', 'pooled', 'crossed' or 'separate', got 'some'."),
         ("--draws", 1, "draws is a whole number from 4 on, got 1."),
         ("--chains", 0, "chains is a whole number from 1 on, got 0."),
@@ -231,10 +236,13 @@ def test_plot_refuses_an_axis_that_the_law_does_not_have(refuses, fit_file, tmp_
         (("--target", "-1", "--axis", "C"), "the target is a positive finite loss, got -1.0."),
         (("--target", "1.5", "--axis", "N"), "power_floor has no axis 'N'; it has C."),
         (
-            ("--target", "1.5", "--axis", "C", "--at", "D/N=20"),
+            ("--target", "1.5", "--axis", "C", "--path", "ratio=20"),
             "to move along C, power_floor needs no other input held; got D/N.",
         ),
-        (("--target", "1.5", "--axis", "C", "--at", "D=many"), f"{POINT_NEEDED}; got 'D=many'."),
+        (
+            ("--target", "1.5", "--axis", "C", "--path", "D=many"),
+            "--path is optimal, ratio=20, N=1e9 or D=2e10; got 'D=many'.",
+        ),
     ],
 )
 def test_reach_refuses_a_question_without_an_answer(refuses, fit_file, question, message):

@@ -6,7 +6,8 @@ import pytest
 from scipy import integrate, stats
 
 import scalebayes as sb
-from scalebayes.discrepancy.drift import LEVEL, ahead, between, given_others, integrated, loglik
+from scalebayes.discrepancy import Errors, solver
+from scalebayes.discrepancy.walk import LEVEL, ahead, between, integrated, loglik
 from scalebayes.fits.preparing import prepare
 from scalebayes.numerics.precision import double_precision
 
@@ -22,6 +23,13 @@ def _two_curves():
         rows = slots[slots >= 0]
         distance[rows] = np.concatenate([[0], np.cumsum(rng.uniform(0.01, 1, len(rows) - 1))])
     return curve, distance, rng.uniform(0.1, 0.9, 11), 0.05 * rng.normal(size=11)
+
+
+def _between(distance, weight, own):
+    """The covariance of a curve's errors, noise included."""
+    rest = {name: value for name, value in own.items() if name != "sigma"}
+    noise = (1 - own["rho"]) * own["sigma"] ** 2 * np.eye(len(distance))
+    return between(distance, weight, np.full(len(distance), own["sigma"]), **rest) + noise
 
 
 def _curve(n=30, scatter=0.01, seed=0):
@@ -45,14 +53,12 @@ def test_likelihood_is_that_of_the_normal_distribution_it_factors(drift):
     every = SCALES | {"drift": drift}
     scales = {name: np.asarray(value)[curve] for name, value in every.items()}
     with double_precision():
-        each = loglik(error, np.zeros(11), weight, *(scales[n] for n in ("sigma", "drift", "kappa", "rho", "ell")), SLOTS, distance)  # fmt: skip
+        each = loglik(error, weight, **scales, slots=SLOTS, distance=distance)
         each = np.asarray(each)
     for c, slots in enumerate(SLOTS):
         rows = slots[slots >= 0]
         own = {name: value[c] for name, value in every.items()}
-        covariance = (
-            between(distance[rows], weight[rows], **own) + np.eye(len(rows)) * (1 - own["rho"]) * own["sigma"] ** 2
-        )
+        covariance = _between(distance[rows], weight[rows], own)
         expected = stats.multivariate_normal(np.zeros(len(rows)), covariance).logpdf(error[rows])
         assert each[rows].sum() == pytest.approx(expected, abs=1e-10)
         alone = stats.norm(0, np.hypot(own["sigma"], LEVEL)).logpdf(error[rows[0]])  # at the frontier there is no drift
@@ -80,10 +86,9 @@ def test_each_run_given_the_others_has_the_conditional_density():
         0.05 * rng.normal(size=(3, 4)),
     )
     scales = {name: rng.uniform(0.1, 0.5, 3) for name in ("sigma", "drift", "rho", "ell", "kappa")}
-    found = given_others(error, distance, weight, scales)
-    for s in range(3):
-        own = {name: value[s] for name, value in scales.items()}
-        covariance = between(distance, weight[s], **own) + np.eye(4) * (1 - own["rho"]) * own["sigma"] ** 2
+    each = [_between(distance, weight[s], {name: value[s] for name, value in scales.items()}) for s in range(3)]
+    found = solver.leave_one_out(error, np.stack(each))
+    for s, covariance in enumerate(each):
         for i in range(4):
             rest = np.delete(np.arange(4), i)
             gain = np.linalg.solve(covariance[np.ix_(rest, rest)], covariance[rest, i])
@@ -96,9 +101,9 @@ def test_draws_ahead_and_among_the_runs_have_the_moments_of_the_conditional_dist
     own = {name: value[0] for name, value in SCALES.items()}
     distance, weight = np.array([0.0, 0.3, 1.0, 1.7]), np.array([0.5, 0.6, 0.4, 0.8])
     error, h = np.array([0.01, -0.02, 0.03, 0.0]), np.array([2.0, -0.5, 0.6])
-    g, o, d = ahead(h, np.tile(error, (n, 1)), distance, np.tile(weight, (n, 1)), {k: np.full(n, v) for k, v in own.items()}, rng)  # fmt: skip
-    noise = (1 - own["rho"]) * own["sigma"] ** 2
-    covariance = between(distance, weight, **own) + noise * np.eye(4)
+    known = Errors(*(np.tile(part, (n, 1)) for part in (error, weight, np.full(4, own["sigma"]))))
+    g, o, d = ahead(h, known, distance, {k: np.full(n, v) for k, v in own.items()}, 0.0, rng)
+    covariance = _between(distance, weight, own)
     s2, k = own["drift"] ** 2, own["kappa"]
     # Beyond the frontier g is independent of the runs; at -0.5, among them, it is not.
     of_g = np.stack([np.zeros(4), s2 * integrated(0.5, distance, k) * weight, np.zeros(4)])
@@ -124,7 +129,7 @@ def test_from_farther_off_less_is_known_of_a_floor_and_it_lies_lower():
     assert floors[2].sd == pytest.approx(1.0 + np.log(2) / 3)
     assert floors[3] == floors[4]  # there is no knowing less
     own = sb.FloorShare(logit=1.0, sd=0.2)
-    given = sb.Model(sb.laws.power_floor, _runs(_curve()), {"E": own}, discrepancy="drift", horizon=33)
+    given = sb.Model(sb.laws.power_floor, _runs(_curve()), priors={"E": own}, discrepancy="drift", horizon=33)
     assert given.priors["E"].prior == own
     pooled = pd.concat([_curve().assign(curve=name) for name in "ab"], ignore_index=True)
     learned, alone = (
@@ -161,7 +166,7 @@ def test_an_error_that_leaves_a_random_guess_falls_faster_than_a_power_predicts(
     for law in (sb.laws.sigmoid, sb.laws.power_floor):
         fit = sb.fit(law, runs, discrepancy="drift", horizon=10, draws=500)
         assert not fit.diagnostics.problems
-        bands[law] = sb.forecast(fit, {"D": 1e8}).table.iloc[0]
+        bands[law] = sb.forecast(fit, at={"D": 1e8}).table.iloc[0]
     truth = 0.1 + 0.7 / (1 + 10**0.5)
     assert bands[sb.laws.sigmoid]["lower"] < truth < bands[sb.laws.sigmoid]["upper"]
     assert truth < bands[sb.laws.power_floor]["lower"]
@@ -173,15 +178,15 @@ def test_a_forecast_far_beyond_what_a_fit_is_for_says_so(drifting, tmp_path):
     frontier, points = runs.x("D").max(), {"D": [30 * runs.x("D").max()]}
     near = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=500)
     advice = "The fit's prior of the floor is for 2x the scale of the runs; with horizon=30 "
-    assert advice in str(sb.forecast(near, points))
-    assert "horizon" not in str(sb.forecast(near, {"D": [3 * frontier]}))
-    assert "horizon" not in str(sb.forecast(drifting, points))  # whose curves learn their floors from each other
+    assert advice in str(sb.forecast(near, at=points))
+    assert "horizon" not in str(sb.forecast(near, at={"D": [3 * frontier]}))
+    assert "horizon" not in str(sb.forecast(drifting, at=points))  # whose curves learn their floors from each other
     far = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", horizon=30, draws=500)
     far.save(tmp_path / "fit.nc")
     loaded = sb.load(tmp_path / "fit.nc")
     assert loaded.model.horizon == 30
-    assert "horizon" not in str(sb.forecast(loaded, points))
-    lower = [sb.forecast(fit, points).table["lower"].item() for fit in (near, loaded)]
+    assert "horizon" not in str(sb.forecast(loaded, at=points))
+    lower = [sb.forecast(fit, at=points).table["lower"].item() for fit in (near, loaded)]
     assert lower[1] < lower[0]
 
 
@@ -189,23 +194,25 @@ def test_a_forecast_far_beyond_what_a_fit_is_for_says_so(drifting, tmp_path):
 def test_bands_start_at_the_runs_widen_with_distance_and_stay_above_the_floor(drifting):
     assert not drifting.diagnostics.problems
     frontier = float(drifting.model.runs.x("D").max())
-    found = sb.forecast(drifting, {"D": frontier * np.array([1.0, 3.0, 10.0, 100.0])}, group="a")
+    found = sb.forecast(drifting, at={"D": frontier * np.array([1.0, 3.0, 10.0, 100.0])}, group="a")
     width = np.log(found.table["upper"] / found.table["lower"])
     assert (np.diff(width) > 0).all()
     assert width[0] < 0.05
     floor = drifting.posterior["E"].sel(curve="a").to_numpy()[..., None]
-    far = sb.forecast(drifting, {"D": [1e30]}, group="a").draws["mean_response"].to_numpy()
+    far = sb.forecast(drifting, at={"D": [1e30]}, group="a").draws["mean_response"].to_numpy()
     assert (far > 0.5 * floor).all()
     assert np.abs(np.log(found.draws["mean_response"].to_numpy()[..., 0] / 0.52)).max() < 0.1
     plain = sb.fit(drifting.model.law, drifting.model.runs, draws=500)
-    narrow = sb.forecast(plain, {"D": frontier * np.array([10.0, 100.0])}, group="a").table
+    narrow = sb.forecast(plain, at={"D": frontier * np.array([10.0, 100.0])}, group="a").table
     assert (width[2:].to_numpy() > np.log(narrow["upper"] / narrow["lower"]).to_numpy()).all()
 
 
 def test_a_curve_that_keeps_to_its_law_has_no_drift_ahead():
     distance, weight, error = np.array([0.0, 0.3, 1.0]), np.array([[0.5, 0.6, 0.4]]), np.array([[0.01, -0.02, 0.03]])
     scales = {"sigma": [0.02], "drift": [0.0], "kappa": [1.0], "rho": [0.7], "ell": [0.4]}
-    g, o, d = ahead(np.array([2.0, -0.5]), error, distance, weight, {k: np.asarray(v) for k, v in scales.items()}, np.random.default_rng(0))  # fmt: skip
+    known = Errors(error, weight, np.full((1, 3), 0.02))
+    scales = {name: np.asarray(value) for name, value in scales.items()}
+    g, o, d = ahead(np.array([2.0, -0.5]), known, distance, scales, 0.0, np.random.default_rng(0))
     np.testing.assert_allclose(g, 0, atol=1e-6)
     assert (o != 0).all()
     assert (d != 0).all()
@@ -215,13 +222,13 @@ def test_a_curve_that_keeps_to_its_law_has_no_drift_ahead():
 def test_a_correlated_fit_takes_its_law_for_true_and_is_saved(tmp_path):
     fit = sb.fit(sb.laws.power_floor, _runs(_curve()), discrepancy="correlated", draws=500)
     assert fit.summary()["name"].tolist() == ["E", "A", "alpha", "sigma", "rho", "ell"]
-    assert "noise: Gaussian, correlated;" in repr(fit)
+    assert "observation: gaussian, correlated;" in repr(fit)
     fit.save(tmp_path / "fit.nc")
-    assert sb.load(tmp_path / "fit.nc").model.discrepancy == sb.Drift(drift=None)
-    found = sb.forecast(fit, {"D": [3e9, 1e12]})
+    assert sb.load(tmp_path / "fit.nc").model.discrepancy == (sb.Drift(drift=None),)
+    found = sb.forecast(fit, at={"D": [3e9, 1e12]})
     assert "These bands take the form of power_floor for true" in str(found)
     drifts = sb.forecast(
-        sb.fit(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", draws=500), {"D": [3e9, 1e12]}
+        sb.fit(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", draws=500), at={"D": [3e9, 1e12]}
     )
     narrow, wide = (np.log(f.table["upper"] / f.table["lower"]).to_numpy() for f in (found, drifts))
     assert narrow[1] < wide[1]
@@ -269,7 +276,7 @@ def test_a_drifting_fit_is_saved_with_its_priors(drifting, tmp_path):
     loaded = sb.load(tmp_path / "fit.nc")
     assert loaded.model.discrepancy == drifting.model.discrepancy
     point = {"D": 1e10}
-    assert sb.forecast(loaded, point).table.equals(sb.forecast(drifting, point).table)
+    assert sb.forecast(loaded, at=point).table.equals(sb.forecast(drifting, at=point).table)
 
 
 @pytest.mark.fits
@@ -278,7 +285,7 @@ def test_exponent_and_level_are_those_at_the_frontier(drifting):
     D = drifting.model.runs.x("D")[drifting.model.runs.group_labels == "a"].max()
     above = (prior["A"] * D ** -prior["alpha"]).to_numpy()
     np.testing.assert_allclose(above, prior["A_at_ref"].to_numpy(), rtol=1e-9)
-    level = drifting.model.describe()[1]["E_level"][0]
+    level = drifting.model.numbers["E_level"][0]
     assert ((prior["E"] > 0) & (prior["E"] < level)).all()
 
 
@@ -301,12 +308,13 @@ def _runs(table, **columns):
             r"300 runs are more than the 200 that a drift takes per curve; .* sb\.thin\(runs, 24\)\.",
         ),
         (
-            lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", noise="student_t"),
-            r"with a drift, which is integrated out, the noise is 'gaussian' or a Gaussian, got 'student_t'\.",
+            lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", observation="student_t"),
+            r"a drift is integrated out, which needs a Gaussian observation, such as observation='gaussian'; got 'student_t'\.",
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="wiggle"),
-            r"discrepancy is 'drift', 'correlated', 'surface', 'still surface', a sb\.Drift or sb\.Surface, or None, got 'wiggle'\.",
+            r"discrepancy is 'drift', 'correlated', 'surface', 'still surface', a value such as sb\.Drift\(\), a tuple of them, or "
+            r"None, got 'wiggle'\.",
         ),
         (
             lambda: sb.Model(
@@ -348,6 +356,6 @@ def test_a_law_must_not_use_the_names_of_the_drift():
 @pytest.mark.fits
 def test_questions_that_a_drift_has_no_answer_to_are_refused(drifting):
     with pytest.raises(ValueError, match="a group without runs has no frontier to drift from"):
-        sb.forecast(drifting, {"D": 1e9}, new_group=True)
+        sb.forecast(drifting, at={"D": 1e9}, new_group=True)
     with pytest.raises(ValueError, match="reach solves the law, and this fit departs from it"):
-        sb.reach(drifting, 0.5, "D")
+        sb.reach(drifting, target=0.5, axis="D")

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import scalebayes as sb
-from scalebayes.discrepancy.drift import integrated
-from scalebayes.discrepancy.surface import PLACES, Scales, Surroundings, ahead, departures, surroundings
+from scalebayes.discrepancy.inducing import PLACES, Scales, Surroundings, ahead, departures, surroundings
+from scalebayes.discrepancy.walk import integrated
 from scalebayes.fits.preparing import prepare
 from scalebayes.numerics.precision import double_precision
 
@@ -35,14 +35,14 @@ def _dense(a, b, scales, frontier):
 
 def _departures(xi, error, weight, sigma, scales, near):
     of_group = jax.tree.map(lambda value: jnp.full(len(near.slots), value), scales)
-    return departures(xi, error, weight, sigma, 1.0, of_group, Surroundings(*map(jnp.asarray, near)))
+    return departures(xi, error, weight, sigma, of_group, Surroundings(*map(jnp.asarray, near)))
 
 
 @pytest.mark.parametrize("scales", [SCALES, STILL], ids=["drifting", "still"])
 def test_the_map_gives_g_its_prior_with_the_jacobian_stated(scales):
     n, rng = 20, np.random.default_rng(1)
     log_x = _log_x(n)
-    near = surroundings(log_x, [np.arange(n)])
+    near = surroundings(log_x, log_x.sum(1), [np.arange(n)])
     weight, sigma, error = jnp.asarray(rng.uniform(0.2, 0.6, n)), jnp.full(n, 0.02), 0.05 * rng.normal(size=n)
     with double_precision():
         error, m = jnp.asarray(error), near.places.shape[1]
@@ -72,7 +72,7 @@ def test_a_gaussian_noise_makes_the_coordinates_standard_normal():
     """Given the scales, the density of xi is that of a standard normal, whatever xi."""
     n, rng = 24, np.random.default_rng(2)
     log_x = _log_x(n)
-    near = surroundings(log_x, [np.arange(n)])
+    near = surroundings(log_x, log_x.sum(1), [np.arange(n)])
     weight, error = jnp.asarray(rng.uniform(0.2, 0.6, n)), jnp.asarray(0.05 * rng.normal(size=n))
     with double_precision():
         sigma = jnp.full(n, 0.01)
@@ -92,7 +92,7 @@ def test_a_gaussian_noise_makes_the_coordinates_standard_normal():
 def test_groups_do_not_touch_and_support_points_are_runs_of_their_own_group():
     log_x = _log_x(70)
     groups = [np.arange(0, 60), np.arange(60, 70)]
-    near = surroundings(log_x, groups)
+    near = surroundings(log_x, log_x.sum(1), groups)
     assert near.places.shape == (2, PLACES)
     for rows, places in zip(groups, near.places, strict=True):
         assert set(places[places >= 0]) <= set(rows)
@@ -112,14 +112,14 @@ def test_groups_do_not_touch_and_support_points_are_runs_of_their_own_group():
 def test_draws_at_new_points_have_the_moments_of_the_conditional_distribution(scales):
     n, samples = 12, 40_000
     log_x = _log_x(n)
-    near = surroundings(log_x, [np.arange(n)])
+    near = surroundings(log_x, log_x.sum(1), [np.arange(n)])
     frontier, new = log_x.sum(1).max(), np.array([[22.5, 26.0], [20.0, 22.0], [23.0, 23.0]])
     z = log_x[near.places[0][:n]]
     known, cross = _dense(z, z, scales, frontier), _dense(new, z, scales, frontier)
     u = 0.1 * np.random.default_rng(3).normal(size=n)
     values = np.pad(np.tile(u, (samples, 1)), ((0, 0), (0, near.places.shape[1] - n)))
     many = jax.tree.map(lambda value: np.full(samples, value), scales)
-    drawn = ahead(new, log_x, values, many, near.slots[0], np.random.default_rng(4))
+    drawn = ahead((new, new.sum(1)), (log_x, log_x.sum(1)), values, many, near.slots[0], np.random.default_rng(4))
     known = known + 1e-6 * known.diagonal().max() * np.eye(n)
     mean = cross @ np.linalg.solve(known, u)
     covariance = _dense(new, new, scales, frontier) - cross @ np.linalg.solve(known, cross.T)
@@ -132,17 +132,19 @@ def test_draws_at_new_points_have_the_moments_of_the_conditional_distribution(sc
 def test_however_many_points_are_ahead_all_know_what_is_drawn_at_the_first():
     n, samples = 12, 300
     log_x = _log_x(n)
-    near = surroundings(log_x, [np.arange(n)])
+    near = surroundings(log_x, log_x.sum(1), [np.arange(n)])
     new = np.random.default_rng(5).uniform([18, 20], [23, 26], (140, 2))
     new[0] = [22.5, 26.0]
     new[70] = new[130] = new[0]
     values = np.zeros((samples, near.places.shape[1]))
     many = jax.tree.map(lambda value: np.full(samples, value), SCALES)
-    drawn = ahead(new, log_x, values, many, near.slots[0], np.random.default_rng(4))
+    drawn = ahead((new, new.sum(1)), (log_x, log_x.sum(1)), values, many, near.slots[0], np.random.default_rng(4))
     for point in (70, 130):
         assert np.corrcoef(drawn[:, 0], drawn[:, point])[0, 1] > 0.999
     # And what is the first of those to come is what it would be by itself.
-    few = ahead(new[:64], log_x, values, many, near.slots[0], np.random.default_rng(4))
+    few = ahead(
+        (new[:64], new[:64].sum(1)), (log_x, log_x.sum(1)), values, many, near.slots[0], np.random.default_rng(4)
+    )
     np.testing.assert_array_equal(drawn[:, :64], few)
 
 
@@ -169,12 +171,12 @@ def test_a_surface_converges_and_its_bands_are_no_narrower_than_the_laws(off_law
     plain = sb.fit(sb.laws.chinchilla, c4_runs, draws=500)
     largest = {name: c4_runs.x(name).max() for name in "ND"}
     points = {name: largest[name] * np.array([1.0, 3.0, 30.0]) for name in "ND"}
-    wide, narrow = (sb.forecast(fit, points).table for fit in (off_law, plain))
+    wide, narrow = (sb.forecast(fit, at=points).table for fit in (off_law, plain))
     width, law_only = (np.log(t["upper"] / t["lower"]).to_numpy() for t in (wide, narrow))
     assert (np.diff(width) > 0).all()
     assert (width[1:] > law_only[1:]).all()
     floor = off_law.posterior["E"].to_numpy()[..., None]
-    assert (sb.forecast(off_law, {"N": [1e15], "D": [1e18]}).draws["mean_response"].to_numpy() > floor).all()
+    assert (sb.forecast(off_law, at={"N": [1e15], "D": [1e18]}).draws["mean_response"].to_numpy() > floor).all()
 
 
 @pytest.mark.fits
@@ -184,7 +186,7 @@ def test_a_surface_is_saved_with_its_priors_and_support_points(off_law, tmp_path
     loaded = sb.load(tmp_path / "fit.nc")
     assert loaded.model.discrepancy == off_law.model.discrepancy
     point = {"N": 1e10, "D": 1e12}
-    assert sb.forecast(loaded, point).table.equals(sb.forecast(off_law, point).table)
+    assert sb.forecast(loaded, at=point).table.equals(sb.forecast(off_law, at=point).table)
     assert {"misfit", "length_N", "length_D", "drift", "length_ratio"} <= set(off_law.summary()["name"])
 
 

@@ -42,8 +42,8 @@ def test_an_average_forecasts_the_mixture_of_its_fits(two_fits):
     at = {"D": [1e10, 1e11]}
     average = sb.average(two_fits)
     assert dict(average.weights) == {"power_floor+drift": 0.5, "power_floor": 0.5}
-    whole = sb.forecast(average, at, seed=3)
-    parts = [sb.forecast(fit, at, seed=3).draws["new_run"].to_numpy().reshape(-1, 2) for fit in two_fits]
+    whole = sb.forecast(average, at=at, seed=3)
+    parts = [sb.forecast(fit, at=at, seed=3).draws["new_run"].to_numpy().reshape(-1, 2) for fit in two_fits]
     together = np.concatenate(parts)
     assert whole.draws["new_run"].shape == (1, len(together), 2)
     expected = np.quantile(together, [0.055, 0.945], axis=0)
@@ -58,7 +58,7 @@ def test_an_average_forecasts_the_mixture_of_its_fits(two_fits):
     assert whole.diagnostics.divergences == max(fit.diagnostics.divergences for fit in two_fits)
     assert whole.diagnostics.max_r_hat == max(fit.diagnostics.max_r_hat for fit in two_fits)
     only = sb.average({"one": two_fits[0], "other": two_fits[1]}, weights={"one": 2, "other": 0})
-    pd.testing.assert_frame_equal(sb.forecast(only, at, seed=3).table, sb.forecast(two_fits[0], at, seed=3).table)
+    pd.testing.assert_frame_equal(sb.forecast(only, at=at, seed=3).table, sb.forecast(two_fits[0], at=at, seed=3).table)
 
 
 @pytest.mark.fits
@@ -92,14 +92,16 @@ def test_separate_curves_fitted_in_one_go_are_forecast_as_each_by_itself(two_fit
     apart = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", pooling="separate", draws=500)
     pooled = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=500)
     at = {"D": [3e9, 1e10]}
-    one = np.log(sb.forecast(apart, at, group="a").draws["new_run"].to_numpy().reshape(-1, 2))
-    alone = np.log(sb.forecast(two_fits[0], at).draws["new_run"].to_numpy().reshape(-1, 2))
+    one = np.log(sb.forecast(apart, at=at, group="a").draws["new_run"].to_numpy().reshape(-1, 2))
+    alone = np.log(sb.forecast(two_fits[0], at=at).draws["new_run"].to_numpy().reshape(-1, 2))
     # Of about a thousand independent draws each, so many standard errors of a mean and of a standard deviation.
     np.testing.assert_allclose(one.mean(0), alone.mean(0), atol=4 * (2 / 1000) ** 0.5 * alone.std(0).max())
     widths = [np.subtract(*np.quantile(draws, [0.75, 0.25], axis=0)) for draws in (one, alone)]
     np.testing.assert_allclose(*widths, rtol=0.2)
-    means = [float(sb.forecast(fit, at, group="a").draws["mean_response"][..., 1].median()) for fit in (pooled, apart)]
-    both = sb.forecast(sb.average({"pooled": pooled, "apart": apart}), at, group="a").table["median"][1]
+    means = [
+        float(sb.forecast(fit, at=at, group="a").draws["mean_response"][..., 1].median()) for fit in (pooled, apart)
+    ]
+    both = sb.forecast(sb.average({"pooled": pooled, "apart": apart}), at=at, group="a").table["median"][1]
     assert min(means) * 0.999 <= both <= max(means) * 1.001
 
 

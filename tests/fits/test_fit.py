@@ -49,7 +49,7 @@ def test_pooled_corpora_forecast_the_largest_runs(public_data):
     runs = sb.read_runs(table, inputs=columns, response="loss", group="dataset", where="split != 'target'")
     fit = sb.fit(sb.laws.chinchilla, runs)
     target = table[table["split"] == "target"]
-    answer = sb.forecast(fit, target).table
+    answer = sb.forecast(fit, at=target).table
     error = np.abs(answer["median"].to_numpy() / target["loss"].to_numpy() - 1)
     redpajama = target["dataset"].to_numpy() == "redpajama"
     assert error.mean() <= 0.015
@@ -123,18 +123,18 @@ def test_law_of_three_inputs_from_a_notebook_is_a_law_like_any_other(public_data
         response="loss",
         where="epochs <= 60 and loss < 5 and n_params > 2e7",
     )
-    defaults = sb.laws.PRIORS[sb.laws.chinchilla]
+    defaults = sb.laws.as_law(sb.laws.chinchilla).priors
     priors = {name: sb.shared(pooling.prior) for name, pooling in defaults.items()}
     fit = sb.fit(repeated, runs, priors=priors | {"R": sb.LogNormal(median=15, spread=0.7)})
     assert not fit.diagnostics.problems
-    answer = sb.forecast(fit, {"N": 8.7e9, "D": 178e9, "U": 25e9})
+    answer = sb.forecast(fit, at={"N": 8.7e9, "D": 178e9, "U": 25e9})
     row = answer.table.iloc[0]
     assert row["lower"] < row["median"] < row["upper"] < 3.2
     assert row["extrapolated"] in ("N", "D", "U")
     fit.save(tmp_path / "own.nc")
     with pytest.raises(ValueError, match="which is not built in; pass the function"):
         sb.load(tmp_path / "own.nc")
-    again = sb.forecast(sb.load(tmp_path / "own.nc", law=repeated), {"N": 8.7e9, "D": 178e9, "U": 25e9})
+    again = sb.forecast(sb.load(tmp_path / "own.nc", law=repeated), at={"N": 8.7e9, "D": 178e9, "U": 25e9})
     assert again.table.equals(answer.table)
 
 
@@ -151,7 +151,7 @@ def test_names_that_a_graph_refuses_are_no_trouble(tmp_path):
     loaded = sb.load(tmp_path / "fit.nc", law=law)
     assert loaded.model.runs.response == "val/loss"
     assert loaded.summary().equals(fit.summary())
-    assert "the expected val/loss is" in str(sb.forecast(loaded, {"C": 1e22}))
+    assert "the expected val/loss is" in str(sb.forecast(loaded, at={"C": 1e22}))
 
 
 def test_a_law_that_is_undefined_in_its_prior_is_named_with_the_values(pile_runs):

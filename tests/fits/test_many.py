@@ -10,7 +10,6 @@ import threading
 import time
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -104,15 +103,12 @@ def test_a_table_that_needs_more_gets_the_same_whatever_the_others_do(tmp_path, 
     assert _draws(sb.fit_many(named, folder=tmp_path / "a", **settings)) == _draws(whole)
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """As much of a structure as says which tables may go together."""
+def test_tables_too_few_to_fill_a_batch_join_those_of_the_next_size(grid_runs):
+    plain, departing = (
+        sb.Model(sb.laws.chinchilla, grid_runs(), discrepancy=d).structure.kind for d in (None, "surface")
+    )
 
-    surface: bool
-
-
-def test_tables_too_few_to_fill_a_batch_join_those_of_the_next_size():
-    def joined(sizes, kind=_Kind(surface=False)):
+    def joined(sizes, kind=plain):
         alike = {(kind, size): [f"{size} {i}" for i in range(n)] for size, n in sizes.items()}
         fleets._together(alike)
         return {size: len(names) for (_, size), names in alike.items()}
@@ -122,7 +118,7 @@ def test_tables_too_few_to_fill_a_batch_join_those_of_the_next_size():
     assert joined({64: 5, 96: 5}) == {64: 5, 96: 5}  # as soon as they are large
     assert joined({16: 1, 64: 9}) == {16: 1, 64: 9}  # too far apart
     assert joined({16: 1, 32: 1, 64: 1, 128: 1}) == {32: 2, 128: 2}  # each moves once
-    assert joined({16: 1, 24: 9}, _Kind(surface=True)) == {16: 1, 24: 9}  # which are fitted one by one anyway
+    assert joined({16: 1, 24: 9}, departing) == {16: 1, 24: 9}  # which are fitted one by one anyway
 
 
 def test_tables_that_join_others_are_fitted_with_them():

@@ -13,11 +13,11 @@ import scalebayes as sb
 def test_saved_fit_forecasts_identically_in_a_new_process(pile_fit, fit_file):
     script = (
         "import sys, json, scalebayes as sb\n"
-        "table = sb.forecast(sb.load(sys.argv[1]), {'C': [1e23, 1e24]}, seed=3).table\n"
+        "table = sb.forecast(sb.load(sys.argv[1]), at={'C': [1e23, 1e24]}, seed=3).table\n"
         "print(table.to_json(double_precision=15))"
     )
     printed = subprocess.run([sys.executable, "-c", script, fit_file], capture_output=True, text=True, check=True)
-    here = sb.forecast(pile_fit, {"C": [1e23, 1e24]}, seed=3).table
+    here = sb.forecast(pile_fit, at={"C": [1e23, 1e24]}, seed=3).table
     assert json.loads(printed.stdout) == json.loads(here.to_json(double_precision=15))
 
 
@@ -25,7 +25,7 @@ def test_loaded_fit_keeps_everything(pile_fit, fit_file):
     loaded = sb.load(fit_file)
     assert repr(loaded) == repr(pile_fit)
     assert loaded.model.priors == pile_fit.model.priors
-    assert loaded.model.noise == pile_fit.model.noise
+    assert loaded.model.observation == pile_fit.model.observation
     assert loaded.model.runs.digest == pile_fit.model.runs.digest
     assert loaded.idata.attrs["seed"] == 1
     assert list(loaded.posterior["alpha"].coords["family"].values) == list(pile_fit.model.runs.levels)
@@ -55,6 +55,6 @@ def test_several_group_columns_survive_saving(tmp_path):
     fit = sb.fit(sb.laws.power_floor, runs)
     fit.save(tmp_path / "fit.nc")
     points = table[["flops", "lab", "family"]].tail(2)
-    before, after = sb.forecast(fit, points).table, sb.forecast(sb.load(tmp_path / "fit.nc"), points).table
+    before, after = sb.forecast(fit, at=points).table, sb.forecast(sb.load(tmp_path / "fit.nc"), at=points).table
     assert len(before) == 2
     assert before.equals(after)

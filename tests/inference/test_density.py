@@ -13,7 +13,7 @@ from scalebayes.inference.density import REAL
 from scalebayes.inference.powers import cheap_powers
 from scalebayes.inference.transport import conditional, constants
 from scalebayes.model.structure import initial_values
-from scalebayes.numerics.padding import round_size
+from scalebayes.numerics.padding import padded_size
 from scalebayes.numerics.precision import double_precision
 
 CROSSED = {
@@ -24,14 +24,14 @@ CASES = {
     "pooled": {},
     "separate": {"pooling": "separate"},
     "shared": {"pooling": "shared"},
-    "gaussian, sigma pooled": {"noise": sb.Gaussian(sigma=sb.pooled(sb.LogNormal(0.005, 1.0), spread=0.5))},
+    "gaussian, sigma pooled": {"observation": sb.Gaussian(sigma=sb.pooled(sb.LogNormal(0.005, 1.0), spread=0.5))},
     "mixed": {"priors": {"E": sb.LogNormal(1.2, 0.2), "alpha": sb.separate(sb.Normal(0.2, 0.1))}},
     "crossed": {"priors": CROSSED},
     "drift": {"discrepancy": "drift"},
     "drift, separate": {"discrepancy": "drift", "pooling": "separate"},
     "correlated": {"discrepancy": "correlated"},
     "surface": {"discrepancy": "surface", "pooling": "shared"},
-    "still surface, student": {"discrepancy": "still surface", "noise": "student_t", "pooling": "shared"},
+    "still surface, student": {"discrepancy": "still surface", "observation": "student_t", "pooling": "shared"},
 }
 # A gradient of each takes seconds to compile; these stand for the kinds of structure there are.
 FEW = ("pooled", "separate", "crossed", "drift", "surface")
@@ -48,7 +48,7 @@ def _model(case):
 
 
 def _initial(model, density):
-    return density.position(initial_values(*model.describe()))
+    return density.position(initial_values(model.structure, model.numbers))
 
 
 def _positions(model, density, n):
@@ -102,14 +102,14 @@ def test_every_quantity_of_the_model_is_kept(case):
     with double_precision():
         found = transport.density.expand(_initial(model, transport.density), numbers)
     kept = {v.name for v in model_variables(model)} - {"log_loss", "surface_coordinates"}
-    structure, _ = model.describe()
+    structure = model.structure
     assert kept - {name for p in structure.parameters for name in p.helpers} == set(found)
 
 
 def model_variables(model):
     from scalebayes.model.graph import build
 
-    graph = build(*model.describe(), model.coords())
+    graph = build(model.structure, model.numbers, model.coords())
     return [*graph.free_RVs, *graph.deterministics]
 
 
@@ -265,7 +265,7 @@ def test_tables_of_almost_equal_size_share_a_compilation(pile_runs):
     fit(98, 3, target_accept=0.8)
     # Once each to make the data; the law's own code runs in traces only.
     assert len(traced) == before + 3
-    assert round_size(97) == round_size(103) == 104
+    assert padded_size(97) == padded_size(103) == 104
 
 
 def test_jax_keeps_the_callers_precision(pile_fit):

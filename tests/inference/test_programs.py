@@ -68,7 +68,7 @@ def test_a_specification_is_named_by_everything_that_shapes_it():
     grouped = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family")
     models = [
         sb.Model(sb.laws.power_floor, runs), sb.Model(sb.laws.power_floor, grouped),
-        sb.Model(sb.laws.power_floor, runs, noise="gaussian"), sb.Model(sb.laws.power_floor, grouped, pooling="separate"),
+        sb.Model(sb.laws.power_floor, runs, observation="gaussian"), sb.Model(sb.laws.power_floor, grouped, pooling="separate"),
     ]  # fmt: skip
     names = [prepare(model).source.name for model in models]
     assert len(set(names)) == len(names)

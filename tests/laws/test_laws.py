@@ -14,7 +14,7 @@ from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, ResponseS
 
 EPS = np.finfo(float).eps
 
-every_law = pytest.mark.parametrize("law", laws.PRIORS, ids=lambda law: law.__name__)
+every_law = pytest.mark.parametrize("law", [law.function for law in laws.BUILT_IN], ids=lambda law: law.__name__)
 
 HOFFMANN = {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
 HOFFMANN_UNROUNDED = {
@@ -36,7 +36,7 @@ def double_precision():
 def typical(law):
     """Parameters in the middle of the default priors, for runs at 1e9 of everything with a loss of 2.5."""
     reference, response, values = 1e9, 2.5, {}
-    for name, pooling in sorted(laws.PRIORS[law].items(), key=lambda item: bool(needs(item[1].prior))):
+    for name, pooling in sorted(laws.as_law(law).priors.items(), key=lambda item: bool(needs(item[1].prior))):
         prior = pooling.prior
         value = prior.value if isinstance(prior, Anchored) else prior
         match value:
@@ -151,7 +151,9 @@ def test_law_reproduces_published_value(law, at, expected, source):
 )
 def test_exponent_of_the_compute_optimal_size_is_the_published_one(exponents, expected, source):
     # Six decimals are given: half a unit in the last.
-    assert laws.DERIVED[laws.chinchilla]["a_opt"](**exponents) == pytest.approx(expected, rel=0, abs=5e-7), source
+    assert laws.as_law(laws.chinchilla).derived["a_opt"](**exponents) == pytest.approx(expected, rel=0, abs=5e-7), (
+        source
+    )
 
 
 @pytest.mark.data
@@ -250,7 +252,7 @@ def test_law_falls_with_each_input(law):
 @every_law
 def test_default_priors_cover_the_parameters(law):
     declared = laws.signature(law)
-    priors = laws.PRIORS[law]
+    priors = laws.as_law(law).priors
     assert set(priors) == set(declared.parameters)
     for pooling in priors.values():
         assert set(needs(pooling.prior)) <= set(declared.parameters)
@@ -260,7 +262,7 @@ def test_default_priors_cover_the_parameters(law):
 
 @every_law
 def test_derived_quantities_need_only_parameters(law):
-    for quantity in laws.DERIVED.get(law, {}).values():
+    for quantity in laws.as_law(law).derived.values():
         assert set(laws.keywords(quantity)) <= set(laws.signature(law).parameters)
 
 

@@ -60,7 +60,7 @@ def test_a_law_whose_signature_cannot_be_read_is_refused(law, message, refuses, 
 
 
 def test_an_unknown_law_is_refused(refuses):
-    known = ", ".join(sorted(law.__name__ for law in sb.laws.PRIORS))
+    known = ", ".join(sorted(law.name for law in sb.laws.BUILT_IN))
     assert "chinchilla, kaplan, power, power_floor" in known
-    with refuses(ValueError, f"unknown law 'chincilla'; the built-in laws are {known}."):
+    with refuses(ValueError, f"unknown law 'chincilla' (did you mean 'chinchilla'?); the built-in laws are {known}."):
         sb.laws.named("chincilla")

@@ -42,4 +42,4 @@ def test_what_crosses_has_an_equal_part_of_the_variance():
     # What is not pooled by default stays so, as do noise, discrepancy and what has a prior of its own.
     assert crossed.priors["A"] == plain.priors["A"]
     assert crossed.priors["alpha"] == given["alpha"]
-    assert (crossed.noise, crossed.discrepancy) == (plain.noise, plain.discrepancy)
+    assert (crossed.observation, crossed.discrepancy) == (plain.observation, plain.discrepancy)

@@ -66,7 +66,7 @@ def test_combinations_of_one_run_are_no_trouble_when_only_their_columns_matter(t
         name: sb.pooled(sb.LogNormal(1.0, 0.5), spread={"family": 0.2, "corpus": 0.1})
         for name in ("E", "A", "B", "alpha", "beta")
     }
-    assert sb.Model(sb.laws.chinchilla, runs, priors=priors).describe()[0].n_groups == 4
+    assert sb.Model(sb.laws.chinchilla, runs, priors=priors).structure.n_groups == 4
 
 
 @pytest.mark.parametrize(("names", "said"), [(["gamma"], "'gamma'"), (["gamma", "a"], "'gamma', 'a'")])
@@ -143,9 +143,9 @@ def test_crossing_needs_several_group_columns(group, grouped, table, refuses):
 
 
 def test_an_unknown_noise_is_refused(refuses, table):
-    message = "noise is 'student_t' or 'gaussian', or a StudentT or Gaussian, got 'laplace'."
+    message = "observation is 'student_t' or 'gaussian', or a StudentT or Gaussian, got 'laplace'."
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), noise="laplace")
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), observation="laplace")
 
 
 def test_a_parameter_with_a_name_of_the_noise_is_refused(refuses, table):

@@ -9,7 +9,7 @@ import scalebayes as sb
 
 def test_two_powers_cross_where_their_closed_form_says(powers):
     A, alpha = np.array([[30.0, 40.0], [60.0, 50.0]]), np.array([[0.05, 0.05], [0.065, 0.056]])
-    found = sb.crossover(powers(A, alpha), axis="C", to=1e30, at=1e10)
+    found = sb.crossover(powers(A, alpha), axis="C", to=1e30, start=1e10)
     exact = np.exp((np.log(A[1]) - np.log(A[0])) / (alpha[1] - alpha[0]))
     assert ((exact > 1e10) & (exact < 1e30)).all()
     row = found.pairs.iloc[0]
@@ -20,7 +20,7 @@ def test_two_powers_cross_where_their_closed_form_says(powers):
     assert (found.decision_risk, found.reversal_risk, found.p_cross_before_target) == (1.0, 1.0, 1.0)
     assert row[["none", "once", "twice", "more"]].tolist() == [0, 1, 0, 0]
     # Curves that never cross are risk nought.
-    apart = sb.crossover(powers([30.0, 31.0], [0.05, 0.05]), axis="C", to=1e30, at=1e10)
+    apart = sb.crossover(powers([30.0, 31.0], [0.05, 0.05]), axis="C", to=1e30, start=1e10)
     assert (apart.decision_risk, apart.reversal_risk, apart.p_cross_before_target) == (0.0, 0.0, 0.0)
     assert apart.crossing_quantiles == {}
     assert "cross before it with probability 0.00;" in str(apart)
@@ -35,7 +35,7 @@ def test_two_roots_are_counted_as_two(floors):
     roots = grid[:-1][np.diff(np.sign(difference(grid))) != 0]
     assert len(roots) == 2
     at, to = np.exp(roots[0] - 3), np.exp(roots[1] + 3)
-    found = sb.crossover(floors([1.01, 1.0], [3.0, 2.0], [0.1, 0.07]), axis="C", at=at, to=to)
+    found = sb.crossover(floors([1.01, 1.0], [3.0, 2.0], [0.1, 0.07]), axis="C", start=at, to=to)
     row = found.pairs.iloc[0]
     assert row[["none", "once", "twice", "more"]].tolist() == [0, 0, 1, 0]
     assert found.p_cross_before_target == 1.0
@@ -45,7 +45,7 @@ def test_two_roots_are_counted_as_two(floors):
 
 def test_a_crossing_on_a_point_of_the_grid_is_one(powers):
     # 4 C**-.5 and 2 C**-.25 meet at C = 16, the middle of the scales looked at.
-    found = sb.crossover(powers([4.0, 2.0], [0.5, 0.25]), axis="C", at=1.0, to=256.0)
+    found = sb.crossover(powers([4.0, 2.0], [0.5, 0.25]), axis="C", start=1.0, to=256.0)
     row = found.pairs.iloc[0]
     assert (row["p_cross"], row["once"], row["reversal_risk"]) == (1.0, 1.0, 1.0)
     assert row["crossing_median"] == pytest.approx(16, rel=1e-9)
@@ -132,7 +132,7 @@ def test_the_gain_is_constant_where_floors_and_exponents_agree(floors):
         assert gain["median"] == pytest.approx((30 / 36) ** 20, rel=1e-9)
         assert gain["p_undefined"] == 0.0
     # A rival below the winner's floor is never reached.
-    crossing = sb.crossover(floors([1.5, 0.5], [10.0, 60.0], [0.1, 0.08]), axis="C", at=1e18, to=1e40)
+    crossing = sb.crossover(floors([1.5, 0.5], [10.0, 60.0], [0.1, 0.08]), axis="C", start=1e18, to=1e40)
     assert crossing.winner == "a"
     assert (crossing.gain["median"], crossing.gain["p_undefined"]) == (np.inf, 1.0)
     assert "a more likely than not never reaches b's loss there" in str(crossing)
@@ -219,7 +219,7 @@ def test_published_crossings_lie_within_their_forecast(public_data):
     crossed = {1.6e8: (44, 110), 4.1e8: (110, 220), 8.4e8: (220, 550), 1.42e9: (220, 550), 2.78e9: None, 6.86e9: None}
     held = 0
     for N, between in crossed.items():
-        found = sb.crossover(fit, axis="D", at=22 * N, to=2200 * N, path={"N": N})
+        found = sb.crossover(fit, axis="D", start=22 * N, to=2200 * N, path={"N": N})
         assert (found.winner, found.rival, found.ordered) == ("mlstm", "llama", True)
         if between is None:
             assert found.decision_risk < 0.95
@@ -248,9 +248,9 @@ def test_runs_at_equal_compute_do_not_turn_round(public_data):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda f: sb.crossover(f, axis="C", to=1e20), "the target lies beyond the decision scale: to=1e20, at=1e21, the largest at which all groups were seen."),
-        (lambda f: sb.crossover(f, ["a"], axis="C", to=1e24), "2 different groups or more are compared, got a."),
-        (lambda f: sb.crossover(f, ["a", "z"], axis="C", to=1e24), "family has no group 'z'; the groups are a, b."),
+        (lambda f: sb.crossover(f, axis="C", to=1e20), "the target lies beyond the decision scale: to=1e20, start=1e21, the largest at which all groups were seen."),
+        (lambda f: sb.crossover(f, groups=["a"], axis="C", to=1e24), "2 different groups or more are compared, got a."),
+        (lambda f: sb.crossover(f, groups=["a", "z"], axis="C", to=1e24), "family has no group 'z'; the groups are a, b."),
         (lambda f: sb.crossover(f, axis="N", to=1e24), "power has no axis 'N'; it has C."),
         (lambda f: sb.crossover(f, axis="C", to=1e24, margin=-1), "margin is a difference of loss from 0 on, got -1."),
         (lambda f: sb.crossover(f, axis="C", to=1e24, path="optimal"), "a compute-optimal path is along C, for a law of N and D; power has C and the axis is 'C'."),
@@ -271,9 +271,9 @@ def test_fits_that_are_no_single_curves_are_refused(power_alone, powers):
     with pytest.raises(ValueError, match="2 different fits or more are compared, got one"):
         sb.crossover({"one": one}, axis="C", to=1e24)
     with pytest.raises(ValueError, match="there is no fit called 'z'; there are 'one', 'other'"):
-        sb.crossover({"one": one, "other": one}, ["one", "z"], axis="C", to=1e24)
+        sb.crossover({"one": one, "other": one}, groups=["one", "z"], axis="C", to=1e24)
     with pytest.raises(ValueError, match="2 different fits or more are compared, got one"):
-        sb.crossover({"one": one, "other": one}, "one", axis="C", to=1e24)
+        sb.crossover({"one": one, "other": one}, groups="one", axis="C", to=1e24)
     with pytest.raises(TypeError, match="a Fit or Average is needed for 'other', got str"):
         sb.crossover({"one": one, "other": "fit.nc"}, axis="C", to=1e24)
     with pytest.raises(TypeError, match="or several of them by name are compared, got list"):

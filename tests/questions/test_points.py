@@ -56,29 +56,30 @@ pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
 def test_points_that_cannot_be_forecast_at_are_refused(at, message, table, refuses):
     model = sb.Model(sb.laws.chinchilla, sb.read_runs(table()))
     with refuses(ValueError, message):
-        read_points(model.runs, model.name, at)
+        read_points(model, at)
 
 
 def test_points_of_another_kind_are_refused(table, refuses):
     model = sb.Model(sb.laws.chinchilla, sb.read_runs(table()))
     with refuses(TypeError, "points are a mapping, a DataFrame or a Dataset, got list."):
-        read_points(model.runs, model.name, [1e9, 1e10])
+        read_points(model, [1e9, 1e10])
 
 
 def test_no_points_are_refused(table, refuses):
-    runs = sb.read_runs(table())
+    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table()))
     with refuses(ValueError, "there are no points to forecast at."):
-        read_points(runs, "chinchilla", {"N": [], "D": 1e10})
+        read_points(model, {"N": [], "D": 1e10})
 
 
 def test_a_mistyped_group_column_of_a_forecast_is_refused(table, refuses):
     runs = sb.read_runs(table(family=["a", "a", "a", "b", "b", "b"]), group="family")
+    model = sb.Model(sb.laws.chinchilla, runs)
     message = (
-        "the points name 'familly', which chinchilla does not take; it takes N (parameters), D (tokens) and the group "
+        "the points name 'familly', which chinchilla does not take (did you mean 'family'?); it takes N (parameters), D (tokens) and the group "
         "family, for example N=6e08, D=1e10."
     )
     with refuses(ValueError, message):
-        read_points(runs, "chinchilla", {"N": 1e9, "D": 1e10, "familly": "a"})
+        read_points(model, {"N": 1e9, "D": 1e10, "familly": "a"})
 
 
 def test_points_that_say_a_thing_by_half_or_twice_are_refused(refuses):
@@ -87,17 +88,18 @@ def test_points_that_say_a_thing_by_half_or_twice_are_refused(refuses):
     )
     table = table.assign(arch=list("aaaaaaaabbbbbbbb"), task=list("xxxxyyyyxxxxyyyy"))
     runs = sb.read_runs(table, inputs={"C": "flops"}, group=["arch", "task"])
+    model = sb.Model(sb.laws.power, runs)
     with refuses(
         ValueError,
         "the points have 'arch' and not 'task', which say together of which group each is; give all of them, or none to forecast "
         "every group.",
     ):
-        read_points(runs, "power", {"C": 1e22, "arch": "a"})
+        read_points(model, {"C": 1e22, "arch": "a"})
     with refuses(
         ValueError, "the points have two columns for C, 'C' and 'flops', and they differ; leave one of them out."
     ):
-        read_points(runs, "power", table)
-    both = read_points(runs, "power", table.drop(columns="C"))
+        read_points(model, table)
+    both = read_points(model, table.drop(columns="C"))
     assert both["C"].tolist() == table["flops"].tolist()
 
 
@@ -113,4 +115,4 @@ def test_points_that_say_a_thing_by_half_or_twice_are_refused(refuses):
 )
 def test_a_group_that_cannot_be_asked_about_is_refused(group, message, refuses, a_fit):
     with refuses(ValueError, message):
-        sb.reach(a_fit(family=list("aaabbb")), 2.0, "N", at={"D": 1e10}, **group)
+        sb.reach(a_fit(family=list("aaabbb")), target=2.0, axis="N", path={"D": 1e10}, **group)

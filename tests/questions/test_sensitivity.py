@@ -9,7 +9,7 @@ import scalebayes as sb
 
 @pytest.mark.fits
 def test_a_forecast_moves_with_the_prior_that_is_moved(two_fits):
-    found = sb.sensitivity(two_fits[0], {"D": [1e10, 1e12]}, of=["drift", "alpha"], factor=3.0)
+    found = sb.sensitivity(two_fits[0], at={"D": [1e10, 1e12]}, of=["drift", "alpha"], factor=3.0)
     table = found.table.set_index(["D", "prior", "factor"])
     assert len(table) == 2 * 5
     assert table["converged"].all()
@@ -32,4 +32,4 @@ def test_a_forecast_moves_with_the_prior_that_is_moved(two_fits):
 )  # fmt: skip
 def test_what_cannot_be_moved_is_refused(two_fits, index, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        sb.sensitivity(two_fits[index], {"D": 1e10}, **options)
+        sb.sensitivity(two_fits[index], at={"D": 1e10}, **options)

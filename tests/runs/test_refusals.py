@@ -99,12 +99,15 @@ def test_a_column_of_two_roles_is_refused(refuses, table):
 
 @pytest.mark.parametrize(("value", "problem", "shown"), BAD_VALUES)
 def test_a_bad_response_is_refused(value, problem, shown, refuses, table):
+    bad = table(loss=[3.6, 3.2, value, 2.7, 2.6, 2.3])
+    # Zero and below are responses, of which some observations know nothing.
+    needed = "positive finite" if problem == "zero or negative" else "finite"
     message = (
-        f"column 'loss' (the response) must hold positive finite numbers; 1 of 6 rows is {problem} (row 2: {shown}). "
+        f"column 'loss' (the response) must hold {needed} numbers; 1 of 6 rows is {problem} (row 2: {shown}). "
         + LEAVE_OUT
     )
     with refuses(ValueError, message):
-        sb.read_runs(table(loss=[3.6, 3.2, value, 2.7, 2.6, 2.3]))
+        sb.Model(sb.laws.chinchilla, sb.read_runs(bad))
 
 
 @pytest.mark.parametrize(("value", "problem", "shown"), BAD_VALUES)
@@ -134,13 +137,13 @@ def test_of_many_bad_rows_the_first_three_are_shown(refuses, table):
         f"(row 0: 0.0, row 1: -1.0, row 3: -3.0, ...). {LEAVE_OUT}"
     )
     with refuses(ValueError, message):
-        sb.read_runs(table(loss=[0.0, -1.0, 2.0, -3.0, -4.0, -5.0]))
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table(loss=[0.0, -1.0, 2.0, -3.0, -4.0, -5.0])))
 
 
 def test_bad_rows_are_called_by_the_names_of_their_runs(table, refuses):
     bad = table(loss=[3.6, 3.2, 3.1, np.nan, 2.6, np.nan], name=["a-1", "a-2", "a-3", "b-1", "b-2", "b-3"])
     message = (
-        "column 'loss' (the response) must hold positive finite numbers; 2 of 6 rows are missing (NaN) "
+        "column 'loss' (the response) must hold finite numbers; 2 of 6 rows are missing (NaN) "
         f"(row b-1: nan, row b-3: nan). {LEAVE_OUT}"
     )
     with refuses(ValueError, message):

@@ -5,7 +5,11 @@ import pandas as pd
 import pytest
 
 import scalebayes as sb
-from scalebayes.runs.runs import select_inputs
+from scalebayes.runs.reading import select_inputs
+
+
+def _columns(runs):
+    return {name: each.column for name, each in runs.inputs.items()}
 
 
 def _table():
@@ -33,7 +37,7 @@ def test_runs_are_read_from_a_table_and_from_files(tmp_path, kind):
         source.to_parquet(tmp_path / "runs.parquet")
         source = str(tmp_path / "runs.parquet")
     runs = sb.read_runs(source, group="architecture", run="name")
-    assert dict(runs.inputs) == {"N": "Model Size", "D": "training-tokens"}
+    assert _columns(runs) == {"N": "Model Size", "D": "training-tokens"}
     assert runs.response == "val_loss"
     np.testing.assert_array_equal(runs.x("D"), [2e9, 4e9, 2e10] * 2)
     assert runs.labels.tolist() == list("abcdef")
@@ -76,7 +80,7 @@ def test_the_callers_table_is_left_alone():
 
 def test_a_law_of_one_input_takes_the_one_that_was_named():
     runs = sb.read_runs(_table(), inputs={"D": "training-tokens"})
-    assert dict(select_inputs(runs, "power_floor", ("x",)).inputs) == {"D": "training-tokens"}
+    assert _columns(select_inputs(runs, "power_floor", ("x",))) == {"D": "training-tokens"}
 
 
 def test_digest_follows_the_numbers_and_groups_only():
@@ -88,11 +92,11 @@ def test_digest_follows_the_numbers_and_groups_only():
 
 def test_a_column_called_as_the_laws_input_is_taken_before_one_that_is_recognised():
     table = pd.DataFrame({"n_params": [1e8] * 3 + [1e9] * 3, "x": [1e3, 1e4, 1e5] * 2, "loss": [3.0, 2.5, 2.2] * 2})
-    assert dict(sb.Model(sb.laws.power, sb.read_runs(table)).runs.inputs) == {"x": "x"}
-    assert dict(sb.Model(sb.laws.power, sb.read_runs(table, inputs={"N": "n_params"})).runs.inputs) == {"N": "n_params"}
+    assert _columns(sb.Model(sb.laws.power, sb.read_runs(table)).runs) == {"x": "x"}
+    assert _columns(sb.Model(sb.laws.power, sb.read_runs(table, inputs={"N": "n_params"})).runs) == {"N": "n_params"}
     # What says which group a run is of is no input.
     grouped = sb.read_runs(table.rename(columns={"x": "tokens"}), group="n_params")
-    assert dict(grouped.inputs) == {"D": "tokens"}
+    assert _columns(grouped) == {"D": "tokens"}
 
 
 def test_labels_of_groups_that_would_be_one_are_refused():

@@ -7,7 +7,7 @@ import scalebayes as sb
 
 
 def test_plot_draws_runs_bands_and_marks_what_lies_beyond(pile_fit):
-    figure = sb.plot(pile_fit, "C", to=1e25)
+    figure = sb.plot(pile_fit, axis="C", to=1e25)
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert [axes.get_title() for axes in panels] == list(pile_fit.model.runs.levels)
     for axes, level in zip(panels, pile_fit.model.runs.levels, strict=True):
@@ -23,5 +23,5 @@ def test_plot_draws_runs_bands_and_marks_what_lies_beyond(pile_fit):
 
 
 def test_plot_of_two_inputs_colours_by_the_other(point_fit):
-    figure = sb.plot(point_fit, "D")
+    figure = sb.plot(point_fit, axis="D")
     assert [axes.get_ylabel() for axes in figure.axes][-1] == "N (parameters)"

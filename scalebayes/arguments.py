@@ -1,0 +1,68 @@
+"""Checks of arguments that public functions share; each error says what was needed, what was got and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+
+def check_prob(prob: float) -> None:
+    """Refuse what is no probability of an interval."""
+    if isinstance(prob, bool) or not isinstance(prob, Real) or not 0 < prob < 1:
+        raise ValueError(f"prob lies between 0 and 1, got {prob!r}; for 89% say 0.89.")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what is no seed."""
+    if not is_whole(seed, 0):
+        raise ValueError(f"seed is a whole number from 0 on, got {seed!r}.")
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Whether a value is an integer, and not below the least."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def is_positive(value: Any) -> bool:
+    """Whether a value is one positive finite number."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+
+
+def check_positive(value: Any, name: str, what: str = "number") -> float:
+    """A positive finite number; anything else is refused by its name.
+
+    Parameters
+    ----------
+    value : object
+    name : str
+        Of the argument.
+    what : str
+        What it is a positive finite value of.
+
+    Examples
+    --------
+    >>> check_positive(-1, "to", "C")
+    Traceback (most recent call last):
+    ValueError: to is a positive finite C, got -1.
+    """
+    if not is_positive(value):
+        raise ValueError(f"{name} is a positive finite {what}, got {value!r}.")
+    return float(value)
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """`` (did you mean 'n_params'?)`` where a known name is close to the one given, else nothing.
+
+    Examples
+    --------
+    >>> nearest("n_parms", ["n_params", "n_tokens"])
+    " (did you mean 'n_params'?)"
+    >>> nearest("size", ["n_params", "n_tokens"])
+    ''
+    """
+    by_text = {str(each).lower(): each for each in known}
+    close = difflib.get_close_matches(str(name).lower(), by_text, 1, 0.75)
+    return f" (did you mean {by_text[close[0]]!r}?)" if close else ""

@@ -1,0 +1,111 @@
+"""Commands that look ahead: forecast, reach and plot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scalebayes.cli.options import (
+    Along,
+    FitFile,
+    Force,
+    Group,
+    Json,
+    NewGroup,
+    Prob,
+    check_picture,
+    held,
+    points,
+    print_json,
+    save_picture,
+    say,
+)
+
+
+def forecast(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FIT.nc...", help="Written by 'scalebayes fit'; several are averaged.", show_default=False
+        ),
+    ],
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="N=70e9,D=1.4e12", help="A point; repeat.")] = None,
+    at_file: Annotated[Path | None, typer.Option(help="Table of points, CSV or parquet.")] = None,
+    group: Group = None,
+    new_group: NewGroup = False,
+    prob: Prob = 0.89,
+    schedule_change: Annotated[
+        float | None,
+        typer.Option(help="Value of the input where the training schedule changes; points beyond it are flagged."),
+    ] = None,
+    schedule_gain: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="MEDIAN SPREAD",
+            help="What that change takes off the log response, log-normal: 0.023 0.5 for a language model's cross-entropy.",
+        ),
+    ] = None,
+    weights: Annotated[str, typer.Option(help="Of several fits: equal, loo or holdout.")] = "equal",
+    seed: Annotated[int, typer.Option(help="Random seed for the noise of new runs.")] = 0,
+    json: Json = False,
+) -> None:
+    """Forecast the response at new values of the inputs."""
+    from scalebayes.fits.averaging import average
+    from scalebayes.fits.storage import load
+    from scalebayes.priors import LogNormal
+    from scalebayes.questions.forecast import forecast as ask
+    from scalebayes.runs.columns import read_table
+
+    if bool(at) == (at_file is not None):
+        raise ValueError("say where to forecast: either --at N=70e9,D=1.4e12 or --at-file plan.csv.")
+    if len(paths) == 1 and weights != "equal":
+        raise ValueError(f"--weights {weights} is about several fits, which are averaged; got {paths[0]} alone.")
+    fits = {str(path): load(path) for path in paths}
+    result = next(iter(fits.values())) if len(paths) == 1 else average(fits, weights=weights)  # type: ignore[arg-type]
+    places = read_table(at_file)[0] if at_file is not None else points(at or [])
+    answer = ask(
+        result, at=places, group=group, new_group=new_group, prob=prob, schedule_change=schedule_change,
+        schedule_gain=LogNormal(*schedule_gain) if schedule_gain else None, seed=seed,
+    )  # fmt: skip
+    say(answer, None, None, json)
+
+
+def reach(
+    path_: FitFile,
+    target: Annotated[float, typer.Option(help="The response to be reached.")],
+    axis: Annotated[str, typer.Option(help="N, D or C: what is to grow.")],
+    path: Along = None,
+    group: Group = None,
+    new_group: NewGroup = False,
+    prob: Prob = 0.89,
+    json: Json = False,
+) -> None:
+    """The scale at which a target is reached, and the probability that it never is."""
+    from scalebayes.fits.storage import load
+    from scalebayes.questions.reach import reach as ask
+
+    answer = ask(load(path_), target=target, axis=axis, path=held(path), group=group, new_group=new_group, prob=prob)
+    say(answer, None, None, json)
+
+
+def plot(
+    path: FitFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write: .png, .pdf or .svg.")],
+    axis: Annotated[str | None, typer.Option(help="Input along the abscissa; the law's last by default.")] = None,
+    to: Annotated[
+        float | None, typer.Option(help="Right end of the axis; 10 times the largest run by default.")
+    ] = None,
+    prob: Prob = 0.89,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Draw runs, median and bands, with the extrapolated region marked."""
+    from scalebayes.fits.storage import load
+    from scalebayes.show.curves import plot as draw
+
+    check_picture(output, force)
+    result = load(path)
+    save_picture(lambda: draw(result, axis=axis, to=to, prob=prob), output)
+    print_json({"figure": str(output)}) if json else print(f"drawn to {output}")

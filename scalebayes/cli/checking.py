@@ -1,0 +1,109 @@
+"""Commands that show how far forecasts can be trusted: backtest and demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scalebayes.cli.options import Force, Json, check_picture, pairs, print_json, save_picture, say
+
+if TYPE_CHECKING:
+    from scalebayes.checks.plan import LawOrMember
+
+
+def backtest(
+    runs: Annotated[
+        Path, typer.Argument(metavar="RUNS.csv", help="Table of runs, CSV or parquet.", show_default=False)
+    ],
+    law: Annotated[
+        list[str],
+        typer.Option(
+            help="A built-in law ('scalebayes laws' lists them), or one with a discrepancy, power_floor+drift; repeat to "
+            "average. With --pool, power_floor+drift+separate is fitted to each curve by itself."
+        ),
+    ],
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", metavar="NAME=COLUMN", help="N=n_params; repeat.")
+    ] = None,
+    response: Annotated[str | None, typer.Option(help="Column of the loss.")] = None,
+    curve: Annotated[
+        list[str] | None, typer.Option("--curve", "--group", metavar="COLUMN", help="Column of curves; repeat.")
+    ] = None,
+    where: Annotated[str | None, typer.Option(help="Rows to use, for example 'domain == \"IC\"'.")] = None,
+    pool: Annotated[str | None, typer.Option(metavar="COLUMN", help="Fit the curves of one value together.")] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="Of the curves of a pool: pooled (default), crossed, shared or separate.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Curves of one value are resampled together for intervals.")
+    ] = None,
+    train_column: Annotated[str | None, typer.Option(help="Column that is 1 for known runs, 0 for the rest.")] = None,
+    cutoffs: Annotated[str | None, typer.Option(help="Shares of the largest scale, 0.03,0.1,0.3.")] = None,
+    holdout_top: Annotated[str | None, typer.Option(help="Shares to hold back, the largest by compute.")] = None,
+    discrepancy: Annotated[
+        str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
+    ] = None,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Leave out curves that cannot be tested, and count them.")
+    ] = False,
+    baselines: Annotated[bool, typer.Option(help="Compare with least squares and rules of thumb.")] = True,
+    draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 500,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Picture to write.")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Hold back the largest runs, forecast them from the rest, and say whether the bands cover."""
+    if output is not None:
+        check_picture(output, force)
+    from scalebayes import laws
+    from scalebayes.checks.backtest import backtest as ask
+    from scalebayes.runs.reading import read_runs
+    from scalebayes.show.backtest import plot_backtest
+
+    table = read_runs(runs, inputs=pairs(inputs or [], "--input"), response=response, group=curve, where=where)
+    answer = ask(
+        [_law(laws, word, discrepancy) for word in law], table, train=train_column, cutoffs=_shares(cutoffs, "--cutoffs"),
+        top=_shares(holdout_top, "--holdout-top"), pool=pool, pooling=pooling, cluster=cluster, skip=skip,  # type: ignore[arg-type]
+        baselines=baselines, draws=draws, seed=seed,
+    )  # fmt: skip
+    say(answer, lambda: plot_backtest(answer), output, json)
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write.")] = Path("scalebayes-demo.png"),
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Fit published models, forecast the largest ones from the smaller, and look at what they reached."""
+    from scalebayes.cli.demo import run
+    from scalebayes.show.curves import plot
+
+    check_picture(output, force)
+    answer = run()
+    save_picture(lambda: plot(answer.fit), output)
+    if json:
+        print_json({**answer.forecast.to_dict(), "published": answer.published, "figure": str(output.resolve())})
+    else:
+        print(f"{answer}\nPicture: {output.resolve()}")
+
+
+def _law(laws: ModuleType, word: str, discrepancy: str | None) -> LawOrMember:
+    """A law with its discrepancy, from power_floor, power_floor+drift or power_floor+none, each also with +separate."""
+    plain = word.removesuffix("+separate")
+    name, sign, own = plain.partition("+")
+    departs = own if sign else discrepancy
+    law, departs = laws.named(name), None if departs == "none" else departs
+    return (law, departs) if plain == word else (law, departs, "separate")
+
+
+def _shares(option: str | None, name: str) -> list[float] | None:
+    if option is None:
+        return None
+    try:
+        return [float(part) for part in option.split(",")]
+    except ValueError:
+        raise ValueError(f"{name} takes numbers between 0 and 1, for example {name} 0.1,0.3; got {option!r}.") from None

@@ -1,0 +1,129 @@
+"""Commands that fit: fit, summary and laws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scalebayes.cli.options import FitFile, Force, Json, Prob, pairs, print_json, print_table
+
+if TYPE_CHECKING:
+    from scalebayes.fits.fit import Fit
+
+
+def fit(
+    runs: Annotated[
+        Path, typer.Argument(metavar="RUNS.csv", help="Table of runs, CSV or parquet.", show_default=False)
+    ],
+    law: Annotated[str, typer.Option(help="A built-in law; 'scalebayes laws' lists them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write the fit to (netCDF).")],
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", metavar="NAME=COLUMN", help="N=n_params; repeat.")
+    ] = None,
+    response: Annotated[str | None, typer.Option(help="Column of the loss.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", metavar="COLUMN", help="Column of groups; repeat.")
+    ] = None,
+    where: Annotated[str | None, typer.Option(help="Rows to keep, for example 'split == \"train\"'.")] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="pooled (default with groups), crossed, shared or separate.")
+    ] = None,
+    observation: Annotated[
+        str | None, typer.Option(help="student_t (default) or gaussian (default beside a discrepancy).")
+    ] = None,
+    better: Annotated[str, typer.Option(help="lower or higher: which responses are better.")] = "lower",
+    cost: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of the FLOPs of a run; 6 N D by default.")
+    ] = None,
+    discrepancy: Annotated[
+        str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
+    ] = None,
+    horizon: Annotated[
+        float | None, typer.Option(help="For curves that drift: how far one will ask, in multiples of their scale.")
+    ] = None,
+    thin: Annotated[int | None, typer.Option(help="Keep at most so many runs of each curve, evenly in logs.")] = None,
+    draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
+    chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
+    warmup: Annotated[int | None, typer.Option(help="Adapting steps; as many as needed by default.")] = None,
+    target_accept: Annotated[float | None, typer.Option(help="Mean acceptance rate of the steps.")] = None,
+    ess: Annotated[int | None, typer.Option(help="Draw until every bulk ESS exceeds this.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Fit a law to a table of runs and write the posterior to a file."""
+    from scalebayes.files import check_free
+
+    check_free(output, force, "--force")
+    from scalebayes import laws as built_in
+    from scalebayes.fits.sampling import fit as fit_law
+    from scalebayes.runs.reading import read_runs
+
+    table = read_runs(
+        runs, inputs=pairs(inputs or [], "--input"), response=response, group=group, better=better,  # type: ignore[arg-type]
+        cost=cost, where=where,
+    )  # fmt: skip
+    if thin is not None:
+        from scalebayes.runs.thinning import thin as thinned
+
+        table = thinned(table, thin)
+    departs = None if discrepancy == "none" else discrepancy
+    result = fit_law(
+        built_in.named(law), table, pooling=pooling, observation=observation, discrepancy=departs, horizon=horizon, draws=draws,  # type: ignore[arg-type]
+        chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, seed=seed,
+    )  # fmt: skip
+    result.save(output, overwrite=force)
+    if json:
+        print_json(_summary(result, 0.89))
+    else:
+        print(f"{result!r}\nwritten to {output}")
+
+
+def summary(path: FitFile, prob: Prob = 0.89, json: Json = False) -> None:
+    """Parameters with intervals and diagnostics."""
+    from scalebayes.fits.storage import load
+
+    result = load(path)
+    if json:
+        print_json(_summary(result, prob))
+        return
+    table = result.summary(prob)
+    print(result)
+    print_table(table)
+
+
+def laws(json: Json = False) -> None:
+    """List the built-in laws."""
+    from scalebayes import laws as built_in
+
+    listed = []
+    for law in built_in.BUILT_IN:
+        lines = (law.function.__doc__ or "").strip().splitlines()
+        equation = next(line.strip().removeprefix(".. math:: ") for line in lines if ".. math::" in line)
+        listed.append(
+            {"name": law.name, "inputs": law.inputs, "parameters": law.parameters,
+             "says": lines[0], "equation": equation}
+        )  # fmt: skip
+    if json:
+        print_json({"laws": listed})
+        return
+    for each in listed:
+        print(f"{each['name']}({', '.join(each['inputs'])}; {', '.join(each['parameters'])})\n    {each['says']}")
+
+
+def _summary(result: Fit, prob: float) -> dict[str, Any]:
+    diagnostics = result.diagnostics
+    return {
+        "law": result.model.name,
+        "n_runs": len(result.model.runs),
+        "prob": prob,
+        "divergences": diagnostics.divergences,
+        "max_r_hat": diagnostics.max_r_hat,
+        "min_ess_bulk": diagnostics.min_ess_bulk,
+        "converged": not diagnostics.problems,
+        "excluded": result.model.runs.excluded,
+        "modes": list(result.modes),
+        "parameters": result.summary(prob).to_dict("records"),
+    }

@@ -1,0 +1,248 @@
+"""The contract of a discrepancy: how runs depart from every law beyond their noise.
+
+A discrepancy is a tuple of terms. A term is a frozen dataclass whose fields are priors; it owns the data it derives from
+the runs, its part of the likelihood, and its draws at new points. A *sampled* term has coordinates of its own in the
+posterior; an *integrated* one is Gaussian on the observation's scale and is integrated out. Nothing outside its module
+asks which one it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
+
+import numpy as np
+
+from scalebayes.observations import Observation
+from scalebayes.priors import Pooling
+from scalebayes.runs import Runs
+from scalebayes.runs.curves import Frontier
+
+
+class InGraph(NamedTuple):
+    """What a sampled term sees of the PyMC graph; tensors.
+
+    Parameters
+    ----------
+    mean, floor, observed : tensor, shape (run,)
+        Of the law, and the data.
+    observation : Observation
+    values, columns : mapping of str to tensor
+        The observation's parameters and columns at the runs.
+    own : mapping of str to tensor
+        The term's parameters, of shape () or (group,).
+    data : mapping of str to tensor
+        The term's data.
+    group : str
+        Name of the group dimension, empty for none.
+    n_groups : int
+    inputs : tuple of str
+    """
+
+    mean: Any
+    floor: Any
+    observed: Any
+    observation: Observation
+    values: Mapping[str, Any]
+    columns: Mapping[str, Any]
+    own: Mapping[str, Any]
+    data: Mapping[str, Any]
+    group: str
+    n_groups: int
+    inputs: tuple[str, ...]
+
+
+class Errors(NamedTuple):
+    """Errors of runs about their law on the observation's scale, where a term is integrated out.
+
+    Parameters
+    ----------
+    error : array, shape (..., run)
+    above : array, shape (..., run)
+        The share of a departure that reaches the scale.
+    sd : array, shape (..., run)
+        Of the observation.
+    """
+
+    error: Any
+    above: Any
+    sd: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """New points of one group for draws of the parameters, with its runs.
+
+    Parameters
+    ----------
+    runs : Runs
+        All runs that were fitted.
+    level : str or None
+        The group.
+    x : mapping of str to array, shape (point,)
+    cost : array, shape (point,), or None
+        In FLOPs.
+    parameters : mapping of str to array, shape (sample,)
+        Of law, observation and terms.
+    known : Errors
+        Of the group's runs, shape (sample, run).
+    draws : mapping of str to array
+        Further variables of the posterior, shape (sample, ...), of the group.
+    data : mapping of str to array
+        The term's data.
+    others : array, shape (sample, run, run), or 0
+        Covariance that other terms add to the errors of the group's runs.
+    """
+
+    runs: Runs
+    level: str | None
+    x: Mapping[str, np.ndarray]
+    cost: np.ndarray | None
+    parameters: Mapping[str, np.ndarray]
+    known: Errors
+    draws: Mapping[str, np.ndarray] = field(default_factory=dict)
+    data: Mapping[str, np.ndarray] = field(default_factory=dict)
+    others: Any = 0.0
+
+
+class Departure(NamedTuple):
+    """What a term draws at new points, each of shape (sample, point) or zero.
+
+    Parameters
+    ----------
+    bend : array
+        g, of the mean response above the floor.
+    level : array
+        Of the mean response as a whole, on the scale.
+    residual : array
+        Of a new run alone, on the scale.
+    variance : array
+        What the term adds to the variance of the observation's own noise; negative where it has a share of it.
+    """
+
+    bend: Any = 0.0
+    level: Any = 0.0
+    residual: Any = 0.0
+    variance: Any = 0.0
+
+
+@runtime_checkable
+class Term(Protocol):
+    """What a model asks of a term of the discrepancy, sampled or integrated out."""
+
+    @property
+    def word(self) -> str:
+        """Its name in arguments and files."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is a `SampledTerm`; otherwise it is an `IntegratedTerm`."""
+
+    @property
+    def stated(self) -> str:
+        """Which default priors of a law go beside it, see `scalebayes.laws.Law`; empty for the usual ones."""
+
+    @property
+    def moves_mean(self) -> bool:
+        """Whether the mean response departs from the law."""
+
+    @property
+    def departs_beyond(self) -> bool:
+        """Whether the mean response beyond the runs may depart from the law."""
+
+    @property
+    def takes_horizon(self) -> bool:
+        """Whether it matters how far beyond the runs one asks."""
+
+    @property
+    def modeless(self) -> bool:
+        """Whether the density has a peak without mass where noise vanishes."""
+
+    @property
+    def batch(self) -> str:
+        """How tables are sampled together: "" (only easy ones), "joint" (also hard ones) or "alone"."""
+
+    @property
+    def influential(self) -> tuple[str, ...]:
+        """The fields whose priors matter most far from the runs."""
+
+    @property
+    def data_names(self) -> tuple[str, ...]:
+        """Names of the arrays of its likelihood."""
+
+    def priors(self, inputs: tuple[str, ...]) -> Mapping[str, Pooling]:
+        """Of its parameters, for a law of these inputs."""
+
+    def repooled(self, how: str) -> Term:
+        """The same, pooled otherwise."""
+
+    def observation(self) -> Observation | None:
+        """The default observation beside it; None for the usual one."""
+
+    def check(self, runs: Runs) -> None:
+        """A ValueError where it does not suit the runs."""
+
+    def stated_at(self, runs: Runs) -> Frontier | None:
+        """Where priors that are relative to the responses are stated; None for amid the runs."""
+
+    def data(self, runs: Runs) -> dict[str, np.ndarray]:
+        """Arrays of its likelihood, by ``data_names``."""
+
+    def padded(self, data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
+        """The same for a table padded to a number of runs by copies that do not count."""
+
+    def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
+        """Draws at new points in the prior, each point by itself."""
+
+    def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
+        """Joint draws at new points given the runs."""
+
+
+@runtime_checkable
+class SampledTerm(Term, Protocol):
+    """A term with coordinates of its own in the posterior."""
+
+    @property
+    def helpers(self) -> tuple[str, ...]:
+        """Its free variables that need not be kept."""
+
+    @property
+    def published(self) -> Mapping[str, tuple[str, ...]]:
+        """Its variables that are kept, with their dimensions besides the group."""
+
+    def variables(self, data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Its free variables at their centres."""
+
+    def dims(self, data: Mapping[str, np.ndarray]) -> dict[str, int]:
+        """Sizes of the dimensions of its variables, besides the group."""
+
+    def departed(self, seen: InGraph) -> tuple[Any, dict[str, Any]]:
+        """Declares its variables; the mean it makes of the law's, and the observation's parameters beside it."""
+
+
+@runtime_checkable
+class IntegratedTerm(Term, Protocol):
+    """A term that is Gaussian on the observation's scale and is integrated out."""
+
+    @property
+    def of_runs(self) -> tuple[str, ...]:
+        """The names of its data that have a value for each run, which ``covariance`` needs."""
+
+    def loglik(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
+        """Log likelihood of each run given those before it, where no other term is integrated out; in JAX."""
+
+    def covariance(
+        self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any], xp: Any = np
+    ) -> tuple[Any, Any]:
+        """Between the errors of the runs of a group, shape (..., run, run), and the variance that the noise loses to it."""
+
+
+def sampled_of(terms: Iterable[Term]) -> list[SampledTerm]:
+    """Those that are sampled."""
+    return [cast(SampledTerm, term) for term in terms if term.sampled]
+
+
+def integrated_of(terms: Iterable[Term]) -> list[IntegratedTerm]:
+    """Those that are integrated out."""
+    return [cast(IntegratedTerm, term) for term in terms if not term.sampled]

@@ -1,0 +1,275 @@
+r"""The mathematics of a surface: covariances, values at inducing places among the runs, and new places.
+
+.. math:: \log y = \log(E + (f - E) e^{g}) + \epsilon, \qquad g = u + v
+
+with u a Gaussian process over the log inputs, :math:`\mathrm{Cov} = a^2 \exp(-\tfrac12 \sum_i (\Delta \log x_i / l_i)^2)`, and v
+one that drifts with cost from the frontier on, differently for every ratio of the inputs: with
+:math:`h = \log C - \log C_c`, C the cost of a run and :math:`C_c` the largest of the group,
+:math:`\mathrm{Cov} = s^2 c(h, h')\, m(\Delta \log \mathrm{ratio} / l_r)` with c that of the drift along a curve
+(`scalebayes.discrepancy.walk.integrated`, kappa = 1; 0 on different sides of the frontier) and m Matern's of order 5/2.
+
+g at a few dozen inducing places, chosen among the runs, stands for the surface: :math:`g = K_{xz} K_{zz}^{-1} u_z`, and what
+this leaves out of the variance is added to the noise (nothing, when every run is such a place). NUTS does not see
+:math:`u_z = L v` but coordinates in which it would be standard normal if the noise were,
+
+.. math:: v = Q^{-1} b + C^{-\top} \xi, \quad Q = I + P W P^\top = C C^\top, \quad b = P W \log\frac{y - E}{f - E}, \quad
+          P = L^{-1} K_{zx}
+
+to first order about the responses, W being the precision that the noise gives to g: the spread of log y over
+:math:`(y - E) / y`. So the posterior is exact for heavy-tailed noise too; for Gaussian noise it is about as easy as if g were
+integrated out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from scalebayes.discrepancy.walk import integrated
+from scalebayes.numerics.padding import padded_size, repeat_last
+from scalebayes.numerics.precision import double_precision
+
+ALL, PLACES = 40, 32  # so many runs or fewer are all places; of more, these: a step costs their square
+_JITTER = 1e-6  # of the variance, so that near places have a factor
+_TOGETHER = 64  # new places drawn jointly
+
+
+class Scales(NamedTuple):
+    """Of the surface of one group or of each, shapes () or (group,).
+
+    Parameters
+    ----------
+    misfit : array
+        a, of the log reducible loss.
+    lengths : sequence of array
+        l of every input, in natural logs.
+    drift, ratio : array or None
+        s and the length over the log ratio; None for a surface that does not drift.
+    """
+
+    misfit: Any
+    lengths: Sequence[Any]
+    drift: Any = None
+    ratio: Any = None
+
+
+class Apart(NamedTuple):
+    """How far places are from others, whatever the scales.
+
+    Parameters
+    ----------
+    squared : array, shape (input, place, other)
+        Of the distance in the log of each input.
+    ratio : array, shape (place, other)
+        sqrt(5) times the distance of their log ratios.
+    drifted : array, shape (place, other)
+        c of the drift.
+    """
+
+    squared: Any
+    ratio: Any
+    drifted: Any
+
+
+class Places(NamedTuple):
+    """Log inputs, shape (place, input), and log cost, shape (place,)."""
+
+    log_x: np.ndarray
+    log_cost: np.ndarray
+
+
+def distances(one: Places, other: Places, frontier: float) -> Apart:
+    """Of places from others, given the largest log cost of the group."""
+    between = one.log_x[:, None] - other.log_x
+    # Scaled so that for two inputs the distance of two ratios is that of log D/N.
+    ratio = np.sqrt(2) * (between - between.mean(-1, keepdims=True))
+    h, other_h = one.log_cost[:, None] - frontier, other.log_cost - frontier
+    drifted = np.where(h * other_h > 0, integrated(np.abs(h), np.abs(other_h), 1.0), 0.0)
+    return Apart(np.moveaxis(between**2, -1, 0), np.sqrt(5 * (ratio**2).sum(-1)), drifted)
+
+
+def covariance(apart: Apart, scales: Scales):
+    """Of g between places, shape (place, other), at the scales of one group."""
+    far = sum(squared / length**2 for squared, length in zip(apart.squared, scales.lengths, strict=True))
+    found = scales.misfit**2 * jnp.exp(-far / 2)
+    if scales.drift is None:
+        return found
+    turned = apart.ratio / scales.ratio
+    return found + scales.drift**2 * apart.drifted * (1 + turned + turned**2 / 3) * jnp.exp(-turned)
+
+
+def chosen(log_x: np.ndarray, log_cost: np.ndarray, n: int) -> np.ndarray:
+    """Rows of n runs spread over the others: the largest, then each next as far from those before it as there is."""
+    scaled = (log_x - log_x.mean(0)) / np.maximum(np.ptp(log_x, axis=0), 1e-9)
+    rows = [int(np.argmax(log_cost))]
+    nearest = np.full(len(scaled), np.inf)
+    while len(rows) < n:
+        nearest = np.minimum(nearest, np.linalg.norm(scaled - scaled[rows[-1]], axis=1))
+        nearest[rows] = -1.0
+        rows.append(int(np.argmax(nearest)))
+    return np.asarray(rows)
+
+
+class Surroundings(NamedTuple):
+    """Where the runs and places of every group lie: data of the likelihood.
+
+    Parameters
+    ----------
+    slots : array of int, shape (group, slot)
+        The runs of each group, the places first; -1 where there are none left.
+    alone : array, shape (run,)
+        c of the drift at the run itself.
+    squared, ratio, drifted : array, shapes (group, input, place, slot) and (group, place, slot)
+        How far the places are from the runs, as `Apart` has it.
+    """
+
+    slots: Any
+    alone: Any
+    squared: Any
+    ratio: Any
+    drifted: Any
+
+    @property
+    def places(self):
+        """The runs of each group that are places, shape (group, place); -1 where there are none left."""
+        return self.slots[:, : self.ratio.shape[1]]
+
+
+def surroundings(log_x: np.ndarray, log_cost: np.ndarray, groups: Sequence[np.ndarray]) -> Surroundings:
+    """Of runs with log inputs of shape (run, input) and log cost of shape (run,), given the rows of each group."""
+    longest = max(map(len, groups))
+    n_slots = max(padded_size(longest), 16)
+    n_places = min(ALL if longest <= ALL else PLACES, n_slots)
+    slots, alone, apart = np.full((len(groups), n_slots), -1), np.empty(len(log_x)), []
+    for slot, rows in zip(slots, groups, strict=True):
+        first = rows[chosen(log_x[rows], log_cost[rows], min(n_places, len(rows)))]
+        slot[: len(rows)] = [*first, *np.setdiff1d(rows, first)]
+        frontier = log_cost[rows].max()
+        h = np.abs(log_cost[rows] - frontier)
+        alone[rows] = integrated(h, h, 1.0)
+        places, all_of_group = (Places(log_x[of], log_cost[of]) for of in (slot[:n_places], slot))
+        apart.append(distances(places, all_of_group, frontier))
+    return Surroundings(slots, alone, *(np.stack(each) for each in zip(*apart, strict=True)))
+
+
+def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
+    """g at the runs, what the places leave out, the density, and g at the places.
+
+    Parameters
+    ----------
+    xi : array, shape (group, place)
+        Coordinates of g.
+    error, weight, sd : array, shape (run,)
+        g as the response has it, on the observation's scale; the share of g that reaches it; the standard deviation of the
+        noise.
+    scales : Scales
+        Each of shape (group,).
+    near : Surroundings
+
+    Returns
+    -------
+    g, left_out : array, shape (run,)
+        g, and the variance of it that the places do not explain.
+    log_density : array, shape ()
+        Of xi under the prior of g, up to a constant.
+    values : array, shape (group, place)
+    """
+    drifts = scales.drift is not None
+
+    def of_group(xi, slots, apart, own):
+        there = slots >= 0
+        real = there[: len(xi)]
+        k_zx = covariance(apart, own)
+        factor = _factor(k_zx[:, : len(xi)], real)
+        # A product with a small inverse costs half of solving for every run; of the places themselves it is known.
+        inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(xi)), lower=True)
+        of_others = inverse @ jnp.where(real[:, None], k_zx[:, len(xi) :], 0.0)
+        shares = jnp.concatenate([factor.T, of_others], axis=1)
+        before = own.misfit**2 + (own.drift**2 * near.alone[slots] if drifts else 0.0)
+        left_out = jnp.maximum(before - (shares**2).sum(0), 0.0)
+        r = weight[slots]
+        spread = sd[slots] ** 2 + r**2 * left_out
+        precision = jnp.where(there, r**2 / spread, 0.0)
+        pull = shares @ jnp.where(there, r * error[slots] / spread, 0.0)
+        root = jnp.linalg.cholesky(jnp.eye(len(xi)) + (shares * precision) @ shares.T)
+        half = jax.scipy.linalg.solve_triangular(root, pull, lower=True)
+        v = jax.scipy.linalg.solve_triangular(root.T, half + xi, lower=False)
+        log_density = -0.5 * (v**2).sum() - jnp.log(jnp.diagonal(root)).sum()
+        return v @ shares, left_out, log_density, factor @ v
+
+    apart = Apart(near.squared, near.ratio, near.drifted)
+    g, left_out, log_density, values = jax.vmap(of_group)(xi, near.slots, apart, scales)
+    n, rows = len(error), jnp.where(near.slots >= 0, near.slots, len(error))
+    at_runs = [jnp.zeros(n).at[rows].add(value, mode="drop") for value in (g, left_out)]
+    return *at_runs, log_density.sum(), values
+
+
+def _factor(k_zz, real):
+    """Of the covariance of g between places; those that are not real are independent of all."""
+    return _root(k_zz, real, _JITTER * jnp.diagonal(k_zz).max())
+
+
+def _root(k_zz, real, jitter):
+    both = real[:, None] & real
+    return jnp.linalg.cholesky(jnp.where(both, k_zz, 0.0) + jnp.diag(jnp.where(real, jitter, 1.0)))
+
+
+def ahead(
+    new: tuple[np.ndarray, np.ndarray], known: tuple[np.ndarray, np.ndarray], values: np.ndarray, scales: Scales,
+    slots: np.ndarray, rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """Draws of g at new places of one group given its values at the group's places, shape (sample, point).
+
+    The first 64 points are drawn jointly; further ones, 64 at a time, given the very first, and not the others.
+
+    Parameters
+    ----------
+    new, known : (array, array), shapes (point, input) and (point,), (run, input) and (run,)
+        Log inputs and log cost of the new places, and of the runs.
+    values : array, shape (sample, place)
+    scales : Scales
+        Of the group, shape (sample,).
+    slots : array of int, shape (slot,)
+        The runs of the group, the places first.
+    rng : numpy.random.Generator
+    """
+    n_places = values.shape[1]
+    real = slots[:n_places] >= 0
+    z, frontier = Places(*(of[slots[:n_places]] for of in known)), known[1][slots[slots >= 0]].max()
+    found = np.empty((len(values), len(new[0])))
+    for first in range(0, len(new[0]), _TOGETHER):
+        some = Places(*(of[first : first + _TOGETHER] for of in new))
+        n = len(some.log_cost)
+        some = Places(*(repeat_last(of, padded_size(n)) for of in some))
+        among, cross, own = (distances(a, b, frontier) for a, b in ((z, z), (z, some), (some, some)))
+        normal = rng.standard_normal((len(values), len(some.log_cost)))
+        with double_precision():
+            drawn = np.asarray(_conditional(values, scales, normal, real, among, cross, own, n_places))
+        found[:, first : first + n] = drawn[:, :n]
+        if not first:
+            z = Places(*(np.concatenate([of, more[:1]]) for of, more in zip(z, some, strict=True)))
+            values, real = np.concatenate([values, drawn[:, :1]], axis=1), np.append(real, True)
+    return found
+
+
+@partial(jax.jit, static_argnames="n_places")
+def _conditional(values, scales, normal, real, among, cross, new, n_places):
+    def one(draw):
+        values, scales, normal = draw
+        k_zz, k_zx = covariance(among, scales), covariance(cross, scales)
+        # What was drawn far ahead varies much more than the places, which keep the jitter that they were sampled with.
+        before, drawn = (_JITTER * k for k in jnp.split(jnp.diagonal(k_zz), [n_places]))
+        jitter = jnp.concatenate([before.max() * jnp.ones_like(before), _JITTER * scales.misfit**2 + drawn])
+        factor = _root(k_zz, real, jitter)
+        shares = jax.scipy.linalg.solve_triangular(factor, jnp.where(real[:, None], k_zx, 0.0), lower=True)
+        mean = jax.scipy.linalg.solve_triangular(factor, values, lower=True) @ shares
+        left = covariance(new, scales) - shares.T @ shares
+        jitter = _JITTER * (scales.misfit**2 + jnp.diagonal(left))
+        return mean + jnp.linalg.cholesky(left + jnp.diag(jitter)) @ normal
+
+    return jax.lax.map(one, (values, scales, normal))

@@ -1,0 +1,63 @@
+"""From what a caller says of a discrepancy to a tuple of terms that suit the runs and the observation."""
+
+from __future__ import annotations
+
+from scalebayes.arguments import nearest
+from scalebayes.discrepancy import WORDS, Term
+from scalebayes.observations import Observation
+from scalebayes.runs import Runs
+
+type Discrepancy = Term | str | tuple[Term | str, ...] | list[Term | str]
+
+
+def as_terms(discrepancy: object) -> tuple[Term, ...]:
+    """The terms that are meant; none for None.
+
+    Raises
+    ------
+    ValueError
+        If one is not known, or two are of one kind or both move the mean.
+    """
+    if discrepancy is None:
+        return ()
+    parts = discrepancy if isinstance(discrepancy, tuple | list) else (discrepancy,)
+    terms: list[Term] = []
+    for part in parts:
+        made = WORDS[part]() if isinstance(part, str) and part in WORDS else part
+        if isinstance(made, type) or not isinstance(made, Term):
+            raise ValueError(
+                f"discrepancy is {', '.join(map(repr, WORDS))}, a value such as sb.Drift(), a tuple of them, or None, got "
+                f"{part!r}{nearest(part, WORDS) if isinstance(part, str) else ''}."
+            )
+        terms.append(made)
+    if len({type(term) for term in terms}) < len(terms) or sum(term.moves_mean for term in terms) > 1:
+        raise ValueError(
+            f"a discrepancy is a drift or a surface, and run effects beside it or alone; got {words(tuple(terms))}."
+        )
+    return tuple(terms)
+
+
+def words(terms: tuple[Term, ...]) -> str:
+    """What they are called: ``drift``, ``surface+run effects``."""
+    return "+".join(term.word for term in terms)
+
+
+def check_together(terms: tuple[Term, ...], observation: Observation, runs: Runs) -> None:
+    """Refuse terms that do not suit the runs, or that the observation cannot carry.
+
+    Raises
+    ------
+    ValueError
+    """
+    for term in terms:
+        if observation.sd is None:
+            raise ValueError(
+                f"a {observation.word.replace('_', '-')} observation has no standard deviation on a scale for a {term.word} to "
+                "act on; fit without discrepancy, or take sb.StudentT() or sb.Gaussian()."
+            )
+        if not term.sampled and not observation.is_gaussian:
+            raise ValueError(
+                f"a {term.word} is integrated out, which needs a Gaussian observation, such as observation='gaussian'; got "
+                f"{observation.word!r}."
+            )
+        term.check(runs)

@@ -1,0 +1,211 @@
+r"""The mathematics of a drift: a slope that wanders and returns, correlated residuals, and the way ahead.
+
+With :math:`h = \log x - \log x_c` and :math:`x_c` the curve's largest observed scale,
+
+.. math:: \log y = d + \log(E + (f - E) e^{g(h)}) + o(h) + \epsilon, \qquad \epsilon \sim \mathrm{Normal}(0, \sqrt{1 - \rho}\, \sigma)
+
+g, the drift of the log reducible loss, has a slope that wanders and returns, :math:`dg' = -\kappa g' dh + s\, dW`, on
+either side of the frontier, where it and its slope are zero; so the law's exponent *is* the local one there. o is an
+Ornstein-Uhlenbeck process of length :math:`\ell` and variance :math:`\rho \sigma^2`; the noise has what is left of
+:math:`\sigma^2`. :math:`d \sim \mathrm{Normal}(0, 0.15)` is the level of the whole curve, which its last run would otherwise pin to
+within sigma, a funnel. Among the runs g is taken to first order,
+:math:`\log y \approx d + \log f + r g + o + \epsilon` with :math:`r = (f - E) / f`, and integrated out with o and d.
+On another scale of the observation the errors are those on that scale, and r is 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from scalebayes.discrepancy.contract import Errors
+
+LEVEL = 0.15  # standard deviation of d
+_TOGETHER, _AT_ONCE = 128, 250  # places among the runs drawn jointly, and samples at once, which take memory
+_JITTER, _TINY = 1e-9, 1e-14  # of a variance, so that what is known has a factor
+
+
+def integrated(p, q, kappa, xp: Any = np):
+    """Covariance of the integral of an Ornstein-Uhlenbeck slope that starts at zero, at distances p and q, for s = 1.
+
+    Tends to ``min(p, q)**2 * (3 max(p, q) - min(p, q)) / 6``, that of an integrated Wiener process, for small kappa.
+    """
+    near, far = kappa * xp.minimum(p, q), kappa * xp.maximum(p, q)
+    # Written with expm1: for small kappa the terms cancel to the third order.
+    a, b = xp.expm1(-near), xp.expm1(-far)
+    gap = xp.expm1(near - far)
+    return (near + a + b - gap + (gap - (a + b + a * b)) / 2) / kappa**3
+
+
+def moved(step, drift, kappa, xp: Any = np):
+    """How g and its slope go over a step: what the slope keeps and gives to g, and the variances gg, gv, vv that come."""
+    shift = -xp.expm1(-kappa * step) / kappa
+    come = (
+        drift**2 * integrated(step, step, kappa, xp), (drift * shift) ** 2 / 2,
+        -(drift**2) * xp.expm1(-2 * kappa * step) / (2 * kappa),
+    )  # fmt: skip
+    return xp.exp(-kappa * step), shift, come
+
+
+def loglik(error, weight, sigma, drift, kappa, rho, ell, slots, distance):
+    """Log likelihood of each run given those nearer to its curve's frontier, g, o and d integrated out.
+
+    A Kalman filter over g, its slope, o and d, from the frontier backwards, all curves at once: linear in the runs.
+
+    Parameters
+    ----------
+    error, weight, sigma, drift, kappa, rho, ell : array, shape (run,) or ()
+        Observed less expected log response, r, and the scales, each with its curve's value at every run.
+    slots : array of int, shape (curve, place)
+        The runs of each curve, from the frontier backwards; -1 where there are none left.
+    distance : array, shape (run,)
+        ``-h``.
+
+    Returns
+    -------
+    array, shape (run,)
+    """
+    there = (slots >= 0).T
+    at = jnp.where(there, slots.T, slots[:, 0])
+    sigma, drift, kappa, rho, ell = (jnp.broadcast_to(v, error.shape) for v in (sigma, drift, kappa, rho, ell))
+    s, k, length = (value[at[0]] for value in (drift, kappa, ell))
+    of_o, of_noise = (rho * sigma**2)[at[0]], ((1 - rho) * sigma**2)[at[0]]
+    step = jnp.where(there, jnp.diff(distance[at], axis=0, prepend=0.0), 0.0)
+    keep, shift, come = moved(step, s, k, jnp)
+    stay, grown = jnp.exp(-step / length), (*come, -of_o * jnp.expm1(-2 * step / length))
+
+    def advance(state, x):
+        (g, v, o, d), (gg, gv, go, gd, vv, vo, vd, oo, od, dd) = state
+        keep, stay, shift, (more_gg, more_gv, more_vv, more_oo), r, error, there = x
+        g, v, o = g + shift * v, keep * v, stay * o
+        gg, gv = gg + 2 * shift * gv + shift**2 * vv + more_gg, keep * (gv + shift * vv) + more_gv
+        go, gd, vv = stay * (go + shift * vo), gd + shift * vd, keep**2 * vv + more_vv
+        vo, vd, oo, od = keep * stay * vo, keep * vd, stay**2 * oo + more_oo, stay * od
+        # How g, its slope, o and d go with the run's error, and what of the error nothing before it explains.
+        with_g, with_v, with_o, with_d = r * gg + go + gd, r * gv + vo + vd, r * go + oo + od, r * gd + od + dd
+        variance, left = r * with_g + with_o + with_d + of_noise, error - r * g - o - d
+        gain = jnp.where(there, 1 / variance, 0.0)
+        ga, va, oa, da = gain * with_g, gain * with_v, gain * with_o, gain * with_d
+        mean = (g + ga * left, v + va * left, o + oa * left, d + da * left)
+        spread = (
+            gg - ga * with_g, gv - ga * with_v, go - ga * with_o, gd - ga * with_d, vv - va * with_v,
+            vo - va * with_o, vd - va * with_d, oo - oa * with_o, od - oa * with_d, dd - da * with_d,
+        )  # fmt: skip
+        return (mean, spread), -0.5 * (left**2 / variance + jnp.log(2 * jnp.pi * variance))
+
+    zero = jnp.zeros(slots.shape[0])
+    begin = ((zero,) * 4, ((zero,) * 7 + (of_o, zero, zero + LEVEL**2)))
+    _, each = jax.lax.scan(advance, begin, (keep, stay, shift, grown, weight[at], error[at], there))
+    return jnp.zeros_like(error).at[jnp.where(there, at, len(error))].add(each, mode="drop")
+
+
+def between(distance, weight, sigma, drift, kappa, rho, ell, xp: Any = np):
+    """Covariance of r g + o + d between the runs of a curve, shape (..., run, run).
+
+    Parameters
+    ----------
+    distance, weight, sigma : array, shape (..., run)
+    drift, kappa, rho, ell : array, broadcasting against (..., run, run)
+    """
+    p, q = distance[..., :, None], distance[..., None, :]
+    of_g = weight[..., :, None] * weight[..., None, :] * drift**2 * integrated(p, q, kappa, xp)
+    of_o = rho * sigma[..., :, None] * sigma[..., None, :] * xp.exp(-xp.abs(p - q) / ell)
+    return of_g + of_o + LEVEL**2
+
+
+def ahead(
+    h: np.ndarray, known: Errors, distance: np.ndarray, scales: Mapping[str, np.ndarray], others: Any,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Draws of g, o and d at new points of one curve given its runs.
+
+    Parameters
+    ----------
+    h : array, shape (point,)
+        Of the new points, beyond the frontier (positive) or among the runs.
+    known : Errors
+        Of the curve's runs, shape (sample, run).
+    distance : array, shape (run,)
+    scales : mapping of str to array, shape (sample,)
+        drift, kappa, rho, ell.
+    others : array, shape (sample, run, run), or 0
+        Covariance of further departures of the runs.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    g, o, d : array, shape (sample, point)
+        Drawn jointly, but for more than 128 points among the runs: every 128 of these are independent of the others.
+    """
+    error = known.error
+    samples, points = len(error), len(h)
+    g, o, d = np.empty((3, samples, points))
+    inside = np.flatnonzero(h <= 0)
+    # The frontier's own o and d come with the first: beyond it nothing else of the runs matters.
+    some = inside[:_TOGETHER]
+    first = _among(np.concatenate([[0.0], -h[some]]), known, distance, scales, others, rng)
+    residual, d[:] = first[1][:, :1], first[2][:, :1]
+    g[:, some], o[:, some] = first[0][:, 1:], first[1][:, 1:]
+    for start in range(_TOGETHER, len(inside), _TOGETHER):
+        some = inside[start : start + _TOGETHER]
+        g[:, some], o[:, some], d[:, some] = _among(-h[some], known, distance, scales, others, rng)
+    s, k, length = (scales[name] for name in ("drift", "kappa", "ell"))
+    t = np.sqrt(scales["rho"]) * known.sd[:, 0]
+    position, slope, residual, at = np.zeros(samples), np.zeros(samples), residual[:, 0], 0.0
+    order = np.flatnonzero(h > 0)[np.argsort(h[h > 0], kind="stable")]
+    for j in order:
+        step = h[j] - at
+        keep, shift, (gg, gv, vv) = moved(step, s, k)
+        # Factors of two by two in closed form; a step so short that it moves nothing has none.
+        of_g = np.sqrt(np.maximum(gg, 0.0))
+        of_both = np.divide(gv, of_g, out=np.zeros(samples), where=of_g > 0)
+        of_slope = np.sqrt(np.maximum(vv - of_both**2, 0.0))
+        first_shock, second_shock = rng.standard_normal((2, samples))
+        position = position + slope * shift + of_g * first_shock
+        slope = slope * keep + of_both * first_shock + of_slope * second_shock
+        fresh = t * np.sqrt(-np.expm1(-2 * step / length)) * rng.standard_normal(samples)
+        residual = residual * np.exp(-step / length) + fresh
+        g[:, j], o[:, j], at = position, residual, h[j]
+    return g, o, d
+
+
+def _among(
+    places: np.ndarray, known: Errors, distance: np.ndarray, scales: Mapping, others: Any, rng: np.random.Generator
+) -> np.ndarray:
+    """Joint draws of g, o and d among the runs, at distances from the frontier, shape (3, sample, place)."""
+    parts = []
+    for first in range(0, len(known.error), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        own = {name: value[some] for name, value in scales.items()}
+        other = others if np.ndim(others) == 0 else others[some]
+        parts.append(_of_samples(places, Errors(*(part[some] for part in known)), distance, own, other, rng))
+    return np.concatenate(parts, axis=1)
+
+
+def _of_samples(places, known: Errors, distance, scales, others, rng) -> np.ndarray:
+    drift, kappa, rho, ell = (scales[name][:, None, None] for name in ("drift", "kappa", "rho", "ell"))
+    samples, runs, n = len(known.error), len(distance), len(places)
+    sd, to, at = known.sd[:, :1, None], places[:, None], slice(n, 2 * n)
+    cross = np.empty((samples, 2 * n + 1, runs))  # g and o of every place, then d
+    cross[:, :n] = drift**2 * integrated(to, distance, kappa) * known.above[:, None]
+    cross[:, at] = rho * sd**2 * np.exp(-np.abs(to - distance) / ell)
+    cross[:, -1] = LEVEL**2
+    before = np.zeros((samples, 2 * n + 1, 2 * n + 1))
+    before[:, :n, :n] = drift**2 * integrated(to, places, kappa)
+    before[:, at, at] = rho * sd**2 * np.exp(-np.abs(to - places) / ell)
+    before[:, -1, -1] = LEVEL**2
+    noise = ((1 - rho[:, 0]) * known.sd**2)[:, None] * np.eye(runs)
+    covariance = between(distance, known.above, known.sd, drift, kappa, rho, ell) + noise + others
+    solved = np.linalg.solve(covariance, np.swapaxes(cross, 1, 2))
+    mean = np.einsum("snk,sn->sk", solved, known.error)
+    after = before - cross @ solved
+    # g is known at the frontier, and o all but known at a run.
+    own = np.diagonal(before, axis1=1, axis2=2)
+    after[:, np.arange(2 * n + 1), np.arange(2 * n + 1)] += _JITTER * own + _TINY
+    normal = rng.standard_normal((samples, 2 * n + 1, 1))
+    drawn = mean + (np.linalg.cholesky(after) @ normal)[..., 0]
+    return np.stack([drawn[:, :n], drawn[:, at], np.broadcast_to(drawn[:, -1:], (samples, n))])

@@ -1,0 +1,156 @@
+"""A model in words and columns, as a file keeps it: nothing in it is code."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from scalebayes import laws
+from scalebayes.discrepancy import BUILT_IN as TERMS
+from scalebayes.model import Model
+from scalebayes.observations import BUILT_IN as OBSERVATIONS
+from scalebayes.priors import from_plain, to_plain
+
+FORMAT = 2
+_PARTS = {cls.__name__: cls for cls in (*OBSERVATIONS, *TERMS)}
+
+
+def describe_model(model: Model) -> dict[str, Any]:
+    """A model without its numbers, as nested dictionaries of numbers and strings."""
+    runs, law = model.runs, model.law
+    response = {
+        "law": law.name,
+        "built_in": laws.is_built_in(law),
+        "law_source": source_of(law.function),
+        "law_digest": digest_of(law.function),
+        "floor": law.floor if isinstance(law.floor, str) else "",
+        "inputs": {
+            name: {
+                "columns": list(map(str, each.columns)),
+                "vector": each.is_vector,
+                "kind": each.kind,
+                "unit": each.unit,
+            }
+            for name, each in runs.inputs.items()
+        },
+        "response": runs.response,
+        "better": runs.better,
+        "observation": described(model.observation),
+        "discrepancy": [described(term) for term in model.discrepancy],
+    }
+    return {
+        "responses": [response],
+        "group": list(runs.group),
+        "tokenizer": runs.tokenizer,
+        "evaluation": runs.evaluation,
+        "cost": runs.cost if runs.cost is None or isinstance(runs.cost, str) else {"function": digest_of(runs.cost)},
+        "where": runs.where,
+        "excluded": runs.excluded,
+        "source": runs.source,
+        "priors": {name: to_plain(prior) for name, prior in model.priors.items()},
+        "given": sorted(model.given),
+        "horizon": model.horizon,
+    }
+
+
+def columns_of(model: Model) -> dict[str, tuple]:
+    """The columns of the runs that a fit uses, as variables of a dataset along ``run``."""
+    runs = model.runs
+    found: dict[str, tuple] = {}
+    for name, each in runs.inputs.items():
+        dims = ("run", f"{name}_part") if each.is_vector else ("run",)
+        found[name] = (dims, runs.x(name), {"column": each.label})
+    for i, column in enumerate(runs.group):
+        found[f"group_{i}"] = ("run", np.asarray(runs.table[column].astype(str), str))
+    found["response"] = ("run", runs.y, {"column": runs.response})
+    for role, named in (("tokenizer", runs.tokenizer), ("evaluation", runs.evaluation)):
+        if named is not None:
+            found[role] = ("run", np.asarray(runs.table[named].astype(str), str), {"column": named})
+    for role, name in model.observation.columns.items():
+        found[f"{role}_column"] = ("run", runs.column(name), {"column": name})
+    if isinstance(runs.cost, str):
+        found["cost"] = ("run", runs.column(runs.cost), {"column": runs.cost})
+    return found
+
+
+def described(part: Any) -> dict[str, Any]:
+    """An observation or a term: its class by name, and its fields."""
+    return {"is": type(part).__name__} | {f.name: to_plain(getattr(part, f.name)) for f in fields(part)}
+
+
+def made(description: dict[str, Any], given: Any, what: str, file: str) -> Any:
+    """The part that was described.
+
+    Parameters
+    ----------
+    description : dict
+        From `described`.
+    given : object
+        The caller's own, where it is not the package's.
+    what, file : str
+        For messages.
+
+    Raises
+    ------
+    ValueError
+        If it is not the package's own and not given, or another was given.
+    """
+    name = description["is"]
+    if name in _PARTS:
+        return _PARTS[name](**{key: from_plain(value) for key, value in description.items() if key != "is"})
+    if given is None:
+        raise ValueError(
+            f"{file} holds a fit with the {what} {name}, which is not built in; pass it: sb.load({file!r}, {what}={name}(...))."
+        )
+    if described(given) != description:
+        raise ValueError(f"{file} holds a fit with the {what} {description}; the one given is {described(given)}.")
+    return given
+
+
+def source_of(function: Callable) -> str:
+    """The source of a function, for the record; empty where there is none."""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        return ""
+
+
+def digest_of(function: Callable) -> str:
+    """A hash of what a function computes: its source without comments and layout, and the constants of its closure.
+
+    Empty where there is no source.
+    """
+    try:
+        written = ast.dump(ast.parse(textwrap.dedent(source_of(function)).strip()))
+    except SyntaxError:  # a lambda in the midst of a call
+        written = source_of(function)
+    if not written or written == "Module()":
+        return ""
+    return hashlib.sha256(f"{written} {sorted(constants_of(function).items())}".encode()).hexdigest()[:16]
+
+
+def constants_of(function: Callable) -> dict[str, str]:
+    """Numbers and words that a function takes from the one that made it, which its source does not show."""
+    found = {}
+    for name, cell in (
+        zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        if hasattr(function, "__code__")
+        else ()
+    ):
+        if isinstance(cell.cell_contents, str | int | float | np.generic):
+            found[name] = repr(cell.cell_contents)
+    return found
+
+
+def plain_number(value: Any) -> Any:
+    """A number of NumPy's as Python's own, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} ({type(value).__name__}) has no place in a file.")

@@ -1,0 +1,280 @@
+"""From a model to a fit: sampling, and what is kept of it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from scalebayes.arguments import check_seed
+from scalebayes.discrepancy import sampled_of
+from scalebayes.discrepancy.resolve import Discrepancy
+from scalebayes.fits.description import FORMAT, columns_of, describe_model, plain_number
+from scalebayes.fits.fit import Fit
+from scalebayes.inference.caching import compilation_cache
+from scalebayes.inference.diagnostics import ConvergenceWarning
+from scalebayes.inference.settings import Settings
+from scalebayes.laws import Law
+from scalebayes.model import Model
+from scalebayes.model.model import PoolingWord
+from scalebayes.model.structure import OBSERVED
+from scalebayes.observations import Observation
+from scalebayes.priors import Pooling, Prior
+from scalebayes.runs import Runs
+
+if TYPE_CHECKING:
+    from scalebayes.inference.sampling import Draws
+
+
+def fit(
+    law: Callable | Law,
+    runs: Runs,
+    *,
+    priors: Mapping[str, Prior | Pooling] | None = None,
+    pooling: PoolingWord | None = None,
+    observation: Observation | str | None = None,
+    discrepancy: Discrepancy | None = None,
+    horizon: float | None = None,
+    draws: int = 1000,
+    chains: int = 4,
+    warmup: int | None = None,
+    target_accept: float | None = None,
+    ess: int | None = None,
+    max_draws: int | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Fit:
+    """Fit a law to runs: ``sample(Model(law, runs, ...), ...)``.
+
+    Parameters
+    ----------
+    law : Callable or Law
+        Built in (``sb.laws.chinchilla``) or your own: inputs before ``*``, parameters after it.
+    runs : Runs
+        From `read_runs`.
+    priors, pooling, observation, discrepancy, horizon
+        See `Model`.
+    draws, chains, warmup, target_accept, ess, max_draws, seed, progress
+        See `sample`.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    TypeError, ValueError
+        If law, runs and priors do not fit each other; see `Model` and `sample`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the draws do not represent the posterior well.
+    """
+    model = Model(
+        law, runs, priors=priors, pooling=pooling, observation=observation, discrepancy=discrepancy, horizon=horizon
+    )
+    return sample(
+        model, draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, max_draws=max_draws,
+        seed=seed, progress=progress,
+    )  # fmt: skip
+
+
+def sample(
+    model: Model,
+    *,
+    draws: int = 1000,
+    chains: int = 4,
+    warmup: int | None = None,
+    target_accept: float | None = None,
+    ess: int | None = None,
+    max_draws: int | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Fit:
+    """Draw from a model's posterior by Hamiltonian Monte Carlo.
+
+    In coordinates in which a posterior is nearly standard normal, trajectories of about one length are enough. Where a
+    pilot or the draws show that it is not, the coordinates are made anew in a warm-up of NUTS (Hoffman and Gelman 2014,
+    arXiv:1111.4246), which also draws if they are no better; ``idata.attrs["sampler"]`` says which of them drew. With 256
+    coordinates or more trajectories are shorter, of steps that take two gradients; ``n_steps`` counts gradients.
+
+    Parameters
+    ----------
+    model : Model
+    draws, chains : int
+        Draws kept of each chain, and number of chains. Chains that have not mixed by then (r-hat 1.01 or more, bulk ESS
+        400 or less) go on for as long as that lacks, at most eight times as long, and ``draws`` of them are kept, evenly.
+    warmup : int, optional
+        Adapting steps before them, by NUTS; as many as the posterior needs if not given: 150, or 600 where whitening has to be
+        improved, and more where draws that diverged, or told too little of each other, became the pilot of a better one.
+    target_accept : float, optional
+        Mean acceptance rate that the step size is adapted to. If not given 0.8, or 0.95 once NUTS has warmed up. At least
+        0.99 after NUTS's own draws became a pilot.
+    ess : int, optional
+        Draw until the bulk ESS of every variable exceeds this, instead of a number of ``draws``.
+    max_draws : int, optional
+        Draws of each chain at which that ends; by default eight times ``draws``.
+    seed : int
+        The same seed on the same machine gives the same bytes.
+    progress : bool, optional
+        Whether to show a progress bar; by default only on a terminal.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or the law gives NaN where the priors allow its parameters.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the draws do not represent the posterior well.
+    """
+    settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
+    check_seed(seed)
+    prior = checked_prior(model, seed)
+    from scalebayes.fits.preparing import prepare
+    from scalebayes.inference.sampling import sample as draw
+
+    with compilation_cache():
+        ready = prepare(model)
+        with _progress(progress, model.name) as advanced:
+            found = draw(
+                ready.source, [ready.numbers], initial=[ready.initial], seeds=[seed], settings=settings,
+                advanced=advanced,
+            )  # fmt: skip
+    result = assemble(model, found[0], prior, settings, seed)
+    _warn(result, settings)
+    return result
+
+
+def checked_prior(model: Model, seed: int) -> xr.Dataset:
+    """Draws from the prior, at which the law must be a number.
+
+    Raises
+    ------
+    ValueError
+        With the run and the parameters at which it is not.
+    """
+    from scalebayes.model.prior import prior_parameters, undefined
+
+    prior = prior_parameters(model.structure, model.numbers, model.runs.levels, 500, seed)
+    problem = undefined(model.structure, model.runs, prior)
+    if problem:
+        raise ValueError(problem)
+    return prior
+
+
+def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, seed: int) -> Fit:
+    """The fit of a model from what the sampler drew."""
+    tree = _tree(model, found)
+    tree["prior"] = xr.DataTree(prior)
+    made = {
+        "seed": seed,
+        "sampler": found.sampler,
+        "warmup": found.warmup,
+        "target_accept": found.target_accept,
+        "thin": found.thin,
+    }
+    modes = [
+        {"share": mode.share, "height": mode.height, **{n: mode.values[n].tolist() for n in model.parameters}}
+        for mode in found.modes
+    ]
+    judged = {"max_r_hat": found.max_r_hat, "min_ess_bulk": found.min_ess_bulk}
+    tree.attrs = _attributes(model) | made | judged | {"modes": json.dumps(modes), "ess": settings.ess or 0}
+    return Fit(model, tree)
+
+
+def _warn(fit: Fit, settings: Settings) -> None:
+    problems, name = fit.diagnostics.problems, fit.model.name
+    if problems:
+        message = (
+            f"the fit of {name} has not converged: {'; '.join(problems)}. "
+            "More draws or warm-up, or narrower priors, may help; do not use it as it is."
+        )
+    elif settings.ess and fit.diagnostics.min_ess_bulk <= settings.ess:
+        message = (
+            f"the fit of {name} was to reach a bulk ESS of {settings.ess}; its {fit.diagnostics.draws // settings.chains} "
+            f"draws of each chain reach {fit.diagnostics.min_ess_bulk:.0f}. A larger max_draws goes on."
+        )
+    else:
+        return
+    warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+
+def _tree(model: Model, found: Draws) -> xr.DataTree:
+    """Draws and data under the caller's labels, in the groups that ArviZ expects."""
+    runs, per_draw = model.runs, ("chain", "draw")
+    grouped = (runs.group_name,) if runs.group else ()
+    observed = model.structure.block.observed
+    further = {name: dims for term in sampled_of(model.discrepancy) for name, dims in term.published.items()}
+    chains, draws = found.stats["lp"].shape
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws), **model.coords()}
+    groups: dict[str, dict] = {
+        "posterior": {
+            name: (per_draw + ((*grouped, *further[name]) if name in further else grouped[: value.ndim - 2]), value)
+            for name, value in sorted(found.variables.items())
+        },
+        "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},
+        # Without the copies that pad the table.
+        "log_likelihood": {observed: ((*per_draw, "run"), found.log_likelihood[:, :, : len(runs)])},
+        "observed_data": {observed: ("run", model.numbers[OBSERVED])},
+        "constant_data": columns_of(model),
+    }
+    return xr.DataTree.from_dict({name: _dataset(variables, coords) for name, variables in groups.items()})
+
+
+def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:
+    used = {dim for dims, *_ in variables.values() for dim in ((dims,) if isinstance(dims, str) else dims)}
+    return xr.Dataset(dict(variables), coords={name: value for name, value in coords.items() if name in used})
+
+
+def _attributes(model: Model) -> dict[str, Any]:
+    versions = _versions()
+    return {
+        "inference_library": "scalebayes",
+        "inference_library_version": versions["scalebayes"],
+        "data_hash": model.runs.digest,
+        "law": model.name,
+        "observation": model.observation.word,
+        "format_version": FORMAT,
+        "model": json.dumps(describe_model(model), default=plain_number),
+        **versions,
+    }
+
+
+@lru_cache(maxsize=1)  # a file is read for each
+def _versions() -> dict[str, str]:
+    packages = ("scalebayes", "pymc", "pytensor", "jax", "blackjax", "arviz", "numpy")
+    return {name: version(name) for name in packages}
+
+
+@contextmanager
+def _progress(wanted: bool | None, what: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not (console.is_terminal if wanted is None else wanted):
+        yield lambda made, total: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(f"fitting {what} (compiling)", total=None)
+
+        def advanced(made: int, total: int) -> None:
+            bar.update(task, completed=made, total=total, description=f"fitting {what}")
+
+        yield advanced

@@ -1,0 +1,187 @@
+"""What a law is and what it tells the rest: its signature, floor, default priors, optimum and what derives from it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from scalebayes.priors import FloorShare, Pooling, Prior
+from scalebayes.priors import with_floor as with_named_floor
+
+type Priors = Mapping[str, Prior | Pooling]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a law's signature declares.
+
+    Parameters
+    ----------
+    name : str
+    inputs, parameters : tuple of str
+        In the law's own order.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(self.inputs)}; {', '.join(self.parameters)})"
+
+
+def signature(law: Callable) -> Signature:
+    """Read a law's inputs and parameters.
+
+    Parameters
+    ----------
+    law : Callable
+        Inputs before ``*``, parameters after it, no defaults.
+
+    Returns
+    -------
+    Signature
+
+    Raises
+    ------
+    TypeError
+        If it is no function, or its signature does not separate inputs from parameters.
+
+    Examples
+    --------
+    >>> print(signature(lambda N, D, *, E, A: E + A / N))
+    <lambda>(N, D; E, A)
+    """
+    name = getattr(law, "__name__", repr(law))
+    example = "for example 'def f(N, D, *, E, A, alpha)'"
+    if not callable(law):
+        raise TypeError(f"a law is a function, {example}; got {law!r} ({type(law).__name__}).")
+    try:
+        declared = inspect.signature(law)
+    except (TypeError, ValueError):
+        raise TypeError(f"law {name} cannot be read: it has no signature. Write a function, {example}.") from None
+    shown = f"law {name}{declared} cannot be read"
+    rule = f"inputs go before '*', parameters after it, {example}."
+    inputs: list[str] = []
+    parameters: list[str] = []
+    for parameter in declared.parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise TypeError(f"{shown}: {str(parameter)!r} hides what it takes; {rule}")
+        if parameter.default is not parameter.empty:
+            raise TypeError(
+                f"{shown}: {parameter.name!r} has a default, a constant nobody would see; make it a parameter."
+            )
+        (parameters if parameter.kind == parameter.KEYWORD_ONLY else inputs).append(parameter.name)
+    if not inputs or not parameters:
+        raise TypeError(f"{shown}: {rule}")
+    return Signature(name, tuple(inputs), tuple(parameters))
+
+
+def keywords(function: Callable) -> tuple[str, ...]:
+    """Names of a function's keyword-only parameters: what a derived quantity needs."""
+    return tuple(p.name for p in inspect.signature(function).parameters.values() if p.kind == p.KEYWORD_ONLY)
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """A law with all that it tells the rest; nothing is guessed from the name of a parameter.
+
+    Parameters
+    ----------
+    function : Callable
+        A plain function: inputs before ``*``, parameters after it; returns the expected response.
+    floor : str or Callable, optional
+        The irreducible response: a parameter, or a function of parameters (keyword-only). A discrepancy on the logarithm acts on
+        what lies above it; without one, on the whole response.
+    priors : mapping of str to prior
+        Default priors of the parameters.
+    beside : mapping of str to priors, or to a function of the horizon
+        Default priors beside a discrepancy, by how it states them: "curves" relative to the end of each curve, "surface"
+        relative to all runs.
+    optimum : Callable, optional
+        (C, parameters) to N and D of the lowest response where C = 6 N D; found by search if not given.
+    derived : mapping of str to Callable
+        Further quantities, each a function of parameters (keyword-only).
+
+    Examples
+    --------
+    >>> law = Law(lambda x, *, L_inf, A: L_inf + A / x, floor="L_inf")
+    >>> law.inputs, law.parameters, law.floor_of({"L_inf": 0.2, "A": 3.0})
+    (('x',), ('L_inf', 'A'), 0.2)
+    """
+
+    function: Callable
+    floor: str | Callable | None = None
+    priors: Priors = field(default_factory=dict)
+    beside: Mapping[str, Priors | Callable[[float], Priors]] = field(default_factory=dict)
+    optimum: Callable | None = None
+    derived: Mapping[str, Callable] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        parameters = self.signature.parameters
+        if isinstance(self.floor, str) and self.floor not in parameters:
+            raise ValueError(f"the floor of {self.signature} is one of its parameters, got {self.floor!r}.")
+        for name in self.priors:
+            if name not in parameters:
+                raise ValueError(f"{self.signature} has no parameter {name!r} to have a prior.")
+        if isinstance(self.floor, str):
+            stated = {name: with_named_floor(prior, self.floor) for name, prior in self.priors.items()}
+            object.__setattr__(self, "priors", stated)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """Name, inputs and parameters."""
+        return signature(self.function)
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return self.signature.name
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """In its order."""
+        return self.signature.inputs
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """In its order."""
+        return self.signature.parameters
+
+    def __repr__(self) -> str:
+        return f"Law({self.signature})"
+
+    def floor_of(self, values: Mapping[str, Any]) -> Any:
+        """The irreducible response for values of the parameters; 0 for a law that falls to zero."""
+        if self.floor is None:
+            return 0.0
+        if isinstance(self.floor, str):
+            return values[self.floor]
+        return self.floor(**{name: values[name] for name in keywords(self.floor)})
+
+    def default_priors(self, stated: str, horizon: float) -> Priors:
+        """Default priors beside a discrepancy that states them so ("" for none), asked about up to a horizon."""
+        found = self.beside.get(stated, {}) if stated else self.priors
+        return found(horizon) if callable(found) else found
+
+
+def with_floor(law: Law, priors: Mapping) -> Law:
+    """A law that declares no floor, with the parameter as its floor whose prior is that of one (`FloorShare`).
+
+    Raises
+    ------
+    ValueError
+        If several parameters have such a prior.
+    """
+    if law.floor is not None:
+        return law
+    floors = [name for name, pooling in priors.items() if isinstance(pooling.prior, FloorShare)]
+    if len(floors) > 1:
+        raise ValueError(
+            f"{law.name} has {len(floors)} parameters whose prior is a FloorShare, {', '.join(floors)}; say which is its floor: "
+            f"sb.Law({law.name}, floor={floors[0]!r})."
+        )
+    return replace(law, floor=floors[0]) if floors else law

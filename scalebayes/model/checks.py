@@ -1,0 +1,202 @@
+"""What a model refuses: priors, names, counts and responses that do not fit each other, before anything is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.arguments import nearest
+from scalebayes.discrepancy import Term
+from scalebayes.laws import Law
+from scalebayes.laws import with_floor as with_declared_floor
+from scalebayes.observations import Observation
+from scalebayes.priors import WORDS, Anchored, Gamma, Pooled, Pooling, Separate, needs, repool, with_floor, with_pooling
+from scalebayes.runs import Runs
+from scalebayes.runs.checks import check_group_sizes, check_numbers, refuse_rows
+
+# ln of a vocabulary of a million words: the loss of a uniform guess.
+_LARGEST_LOSS = 13.8
+
+
+def complete_priors(
+    law: Law, given: Mapping, pooling: str | None, renamed: Mapping[str, str], runs: Runs, defaults: Mapping
+) -> dict[str, Pooling]:
+    """The prior of every parameter, each with its pooling: the caller's, else the law's default.
+
+    Parameters
+    ----------
+    law : Law
+    given : mapping of str to prior
+    pooling : str or None
+        How groups divide the parameters that are not given.
+    renamed : mapping of str to str
+        From the law's inputs to those of the runs, where a law of one input takes another.
+    runs : Runs
+    defaults : mapping of str to prior
+
+    Raises
+    ------
+    TypeError, ValueError
+        If priors are missing or do not suit the law, each other or the runs.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"priors are a mapping from parameters to priors, got {type(given).__name__}.")
+    if pooling not in (None, *WORDS):
+        raise ValueError(f"pooling is {', '.join(map(repr, WORDS[:-1]))} or {WORDS[-1]!r}, got {pooling!r}.")
+    if pooling == "crossed" and len(runs.group) < 2:
+        grouped = f"by {runs.group_name!r} alone" if runs.group else "not at all"
+        raise ValueError(
+            f"pooling='crossed' is over several group columns, and the runs are grouped {grouped}; name what crosses in "
+            "read_runs, such as group=['architecture', 'task'], or leave it out."
+        )
+    unknown = [name for name in given if name not in law.parameters]
+    if unknown:
+        raise ValueError(
+            f"a prior is given for {', '.join(map(repr, unknown))}{nearest(unknown[0], law.parameters)}, but {law.name} has the "
+            f"parameters {', '.join(law.parameters)}."
+        )
+    missing = [name for name in law.parameters if name not in given and name not in defaults]
+    if missing:
+        raise ValueError(
+            f"{law.name} is not built in, so every parameter needs a prior; missing: {', '.join(missing)}. "
+            f"For example priors={{{missing[0]!r}: sb.LogNormal(median=0.3, spread=0.5)}}."
+        )
+    complete: dict[str, Pooling] = {}
+    for name in law.parameters:
+        if name in given:
+            prior = given[name]
+            complete[name] = with_pooling(prior)
+            if not runs.group and isinstance(prior, Pooled | Separate):
+                raise ValueError(
+                    f"the prior of {name} is {type(prior).__name__.lower()}, but the runs have no group. "
+                    "Name a group in read_runs, or use shared(...)."
+                )
+        else:
+            complete[name] = repool(defaults[name], pooling, runs.factors) if pooling else defaults[name]
+            if not runs.group:
+                complete[name] = with_pooling(complete[name].prior)
+        anchor = complete[name].prior
+        if isinstance(anchor, Anchored):
+            anchor = replace(anchor, input=renamed.get(anchor.input, anchor.input))
+            if anchor.input not in runs.inputs:
+                raise ValueError(
+                    f"the prior of {name} is anchored by input {anchor.input!r}, which {law.signature} does not have."
+                )
+            if anchor.input not in runs.scales:
+                raise ValueError(
+                    f"the prior of {name} is anchored by input {anchor.input!r}, which is no positive scale; "
+                    "give the parameter a prior of its own, such as LogNormal."
+                )
+            complete[name] = replace(complete[name], prior=anchor)
+    floor = with_declared_floor(law, complete).floor
+    complete = {name: with_floor(prior, floor if isinstance(floor, str) else None) for name, prior in complete.items()}
+    for name, prior in complete.items():
+        if isinstance(prior.prior, Gamma) and isinstance(prior, Pooled | Separate):
+            raise ValueError(f"the prior of {name} is a Gamma, which all groups share; use shared(...).")
+        for other in needs(prior.prior):
+            if other not in law.parameters:
+                raise ValueError(f"the prior of {name} refers to {other!r}, which {law.signature} does not have.")
+            if needs(complete[other].prior):
+                raise ValueError(f"the prior of {name} refers to {other}, whose own prior refers to another parameter.")
+    for name, prior in complete.items():
+        _check_factors(name, prior, runs)
+    if any(_of_combinations(prior, runs) for prior in complete.values()):
+        check_group_sizes(runs)
+    if runs.response in {*law.parameters, *runs.inputs, "run", "group"}:
+        raise ValueError(f"the response column {runs.response!r} has the name of an input or parameter; rename it.")
+    for column in dict.fromkeys([runs.group_name, *map(str, runs.group)]):
+        if column in {*law.parameters, *runs.inputs}:
+            raise ValueError(f"the group column {column!r} has the name of a parameter or input; rename it.")
+    return complete
+
+
+def _of_combinations(pooling: Pooling, runs: Runs) -> bool:
+    """Whether a parameter differs between the groups as they are, not only between the levels of their columns."""
+    if isinstance(pooling, Pooled):
+        return len(runs.group) > 1 and runs.group_name in pooling.spreads(runs.group_name)
+    return len(runs.group) > 1 and isinstance(pooling, Separate)
+
+
+def _check_factors(name: str, pooling: Pooling, runs: Runs) -> None:
+    if not isinstance(pooling, Pooled):
+        return
+    columns = [*dict.fromkeys([*map(str, runs.group), runs.group_name])]
+    for column in pooling.spreads(runs.group_name):
+        if column not in columns:
+            raise ValueError(
+                f"the prior of {name} has a spread over {column!r}, which is no group column of the runs; "
+                f"there {'is' if len(columns) == 1 else 'are'} {', '.join(map(repr, columns))}."
+            )
+
+
+def check_names(law: Law, runs: Runs, observation: Observation, terms: tuple[Term, ...]) -> None:
+    """Refuse a parameter of the law, or a group, called as something of the observation or the discrepancy."""
+    owners = [(observation.word.replace("_", "-"), "observation", observation.priors())]
+    owners += [(term.word, "discrepancy", term.priors(tuple(runs.inputs))) for term in terms]
+    seen = dict.fromkeys(law.parameters, "law")
+    for word, owner, own in owners:
+        for name in own:
+            if name in law.parameters:
+                of = "the noise" if owner == "observation" else f"the {word}"
+                raise ValueError(f"{law.name} has a parameter {name!r}, a name of {of}; rename it.")
+            if seen.setdefault(name, word) != word:
+                raise ValueError(f"the {word} and the {seen[name]} both have a parameter {name!r}; rename one of them.")
+            for column in dict.fromkeys([runs.group_name, *map(str, runs.group)]):
+                if column == name:
+                    raise ValueError(f"the group column {column!r} has the name of a parameter or input; rename it.")
+
+
+def check_counts(law: Law, runs: Runs) -> None:
+    """Refuse fewer runs than parameters."""
+    if len(runs) < len(law.parameters):
+        raise ValueError(
+            f"{law.name} has {len(law.parameters)} parameters ({', '.join(law.parameters)}) and there "
+            f"{'is' if len(runs) == 1 else 'are'} {len(runs)} run{'s' if len(runs) != 1 else ''}. "
+            "Add runs, or take a law with fewer parameters."
+        )
+
+
+def check_response(runs: Runs, observation: Observation) -> None:
+    """Refuse responses that the observation cannot have produced."""
+    columns = {}
+    for role, column in observation.columns.items():
+        if column not in runs.table.columns:
+            raise ValueError(
+                f"{role} is to be column {column!r}, which {runs.source} does not have{nearest(column, runs.table.columns)}; "
+                f"its columns are {', '.join(map(repr, runs.table.columns))}."
+            )
+        check_numbers(runs, column, role)
+        columns[role] = runs.column(column)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wrong = ~np.isfinite(observation.observed(runs.y, columns))
+    problem = "zero or negative" if observation.scale.name == "log" and (runs.y[wrong] <= 0).all() else "not possible"
+    refuse_rows(runs, runs.response, "the response", observation.needs, {problem: wrong})
+
+
+def check_is_loss(law: str, runs: Runs) -> None:
+    """The built-in laws fall with scale and are stated in losses: refuse accuracies and percentages."""
+    y = runs.y
+    what = f"response {runs.response!r} runs from {y.min():g} to {y.max():g}"
+    if y.max() > _LARGEST_LOSS:
+        raise ValueError(
+            f"{what}, and {law} is a law for losses (a uniform guess over a million words costs {_LARGEST_LOSS} nats): "
+            "this looks like per cent or a perplexity. Divide per cent by 100 (an accuracy first becomes 100 - accuracy), "
+            "or take the logarithm of a perplexity."
+        )
+    if len(y) < 4 or y.max() > 1:
+        return
+    ranks = [_rank_correlation(runs.x(name), y) for name in runs.scales]
+    if min(ranks) > 0.5:
+        rises = " and ".join(f"{name} ({rank:.2f})" for name, rank in zip(runs.scales, ranks, strict=True))
+        raise ValueError(
+            f"{what} and rises with {rises}, rank correlation in brackets: this looks like an accuracy, and {law} is a law "
+            f"for losses, which fall. Use the error, 1 - {runs.response}."
+        )
+
+
+def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    # By pandas: scipy.stats would add a second to the start.
+    return float(pd.DataFrame({"x": x, "y": y}).corr("spearman").to_numpy()[0, 1]) if y.min() < y.max() else 0.0

@@ -1,0 +1,46 @@
+"""A law evaluated for many draws of its parameters, compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import jax
+import numpy as np
+
+from scalebayes.numerics.padding import padded_size, repeat_last
+from scalebayes.numerics.precision import double_precision
+
+
+def expected(law: Callable, x: Sequence[np.ndarray], parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The law at every point for every draw.
+
+    Parameters
+    ----------
+    law : Callable
+    x : sequence of array, shape (point,)
+        Its inputs, in its order.
+    parameters : mapping of str to array, shape (sample,)
+
+    Returns
+    -------
+    array, shape (sample, point)
+    """
+    points = len(x[0])
+    size = padded_size(points)  # each is compiled, and what was compiled is kept
+    with double_precision():
+        theta = {name: np.asarray(value, float) for name, value in parameters.items()}
+        return np.asarray(_evaluator(law)([repeat_last(np.asarray(values, float), size) for values in x], theta))[
+            :, :points
+        ]
+
+
+@lru_cache(maxsize=32)
+def _evaluator(law: Callable) -> Callable:
+    return jax.jit(jax.vmap(lambda x, theta: law(*x, **theta), (None, 0)))
+
+
+@lru_cache(maxsize=32)
+def elementwise(law: Callable) -> Callable:
+    """A law compiled, of arrays that broadcast."""
+    return jax.jit(lambda x, theta: law(*x, **theta) + 0 * x[0])

@@ -1,0 +1,137 @@
+"""What the priors of a model mean: draws of its parameters, and whether the law is a number wherever they allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from scalebayes.model.evaluation import elementwise, expected
+from scalebayes.model.structure import Block, Structure, build_order, deviate, publish, unlink
+from scalebayes.numerics.precision import double_precision
+from scalebayes.runs import Runs
+
+_MOST_OUTSIDE = 0.5  # of the draws from the prior, of means that the observation does not know
+
+
+def prior_parameters(
+    structure: Structure, numbers: Mapping[str, np.ndarray], levels: tuple[str, ...], draws: int, seed: int
+) -> xr.Dataset:
+    """Draws of the parameters from their prior, dims (chain, draw[, group])."""
+    # A stream of its own: a simulation whose noise comes from default_rng(seed) would else repeat the numbers of its parameters.
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    found: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
+    for p in build_order(structure.parameters):
+        place, scale, *spreads = numbers[f"{p.name}_prior"]
+        shape = (draws, structure.n_groups) if p.pooling == "separate" else (draws,)
+        if p.link == "gamma":
+            value = spreads.pop() + rng.gamma(place, 1 / scale, draws)
+        else:
+            value = unlink(p.link, place + scale * rng.standard_normal(shape), numbers.get(f"{p.name}_bound"), np)
+        if p.pooling == "pooled":
+            found[p.base] = value
+            deviation: Any = 0
+            for (factor, name, _), width in zip(p.deviations, spreads, strict=True):
+                found[name] = width * np.abs(rng.standard_normal(draws))
+                offset = rng.standard_normal((draws, structure.levels(factor)))
+                of_group = slice(None) if factor == structure.group else numbers[f"{factor}_of_group"]
+                deviation = deviation + found[name][:, None] * offset[:, of_group]
+            value = deviate(p.link, value[:, None], deviation, np)
+        # What needs other parameters has a value per group as soon as one of them has.
+        needed = {name: values[name] for name in p.needs}
+        of_groups = any(np.ndim(numbers.get(f"{p.name}_{of}", 0)) for of in ("typical", "level", "reference"))
+        if of_groups or any(v.ndim > 1 for v in [value, *needed.values()]):
+            value, *rest = (v if v.ndim > 1 else v[:, None] for v in [value, *needed.values()])
+            needed = dict(zip(needed, rest, strict=True))
+        found[p.free] = value
+        with np.errstate(over="ignore"):  # far out in a wide prior an amplitude at N = 1 may be infinite
+            values[p.name], found[p.at_reference] = publish(p, value, numbers, needed, np)
+        found[p.name] = values[p.name]
+    coords: dict[Any, Any] = {"chain": [0], "draw": np.arange(draws), structure.group: list(levels)}
+    dims = ("chain", "draw", structure.group)
+    sized = {name: np.squeeze(v, 1) if v.ndim > 1 and v.shape[1] == 1 else v for name, v in sorted(found.items())}
+    dataset = xr.Dataset({name: (dims[: v.ndim + 1], v[None]) for name, v in sized.items()})
+    return dataset.assign_coords({name: coords[name] for name in dataset.dims})
+
+
+def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
+    """Where in the prior the law is not a number, in a sentence; empty if nowhere that was looked at.
+
+    Looks at every draw, at the runs with the extreme values of each input and a few others: pairs of one shape, so that
+    another table compiles nothing.
+    """
+    block, rng = structure.block, np.random.default_rng(0)
+    x = [runs.x(name) for name in runs.inputs]
+    parts = [part for column in x for part in np.reshape(column, (len(runs), -1)).T]
+    extremes = [place(part) for part in parts for place in (np.argmin, np.argmax)]
+    n = prior.sizes["draw"]
+    at = np.hstack([np.tile(extremes, (n, 1)), rng.integers(len(runs), size=(n, 4))])
+    draws, at = np.repeat(np.arange(n), at.shape[1]), at.ravel()
+    group = runs.group_index[at] if runs.group else None
+    parameters = {}
+    for name in block.parameters:
+        values = prior[name].to_numpy()[0]
+        parameters[name] = values[draws, group] if values.ndim > 1 else values[draws]
+    with double_precision():
+        response = np.asarray(elementwise(block.law)([column[at] for column in x], parameters))
+    # Far out in a wide prior an amplitude may overflow; that infinity times zero is none is not the law's fault.
+    finite = np.all([np.isfinite(value) for value in parameters.values()], axis=0)
+    wrong = np.flatnonzero(np.isnan(response) & finite)
+    if not len(wrong):
+        return _outside(block, response)
+    first = wrong[0]
+    values = ", ".join(f"{name}={value[first]:.4g}" for name, value in parameters.items())
+    inputs = ", ".join(
+        f"{name}={np.ravel(column[at[first]])[0]:.4g}" for name, column in zip(runs.inputs, x, strict=True)
+    )
+    share = len(np.unique(draws[wrong])) / n
+    return (
+        f"{_name(block)} gives NaN at {values} for run {runs.labels[at[first]]} ({inputs}), and somewhere for {share:.1%} of "
+        "the draws from its prior; a law must give a number wherever its priors allow. Narrow the priors, or mend the law."
+    )
+
+
+def _outside(block: Block, response: np.ndarray) -> str:
+    """A sentence where most means of the law lie where the observation knows none; else empty."""
+    low, high = block.observation.scale.bounds
+    outside = np.isfinite(response) & ~((response > low) & (response < high))
+    if outside.mean() <= _MOST_OUTSIDE:
+        return ""
+    instead = "a law between 0 and 1, such as sb.laws.sigmoid" if high == 1 else "a law that stays positive"
+    return (
+        f"{_name(block)} gives means outside {low:g} to {high:g} for {outside.mean():.0%} of the draws from its prior, and a "
+        f"{block.observation.word.replace('_', '-')} observation knows none there, for example {response[outside][0]:.4g}; take "
+        f"{instead}, narrower priors, or another observation."
+    )
+
+
+def _name(block: Block) -> str:
+    return getattr(block.law, "__name__", "the law")
+
+
+def prior_draws(
+    structure: Structure, numbers: Mapping[str, np.ndarray], runs: Runs, draws: int, seed: int
+) -> xr.DataTree:
+    """Draws of the parameters from their prior, and the expected response at the runs; see `Model.prior`."""
+    prior = prior_parameters(structure, numbers, runs.levels, draws, seed)
+    response = _at_runs(structure, runs, prior)
+    predictive = xr.Dataset(
+        {runs.response: (("chain", "draw", "run"), response[None])},
+        coords={"chain": [0], "draw": np.arange(draws), "run": runs.labels},
+    )
+    return xr.DataTree.from_dict({"prior": prior, "prior_predictive": predictive})
+
+
+def _at_runs(structure: Structure, runs: Runs, prior: xr.Dataset) -> np.ndarray:
+    """The expected response at the runs for draws from the prior, shape (draw, run)."""
+    block = structure.block
+    parameters = {name: prior[name].to_numpy()[0] for name in block.parameters}
+    response = np.empty((prior.sizes["draw"], len(runs)))
+    for g in np.unique(runs.group_index):
+        rows = runs.group_index == g
+        theta = {name: value[:, g] if value.ndim > 1 else value for name, value in parameters.items()}
+        response[:, rows] = expected(block.law, [runs.x(name)[rows] for name in runs.inputs], theta)
+    return response

@@ -1,0 +1,43 @@
+"""PyTensor graphs as JAX functions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import jax
+from pytensor.compile.mode import get_mode
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor import constant
+
+_callers_setting = jax.config.jax_enable_x64
+# PyTensor's JAX backend turns on 64 bits for the whole process when it is imported; a library must not.
+from pytensor.link.jax.dispatch import jax_funcify  # noqa: E402
+
+jax.config.update("jax_enable_x64", _callers_setting)
+
+
+def to_jax(arguments: Sequence, outputs: Sequence) -> Callable:
+    """A JAX function of some variables of a graph; shared variables that are no arguments become constants.
+
+    Parameters
+    ----------
+    arguments, outputs : sequence of pytensor variable
+
+    Returns
+    -------
+    Callable
+        Of as many arrays as there are arguments, to a tuple of as many as there are outputs.
+    """
+    inputs = {variable: variable.type(name=variable.name) for variable in arguments}
+    rest = [v for v in ancestors(outputs) if isinstance(v, SharedVariable) and v not in inputs]
+    constants = {v: constant(v.get_value()) for v in rest}
+    graph = FunctionGraph(list(inputs.values()), clone_replace(outputs, {**inputs, **constants}), clone=False)
+    get_mode("JAX").optimizer.rewrite(graph)
+    with warnings.catch_warnings():
+        # Checks such as sigma > 0 are dropped under tracing; the transforms guarantee them.
+        warnings.filterwarnings("ignore", message="Skipping Check", category=UserWarning)
+        return jax_funcify(graph)

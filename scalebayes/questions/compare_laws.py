@@ -1,0 +1,116 @@
+"""Which of several fits of the same runs describes them better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from scalebayes.arguments import check_seed
+from scalebayes.fits.averaging import (
+    Average,
+    checked_alike,
+    for_loo,
+    held_back,
+    named_fits,
+    pooled_diagnostics,
+    stacked,
+)
+from scalebayes.fits.fit import Fit
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.questions.wording import html, plain
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LawComparison:
+    """The answer of `compare_laws`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row per fit, the best first: ArviZ's elpd_loo, its standard error and what it reports beside them, weight_loo (stacking),
+        log_score (of the largest runs, from a fit to the others; per run) and weight_holdout, NaN where that was not asked for;
+        and problem, what is wrong with the fit's sampling, empty if nothing is.
+    share : float
+        Of the runs held back.
+    diagnostics : Diagnostics
+        The worst of the fits in each respect.
+    """
+
+    table: pd.DataFrame
+    share: float
+    diagnostics: Diagnostics
+
+    def __str__(self) -> str:
+        best = self.table.index[0]
+        lines = [f"NOT CONVERGED: {name}: {problem}." for name, problem in self.table["problem"].items() if problem]
+        lines += [f"{best} predicts a run that is left out best (LOO)."]
+        for name, row in self.table.iloc[1:].iterrows():
+            difference = abs(row["elpd_diff"])
+            if difference <= 2 * row["dse"]:
+                said = "less than twice the standard error: too little to tell them apart by LOO."
+            else:
+                said = f"more than twice the standard error: LOO favours {best}."
+            lines.append(f"{name} loses {difference:.1f} +- {row['dse']:.1f} of log density to it, {said}")
+        if self.table["log_score"].notna().all():
+            ahead = self.table["log_score"].idxmax()
+            lines.append(
+                f"{ahead} predicts the largest {100 * self.share:g}% best from the others, which is what a forecast has to do."
+            )
+        lines += [f"LOO of {name}: {row['diag_elpd']}." for name, row in self.table.iterrows() if row["diag_elpd"]]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as nested dictionaries of numbers and strings."""
+        return plain({"converged": not self.table["problem"].any(), "fits": self.table.reset_index(names="fit")})
+
+
+def compare_laws(
+    fits: Average | Mapping[str, Fit] | Sequence[Fit], *, share: float | None = None, seed: int = 0
+) -> LawComparison:
+    """Compare several fits of the same runs, by leave-one-out cross-validation and by the largest runs.
+
+    Parameters
+    ----------
+    fits : Average, mapping of str to Fit, or sequence of Fit
+        The fits of an average are compared with each other.
+    share : float, optional
+        How much of the largest runs to hold back and predict from the others, which fits each again; not done by default.
+    seed : int
+        Of those fits.
+
+    Returns
+    -------
+    LawComparison
+
+    Raises
+    ------
+    TypeError
+        If something is no fit.
+    ValueError
+        If there are fewer than two, the fits are of different runs, or too few runs would be left.
+    """
+    import arviz_stats
+
+    check_seed(seed)
+    if isinstance(fits, Fit):
+        raise TypeError("several fits of the same runs are compared; the groups of one fit by sb.compare(fit).")
+    named = named_fits(fits.fits if isinstance(fits, Average) else fits)
+    checked_alike(named)
+    table = arviz_stats.compare({name: for_loo(fit) for name, fit in named.items()}, method="stacking", round_to="none")
+    table = table.rename(columns={"elpd": "elpd_loo", "weight": "weight_loo"})
+    score, weights = (pd.Series(float("nan"), index=list(named)) for _ in range(2))
+    if share is not None:
+        density = held_back(named, share, seed)
+        score[:], weights[:] = density.mean(0), stacked(density)
+    problems = pd.Series({name: "; ".join(fit.diagnostics.problems) for name, fit in named.items()})
+    diagnostics = pooled_diagnostics([fit.diagnostics for fit in named.values()])
+    table = table.assign(log_score=score, weight_holdout=weights, problem=problems)
+    return LawComparison(table, share or 0.0, diagnostics)

@@ -1,0 +1,112 @@
+"""Who is ahead, who crosses whom and where: draw by draw, of responses of which lower is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from scalebayes.numerics.roots import bisect
+from scalebayes.questions.along import ends_about, inverted
+
+FARTHER = 1e3  # beyond the target, in compute, a rival's response is looked for
+_HALVINGS = 50
+
+
+def p_best(f: np.ndarray) -> np.ndarray:
+    """Share of draws in which each group (second axis) is lowest; ties are divided."""
+    lowest = f == f.min(1, keepdims=True)
+    return (lowest / lowest.sum(1, keepdims=True)).mean(0)
+
+
+def risk(f: np.ndarray, w: int, margin: float) -> float:
+    """Share of draws in which another is better than one, by more than a margin."""
+    if not margin:
+        return float(1 - p_best(f)[w])
+    return float((f[:, w] > np.delete(f, w, axis=1).min(1) + margin).mean())
+
+
+def before(delta: np.ndarray) -> np.ndarray:
+    """1 where a difference is negative; a tie counts half."""
+    return (delta < 0) + 0.5 * (delta == 0)
+
+
+def order_at_both(first: np.ndarray, last: np.ndarray) -> dict[str, float]:
+    """Of a - b: who is ahead at the decision scale and at the target; a draw that is tied is half a's, half b's."""
+    same = (first == 0) & (last == 0)  # is no reversal, whoever is ahead
+    orders = {"ahead": before(first), "behind": before(-first)}, {"ahead": before(last), "behind": before(-last)}
+    cells = {
+        f"{one}_{other}": np.where(same, 0.5 * (one == other), at_first * at_last).mean()
+        for one, at_first in orders[0].items()
+        for other, at_last in orders[1].items()
+    }
+    return {
+        "p_a_ahead": orders[0]["ahead"].mean(), "p_a_ahead_at_target": orders[1]["ahead"].mean(),
+        "reversal_risk": cells["ahead_behind"] + cells["behind_ahead"], **cells,
+    }  # fmt: skip
+
+
+def crossings(
+    delta: np.ndarray, scales: np.ndarray, exact: tuple[Callable, Callable] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scale of the first change of sign, infinite if there is none, and the number of changes, for each draw."""
+    signs = np.sign(delta)
+    # Where two curves meet on a point of the grid, what counts is on which side they were before.
+    last = np.maximum.accumulate(np.where(signs != 0, np.arange(signs.shape[1]), 0), axis=1)
+    signs = np.take_along_axis(signs, last, axis=1)
+    changes = signs[:, :-1] * signs[:, 1:] < 0
+    count, at = changes.sum(1), changes.argmax(1)
+    where, every, logs = np.full(len(delta), np.inf), np.arange(len(delta)), np.log(scales)
+    rows = np.flatnonzero(count)
+    low, high = logs[at], logs[at + 1]
+    d_low, d_high = delta[every, at], delta[every, at + 1]
+    # Of all draws, those that do not cross too: one shape, compiled once.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = low + (high - low) * d_low / (d_low - d_high)
+    if exact is not None and len(rows):
+
+        def turned(middle):
+            f_a, f_b = (of_level(np.exp(middle)) for of_level in exact)
+            return np.sign(f_a - f_b) != np.sign(d_low)
+
+        root = bisect(turned, low, high, _HALVINGS)
+    where[rows] = np.exp(root[rows])
+    return where, count
+
+
+def summed(where: np.ndarray, count: np.ndarray, prob: float) -> dict[str, float]:
+    """Whether, where and how often two groups cross."""
+    quantiles = list(crossing_quantiles(where, prob).values()) or [np.nan] * 3
+    found: dict[str, Any] = {"p_cross": np.isfinite(where).mean()}
+    found |= dict(zip(("crossing_lower", "crossing_median", "crossing_upper"), quantiles, strict=True))
+    return found | {"none": (count == 0).mean(), "once": (count == 1).mean(), "twice": (count == 2).mean(), "more": (count > 2).mean()}  # fmt: skip
+
+
+def crossing_quantiles(where: np.ndarray, prob: float) -> dict[float, float]:
+    """Of the scale of the first crossing, among the draws that have one."""
+    finite = where[np.isfinite(where)]
+    levels = ((1 - prob) / 2, 0.5, (1 + prob) / 2)
+    return {round(q, 6): float(np.quantile(finite, q)) for q in levels} if len(finite) else {}
+
+
+def equivalent_gain(
+    exact: Callable | None, winner: np.ndarray, wanted: np.ndarray, scales: np.ndarray, to: float, prob: float
+) -> dict[str, float]:
+    """How many times the scale the winner needs for the rival's response at the target; infinite where it never gets there."""
+    rows = np.arange(len(winner))
+    if exact is not None:
+        gain = inverted(exact, wanted, ends_about(to)) / to
+        never = np.isinf(gain)
+    else:
+        reached, logs = winner <= wanted[:, None], np.log(scales)
+        at, never = reached.argmax(1), ~reached.any(1)
+        before = np.maximum(at - 1, 0)
+        high, low = winner[rows, before], winner[rows, at]
+        share = np.where(high > low, (high - wanted) / np.where(high > low, high - low, 1.0), 0.0)
+        scale = np.where(at == 0, logs[0], logs[before] + (logs[at] - logs[before]) * np.clip(share, 0, 1))
+        gain = np.where(never, np.inf, np.exp(scale - np.log(to)))
+    lower, median, upper = np.quantile(gain, [(1 - prob) / 2, 0.5, (1 + prob) / 2], method="nearest")
+    within = FARTHER if exact is None else np.exp(ends_about(1.0)[1])
+    found = {"median": median, "lower": lower, "upper": upper, "p_undefined": never.mean(), "within": within}
+    return {name: float(value) for name, value in found.items()}

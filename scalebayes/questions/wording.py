@@ -1,0 +1,86 @@
+"""How answers are put into words, tables of plain numbers, and HTML."""
+
+from __future__ import annotations
+
+import html as _html
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.inference.diagnostics import Diagnostics
+
+_MOST_ROWS = 30  # of a table in a notebook
+
+
+def number(value: float) -> str:
+    """A number as a person writes it: 1.94, 7e10, 0.0123.
+
+    >>> number(7e10), number(0.0123), number(1.94)
+    ('7e10', '0.0123', '1.94')
+    """
+    if not np.isfinite(value):
+        return "infinity" if value > 0 else str(value)
+    if value != 0 and (abs(value) >= 1e5 or abs(value) < 1e-3):
+        mantissa, exponent = f"{value:.2e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return f"{value:.4g}"
+
+
+def response(value: float) -> str:
+    """A loss or error with four digits, so that the ends of an interval line up: 1.450, 0.1234."""
+    return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e4 else number(value)
+
+
+def factor(value: float) -> str:
+    """How many times something is beyond something: 43.5x."""
+    return f"{number(float(f'{value:.3g}'))}x"
+
+
+def where(x: Mapping[str, float]) -> str:
+    """A point in words: "N = 7e10, D = 1.4e12"."""
+    return ", ".join(f"{name} = {number(value)}" for name, value in x.items())
+
+
+def not_converged(diagnostics: Diagnostics) -> list[str]:
+    """The line that leads an answer from a fit that has not converged; none where it has."""
+    return [f"NOT CONVERGED: {'; '.join(diagnostics.problems)}."] if diagnostics.problems else []
+
+
+def sentences(diagnostics: Diagnostics, lines: list[str]) -> str:
+    """An answer in words: what has not converged first, how the sampling went last."""
+    return "\n".join([*not_converged(diagnostics), *lines, f"({diagnostics})"])
+
+
+def html(answer: Any) -> str:
+    """An answer in a notebook: its sentences and its table."""
+    said = "<br>".join(_html.escape(line) for line in str(answer).splitlines())
+    return f"<p>{said}</p>{answer.table.head(_MOST_ROWS).to_html()}"
+
+
+def plain(value: Any) -> Any:
+    """Nested dictionaries and lists of numbers, strings and None, as JSON has them: what is not finite is None.
+
+    >>> plain({"a": (np.float64(1.0), np.inf)})
+    {'a': [1.0, None]}
+    """
+    if isinstance(value, pd.DataFrame):
+        return plain(value.to_dict("records"))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def quantiles(values: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower end, median and upper end of the equal-tailed interval over the first axis.
+
+    Nearest order statistics, so that draws of infinity (a target that is never reached) stay infinite.
+    """
+    lower, median, upper = np.quantile(values, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0, method="nearest")
+    return lower, median, upper

@@ -1,0 +1,85 @@
+"""What an input of a law is: its column or columns, its kind and its unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, get_args
+
+Kind = Literal["scale", "plain", "constant"]
+
+UNITS: Mapping[str, str] = MappingProxyType({"N": "parameters", "D": "tokens", "C": "FLOPs"})
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of a law: its column or columns, and its kind.
+
+    Parameters
+    ----------
+    column : str or tuple of str
+        Its column; several are the parts of a vector, which the law receives with them along its last axis.
+    kind : {"scale", "plain", "constant"}
+        A *scale* is positive and is thought of in logarithms: parameters, tokens, FLOPs. A *plain* input is any finite
+        number, zero and negative ones included: a share, epochs - 1. A *constant* is a plain number that all runs of a
+        group have in common; at new points it is the group's.
+    unit : str
+        For messages and pictures.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or a vector is a scale.
+
+    Examples
+    --------
+    >>> Input("epochs_minus_1", kind="plain").columns
+    ('epochs_minus_1',)
+    """
+
+    column: str | tuple[str, ...]
+    kind: Kind = "scale"
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            kinds = ", ".join(map(repr, get_args(Kind)))
+            raise ValueError(f"an input is one of {kinds}, got {self.kind!r}.")
+        if isinstance(self.column, list):
+            object.__setattr__(self, "column", tuple(self.column))
+        if self.is_vector and self.kind == "scale":
+            object.__setattr__(self, "kind", "plain")
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether it has several columns."""
+        return isinstance(self.column, tuple)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All its columns."""
+        return self.column if isinstance(self.column, tuple) else (self.column,)
+
+    @property
+    def label(self) -> str:
+        """Its column, or columns, in words."""
+        return ", ".join(map(str, self.columns))
+
+
+def as_input(name: str, given: object) -> Input:
+    """An `Input` from what the caller mapped: a column, several, or an `Input`.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
+    unit = UNITS.get(name, "")
+    if isinstance(given, Input):
+        return given if given.unit else Input(given.column, given.kind, unit)
+    if isinstance(given, list | tuple) and given:
+        return Input(tuple(given), "plain", unit)
+    if given is None or isinstance(given, Mapping | set | list | tuple | dict):
+        raise TypeError(f"input {name} is a column, a list of columns or an sb.Input, got {given!r}.")
+    return Input(given, unit=unit)  # type: ignore[arg-type]

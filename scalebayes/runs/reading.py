@@ -1,0 +1,210 @@
+"""Reading a table of runs: its columns named or recognised, and everything wrong with it said at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from scalebayes.arguments import nearest
+from scalebayes.runs.checks import check_constants, check_groups, check_numbers
+from scalebayes.runs.columns import SYNONYMS, candidates_for, chosen_rows, columns_of, read_table, recognised
+from scalebayes.runs.inputs import Input, as_input
+from scalebayes.runs.runs import Runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_runs(
+    source: pd.DataFrame | str | os.PathLike,
+    *,
+    inputs: Mapping[str, str | Sequence[str] | Input] | None = None,
+    response: str | None = None,
+    group: str | Sequence[str] | None = None,
+    run: str | None = None,
+    seed: str | None = None,
+    tokenizer: str | None = None,
+    evaluation: str | None = None,
+    better: Literal["lower", "higher"] = "lower",
+    cost: str | Callable | None = None,
+    where: str | None = None,
+) -> Runs:
+    """Read and check a table of training runs.
+
+    Parameters
+    ----------
+    source : pandas.DataFrame or path
+        A table, or a CSV or parquet file with one row per run.
+    inputs : mapping of str to str, list of str or Input, optional
+        Columns of the law's inputs: ``{"N": "n_params", "D": "n_tokens"}``. N is counted in parameters, D in tokens
+        (or examples), C in FLOPs; counts, not millions. Common column names are recognised where exactly one fits. An input
+        that may be zero or negative is ``Input("share", kind="plain")``, one that all runs of a group have in common
+        ``Input("dim", kind="constant")``.
+    response : str, optional
+        Column of the loss, error or score; a loss is recognised by name where exactly one column fits.
+    group : str or sequence of str, optional
+        Column or columns that name the groups that learn from each other.
+    run, seed : str, optional
+        Columns with the run's name and its random seed. Rows of one run are its checkpoints.
+    tokenizer, evaluation : str, optional
+        Columns with the tokenizer and the evaluation set of the loss: groups that differ in them are not compared.
+    better : {"lower", "higher"}
+        Which responses are better: losses and errors are lower, accuracies and Elo ratings higher.
+    cost : str or Callable, optional
+        What a run costs in FLOPs: a column, or a function of inputs by their names, ``lambda N, D: 6 * N * D``, which is also
+        the default where both are inputs. The largest runs, frontiers and next runs are by cost.
+    where : str, optional
+        Rows to keep, in the notation of `pandas.DataFrame.query`; the others are counted, not forgotten.
+
+    Returns
+    -------
+    Runs
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file cannot be read, a column is missing or ambiguous, or a value is not a finite number (of a scale, a
+        positive one).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"params": [1e8, 1e9], "tokens": [2e9, 2e10], "loss": [3.4, 2.6]})
+    >>> print(read_runs(table))
+    2 runs from table: N = params (parameters), D = tokens (tokens); response loss
+    """
+    table, name = read_table(source)
+    excluded = 0
+    if where is not None:
+        kept = chosen_rows(table, where, name)
+        table, excluded = kept, len(table) - len(kept)
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise TypeError(
+            f"inputs is a mapping from the law's inputs to columns, such as {{'N': 'n_params'}}, got {inputs!r}."
+        )
+    if better not in ("lower", "higher"):
+        raise ValueError(f"better is 'lower' or 'higher', got {better!r}.")
+    if not (cost is None or isinstance(cost, str) or callable(cost)):
+        raise TypeError(f"cost is a column or a function of inputs, got {cost!r}.")
+    mapped = {key: as_input(key, given) for key, given in (inputs or {}).items()}
+    groups = (group,) if isinstance(group, str) else tuple(group or ())
+    named: list[tuple[str, Any]] = [(f"input {key}", c) for key, each in mapped.items() for c in each.columns]
+    named += [("response", response), *(("group", column) for column in groups), ("run", run), ("seed", seed)]
+    named += [("tokenizer", tokenizer), ("evaluation", evaluation), ("cost", cost if isinstance(cost, str) else None)]
+    for role, column in named:
+        if column is not None and column not in table.columns:
+            raise ValueError(
+                f"{role} is to be column {column!r}, which {name} does not have{nearest(column, table.columns)}; "
+                f"its columns are {columns_of(table)}."
+            )
+    if response is None:
+        response = recognised(table, "response", name)
+    used: dict[str, str] = {}
+    for role, column in [*named, ("response", response)]:
+        if column is None or role in ("run", "seed", "tokenizer", "evaluation", "cost"):
+            continue
+        if used.setdefault(column, role) != role:
+            raise ValueError(f"column {column!r} cannot be both {used[column]} and {role}; name another.")
+        if list(table.columns).count(column) > 1:
+            raise ValueError(f"{name} has {list(table.columns).count(column)} columns called {column!r}; rename them.")
+    for key in SYNONYMS:
+        candidates = candidates_for(table, key)
+        if key not in ("response", *mapped) and len(candidates) == 1 and candidates[0] not in used:
+            mapped[key] = as_input(key, candidates[0])
+    runs = Runs(
+        table=table,
+        inputs=mapped,
+        response=response,
+        group=groups,
+        run=run,
+        seed=seed,
+        tokenizer=tokenizer,
+        evaluation=evaluation,
+        better=better,
+        cost=cost,
+        named=frozenset(inputs or {}),
+        where=where,
+        excluded=excluded,
+        source=name,
+    )
+    if len(runs) == 0:
+        why = f": where {where!r} leaves none of its {excluded} rows" if where is not None else ""
+        raise ValueError(f"{name} has no runs{why}.")
+    check_numbers(runs, response, "the response", "finite")
+    for key in inputs or {}:
+        check_input(runs, key)
+    if isinstance(cost, str):
+        check_numbers(runs, cost, "the cost", "positive finite")
+    check_groups(runs)
+    return runs
+
+
+def check_input(runs: Runs, name: str) -> None:
+    """Refuse an input whose columns do not hold what its kind needs."""
+    needed = "positive finite" if runs.inputs[name].kind == "scale" else "finite"
+    for column in runs.inputs[name].columns:
+        check_numbers(runs, column, f"input {name}", needed)
+
+
+def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
+    """The runs with exactly the inputs that a law needs, in its order, each checked.
+
+    A law of one input takes whatever single input the caller mapped, so that ``power_floor(x, ...)`` serves N, D, C; if none was
+    mapped, the column that is called as the law's input is, and else the only one recognised.
+
+    Parameters
+    ----------
+    runs : Runs
+    law : str
+        Its name, for messages.
+    needed : tuple of str
+        The law's inputs.
+
+    Returns
+    -------
+    Runs
+
+    Raises
+    ------
+    ValueError
+        If an input has no column or several candidates, or a value is not what its kind needs, or does not vary.
+    """
+    called = not runs.named and needed[0] in runs.table.columns and needed[0] not in (runs.response, *runs.group)
+    if len(needed) == 1 and needed[0] not in runs.inputs and not called:
+        mapped = [key for key in runs.inputs if key in runs.named] or list(runs.inputs)
+        if len(mapped) > 1:
+            column = runs.inputs[mapped[0]].column
+            raise ValueError(
+                f"{law} has one input, {needed[0]!r}, and the runs have {', '.join(mapped)}; "
+                f"say which one to use: inputs={{{needed[0]!r}: {column!r}}} "
+                f"(command line: --input {needed[0]}={column})."
+            )
+        needed = tuple(mapped) or needed
+    strange = sorted(runs.named - set(needed))
+    if strange and not set(strange) <= set(SYNONYMS):
+        raise ValueError(
+            f"inputs names {', '.join(map(repr, strange))}, which {law} does not take; it takes {', '.join(needed)}."
+        )
+    inputs = {
+        key: runs.inputs[key] if key in runs.inputs else as_input(key, recognised(runs.table, key, law))
+        for key in needed
+    }
+    selected = replace(runs, inputs=inputs)
+    for key, each in inputs.items():
+        if key not in runs.named:  # those were checked when they were read
+            check_input(selected, key)
+        if each.kind == "constant":
+            check_constants(selected, key)
+        elif len(selected) > 1 and len(np.unique(selected.x(key), axis=0)) == 1:
+            value = np.ravel(selected.x(key))[0]
+            raise ValueError(
+                f"column {each.label!r} (input {key}) has one distinct value, {value:g}, in all {len(runs)} runs: "
+                f"the effect of {key} cannot be learned. Use a law without {key}, or add runs."
+            )
+    return selected

@@ -1,0 +1,51 @@
+"""What pictures share: labels, ticks and titles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scalebayes.questions.wording import number
+from scalebayes.runs.inputs import UNITS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def few_ticks(panel: Axes, ratio: float) -> None:
+    """Along a log axis of this length: labels that do not run into each other."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    if ratio < 300:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if ratio > 5 else tuple(range(1, 10))))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+
+
+def label(axis: str) -> str:
+    """An axis with its unit."""
+    return f"{axis} ({UNITS[axis]})" if axis in UNITS else axis
+
+
+def title(figure: Figure, said: str, problems: tuple[str, ...]) -> None:
+    """Above all panels; what has not converged comes first, in red."""
+    text = f"NOT CONVERGED: {'; '.join(problems)}\n{said}" if problems else said
+    figure.suptitle(text, fontsize=8.5, color="firebrick" if problems else "black")
+
+
+def label_log_axis(panel: Axes) -> None:
+    """Plain numbers on a logarithmic ordinate that spans less than a decade or two."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = panel.get_ylim()
+    if high / low < 30:
+        steps = (
+            (1, 1.5, 2, 3, 4, 5, 6, 8)
+            if high / low > 2.5
+            else (1, 1.2, 1.4, 1.6, 1.8, 2, 2.25, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)
+        )
+        panel.yaxis.set_major_locator(LogLocator(subs=steps, numticks=20))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.tick_params(labelsize=8)
+    panel.grid(alpha=0.25, lw=0.5)
