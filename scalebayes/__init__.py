@@ -56,8 +56,8 @@ if TYPE_CHECKING:  # for type checkers and editors; when run, each name is fetch
     from scalebayes.questions.points import grid as grid
     from scalebayes.questions.reach import Reach as Reach
     from scalebayes.questions.reach import reach as reach
-    from scalebayes.questions.sensitivity import Sensitivity as Sensitivity
-    from scalebayes.questions.sensitivity import sensitivity as sensitivity
+    from scalebayes.checks.sensitivity import Sensitivity as Sensitivity
+    from scalebayes.checks.sensitivity import sensitivity as sensitivity
     from scalebayes.runs.inputs import Input as Input
     from scalebayes.runs.published import pile_families as pile_families
     from scalebayes.runs.reading import read_runs as read_runs
@@ -95,7 +95,7 @@ _HOME = {
     "Reach": "questions.reach",
     "ResponseShare": "priors",
     "Runs": "runs.runs",
-    "Sensitivity": "questions.sensitivity",
+    "Sensitivity": "checks.sensitivity",
     "Share": "priors",
     "StudentT": "observations",
     "Surface": "discrepancy",
@@ -122,7 +122,7 @@ _HOME = {
     "reach": "questions.reach",
     "read_runs": "runs.reading",
     "sample": "fits.sampling",
-    "sensitivity": "questions.sensitivity",
+    "sensitivity": "checks.sensitivity",
     "separate": "priors",
     "shared": "priors",
     "thin": "runs.thinning",
