@@ -13,6 +13,7 @@ from scalebayes.discrepancy.drift import around
 from scalebayes.discrepancy.inducing import ALL, PLACES, Scales, Surroundings, ahead, departures, surroundings
 from scalebayes.discrepancy.walk import integrated
 from scalebayes.numerics.padding import fill_last_axis, repeat_last
+from scalebayes.observations.contract import sd_of
 from scalebayes.observations.logs import Gaussian, gaussian_beside
 from scalebayes.priors import Pooling, repool, with_pooling
 from scalebayes.runs.cost import needed_cost
@@ -146,7 +147,7 @@ class Surface:
         xi = pm.Flat("surface_coordinates", shape=shape)
         # To first order about the response, not about the law: the noise is much smaller than g.
         error, above_response = scale.seen(seen.observed, seen.mean, seen.floor, pt)
-        sd = pt.broadcast_to(seen.observation.sd(seen.mean, seen.values, seen.columns), error.shape)
+        sd = pt.broadcast_to(sd_of(seen.observation, seen.mean, seen.values, seen.columns), error.shape)
         own = {name: pt.broadcast_to(value, (groups,)) for name, value in seen.own.items()}
         g, left_out, log_density, at_places = wrap_jax(departures)(
             pt.reshape(xi, (groups, places)), error, above_response, sd, self._scales(seen.inputs, own), near

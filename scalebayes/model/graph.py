@@ -23,6 +23,7 @@ from scalebayes.model.structure import (
     unlink,
 )
 from scalebayes.numerics.precision import double_precision
+from scalebayes.observations.contract import sd_of
 
 
 def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mapping[str, Any]) -> pm.Model:
@@ -91,7 +92,7 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
 
     scale = observation.scale
     pm.CustomDist(
-        block.observed, scale.forward(mean, pt), scale.above(mean, floor, pt), observation.sd(mean, own, columns),
+        block.observed, scale.forward(mean, pt), scale.above(mean, floor, pt), sd_of(observation, mean, own, columns),
         *arguments, logp=logp, observed=observed, dims="run",
     )  # fmt: skip
 

@@ -21,6 +21,7 @@ from scalebayes.model.evaluation import expected
 from scalebayes.model.model import Model
 from scalebayes.model.structure import OBSERVED, build_order, deviate, publish, unlink
 from scalebayes.observations import Observation
+from scalebayes.observations.contract import sd_of
 from scalebayes.runs import Runs
 
 _MOST_AT_ONCE = 4_000_000  # numbers of an intermediate array
@@ -262,7 +263,7 @@ def _errors(model: Model, level: str | None, parameters: Mapping[str, np.ndarray
     floor = np.reshape(model.law.floor_of(law), (-1, 1))
     values = {name: parameters[name][:, None] for name in observation.priors()}
     columns = {role: runs.column(column)[rows] for role, column in observation.columns.items()}
-    sd = np.broadcast_to(observation.sd(f, values, columns), f.shape)
+    sd = np.broadcast_to(sd_of(observation, f, values, columns), f.shape)
     return Errors(model.numbers[OBSERVED][rows] - observation.scale.forward(f), observation.scale.above(f, floor), sd)
 
 

@@ -6,7 +6,7 @@ one. Nothing outside its module asks which one it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -63,11 +63,18 @@ class Observation(Protocol):
     ) -> np.ndarray:
         """New runs about a mean, on the natural scale and of the mean's shape."""
 
-    def sd(self, mean: Any, values: Mapping[str, Any], columns: Mapping[str, Any]) -> Any:
-        """Standard deviation on the scale given the mean, or None: then no discrepancy is integrated out."""
+    @property
+    def sd(self) -> Callable[..., Any] | None:
+        """(mean, values, columns) to the standard deviation on the scale; None for one that has none, nor a discrepancy."""
 
     def widened(self, values: Mapping[str, Any], variance: Any, xp: Any = np) -> dict[str, Any]:
         """The parameters of the same observation with a variance added on the scale (or taken away, if negative)."""
+
+
+def sd_of(observation: Observation, mean: Any, values: Mapping[str, Any], columns: Mapping[str, Any]) -> Any:
+    """The standard deviation of an observation that has one, which is checked where a discrepancy is combined with it."""
+    assert observation.sd is not None
+    return observation.sd(mean, values, columns)
 
 
 FUNCTIONS = (
