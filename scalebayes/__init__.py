@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # for type checkers and editors; when run, each name is fetch
     from scalebayes import laws as laws
     from scalebayes.checks.backtest import Backtest as Backtest
     from scalebayes.checks.backtest import backtest as backtest
+    from scalebayes.checks.sensitivity import Sensitivity as Sensitivity
+    from scalebayes.checks.sensitivity import sensitivity as sensitivity
     from scalebayes.discrepancy import Drift as Drift
     from scalebayes.discrepancy import Surface as Surface
     from scalebayes.fits.averaging import Average as Average
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # for type checkers and editors; when run, each name is fetch
     from scalebayes.inference.diagnostics import ConvergenceWarning as ConvergenceWarning
     from scalebayes.laws.law import Law as Law
     from scalebayes.model.model import Model as Model
+    from scalebayes.observations import BetaBinomial as BetaBinomial
     from scalebayes.observations import Gaussian as Gaussian
     from scalebayes.observations import StudentT as StudentT
     from scalebayes.priors import Anchored as Anchored
@@ -56,8 +59,6 @@ if TYPE_CHECKING:  # for type checkers and editors; when run, each name is fetch
     from scalebayes.questions.points import grid as grid
     from scalebayes.questions.reach import Reach as Reach
     from scalebayes.questions.reach import reach as reach
-    from scalebayes.checks.sensitivity import Sensitivity as Sensitivity
-    from scalebayes.checks.sensitivity import sensitivity as sensitivity
     from scalebayes.runs.inputs import Input as Input
     from scalebayes.runs.published import pile_families as pile_families
     from scalebayes.runs.reading import read_runs as read_runs
@@ -71,6 +72,7 @@ if TYPE_CHECKING:  # for type checkers and editors; when run, each name is fetch
     from scalebayes.show.next_run import plot_next_run as plot_next_run
 
 _HOME = {
+    "BetaBinomial": "observations",
     "Allocation": "questions.allocate",
     "Anchored": "priors",
     "Average": "fits.averaging",
