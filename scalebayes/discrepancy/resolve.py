@@ -52,12 +52,12 @@ def check_together(terms: tuple[Term, ...], observation: Observation, runs: Runs
     for term in terms:
         if observation.sd is None:
             raise ValueError(
-                f"a {observation.word.replace('_', '-')} observation has no standard deviation on a scale for a {term.word} to "
-                "act on; fit without discrepancy, or take sb.StudentT() or sb.Gaussian()."
+                f"a {observation.word.replace('_', '-')} observation has no standard deviation on a scale for {term.word!r} to act "
+                "on; fit without discrepancy, or take sb.StudentT() or sb.Gaussian()."
             )
         if not term.sampled and not observation.is_gaussian:
             raise ValueError(
-                f"a {term.word} is integrated out, which needs a Gaussian observation, such as observation='gaussian'; got "
+                f"the discrepancy {term.word!r} is integrated out, which needs a Gaussian observation, such as observation='gaussian'; got "
                 f"{observation.word!r}."
             )
         term.check(runs)

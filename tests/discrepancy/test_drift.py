@@ -6,7 +6,7 @@ import pytest
 from scipy import integrate, stats
 
 import scalebayes as sb
-from scalebayes.discrepancy import Errors, solver
+from scalebayes.discrepancy import WORDS, Errors, solver
 from scalebayes.discrepancy.walk import LEVEL, ahead, between, integrated, loglik
 from scalebayes.fits.preparing import prepare
 from scalebayes.numerics.precision import double_precision
@@ -309,12 +309,11 @@ def _runs(table, **columns):
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", observation="student_t"),
-            r"a drift is integrated out, which needs a Gaussian observation, such as observation='gaussian'; got 'student_t'\.",
+            r"the discrepancy 'drift' is integrated out, which needs a Gaussian observation, such as observation='gaussian'; got 'student_t'\.",
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="wiggle"),
-            r"discrepancy is 'drift', 'correlated', 'surface', 'still surface', a value such as sb\.Drift\(\), a tuple of them, or "
-            r"None, got 'wiggle'\.",
+            rf"discrepancy is {', '.join(map(repr, WORDS))}, a value such as sb\.Drift\(\), a tuple of them, or None, got 'wiggle'\.",
         ),
         (
             lambda: sb.Model(

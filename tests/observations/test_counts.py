@@ -57,7 +57,7 @@ def test_its_draws_have_the_mean_and_variance_stated():
 def test_a_discrepancy_is_refused_with_what_to_use_instead(refuses):
     runs = sb.read_runs(_table(0), inputs={"C": "flops"}, response="accuracy")
     message = (
-        "a beta-binomial observation has no standard deviation on a scale for a drift to act on; fit without discrepancy, or take "
+        "a beta-binomial observation has no standard deviation on a scale for 'drift' to act on; fit without discrepancy, or take "
         "sb.StudentT() or sb.Gaussian()."
     )
     with refuses(ValueError, message):
