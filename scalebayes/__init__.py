@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for type checkers and editors; when run, each name is fetch
     from scalebayes.checks.sensitivity import Sensitivity as Sensitivity
     from scalebayes.checks.sensitivity import sensitivity as sensitivity
     from scalebayes.discrepancy import Drift as Drift
+    from scalebayes.discrepancy import RunEffects as RunEffects
     from scalebayes.discrepancy import Surface as Surface
     from scalebayes.fits.averaging import Average as Average
     from scalebayes.fits.averaging import average as average
@@ -96,6 +97,7 @@ _HOME = {
     "Normal": "priors",
     "Reach": "questions.reach",
     "ResponseShare": "priors",
+    "RunEffects": "discrepancy",
     "Runs": "runs.runs",
     "Sensitivity": "checks.sensitivity",
     "Share": "priors",

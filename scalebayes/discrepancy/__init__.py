@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping
 
 from scalebayes.discrepancy.contract import Departure, Errors, InGraph, Situation, Term, integrated_of, sampled_of
 from scalebayes.discrepancy.drift import Drift
+from scalebayes.discrepancy.run_effects import RunEffects
 from scalebayes.discrepancy.surface import Surface
 
-BUILT_IN = (Drift, Surface)
+BUILT_IN = (Drift, Surface, RunEffects)
 WORDS: Mapping[str, Callable[[], Term]] = {
     "drift": Drift,
     "correlated": lambda: Drift(drift=None),
     "surface": Surface,
     "still surface": lambda: Surface(drift=None),
+    "run effects": RunEffects,
 }
 
 __all__ = [
-    "BUILT_IN", "WORDS", "Departure", "Drift", "Errors", "InGraph", "Situation", "Surface", "Term", "integrated_of",
+    "BUILT_IN", "WORDS", "Departure", "Drift", "Errors", "InGraph", "RunEffects", "Situation", "Surface", "Term", "integrated_of",
     "sampled_of",
 ]  # fmt: skip

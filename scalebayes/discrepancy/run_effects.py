@@ -1,0 +1,129 @@
+"""Run effects: several checkpoints of one run share what sets the run apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from scalebayes.discrepancy.contract import Departure, Errors, Situation
+from scalebayes.observations.logs import Gaussian
+from scalebayes.priors import LogNormal, Pooling, pooled, repool, with_pooling
+from scalebayes.runs.runs import Runs
+
+
+@dataclass(frozen=True)
+class RunEffects:
+    r"""Rows of one run lie off the law together.
+
+    .. math:: \mathrm{scale}(y_{ri}) = \mathrm{scale}(f) + b_r + \epsilon_{ri}, \qquad b_r \sim \mathrm{Normal}(0, \tau)
+
+    b is integrated out: with S the sum of :math:`1 / \sigma^2` and R that of :math:`e / \sigma^2` over the earlier rows of a
+    run, the next error is normal with mean :math:`\tau^2 R / (1 + \tau^2 S)` and variance
+    :math:`\sigma^2 + \tau^2 / (1 + \tau^2 S)`. A new run has an effect of its own.
+
+    Parameters
+    ----------
+    effect : prior
+        Of tau, on the observation's scale: 0.01 in natural logs is one per cent.
+
+    Examples
+    --------
+    >>> RunEffects().effect
+    pooled(LogNormal(median=0.01, spread=1.0), spread=0.5)
+    """
+
+    word: ClassVar[str] = "run effects"
+    sampled: ClassVar[bool] = False
+    stated: ClassVar[str] = ""
+    moves_mean: ClassVar[bool] = False
+    departs_beyond: ClassVar[bool] = False
+    takes_horizon: ClassVar[bool] = False
+    modeless: ClassVar[bool] = False
+    batch: ClassVar[str] = ""
+    influential: ClassVar[tuple[str, ...]] = ()
+    data_names: ClassVar[tuple[str, ...]] = ("run_number", "run_order", "run_begin")
+    of_runs: ClassVar[tuple[str, ...]] = ("run_number",)
+
+    effect: Pooling = field(default_factory=lambda: pooled(LogNormal(0.01, 1.0), spread=0.5))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "effect", with_pooling(self.effect))
+
+    def priors(self, inputs: tuple[str, ...]) -> dict[str, Pooling]:
+        """Of tau."""
+        return {"run_effect": self.effect}
+
+    def repooled(self, how: str) -> RunEffects:
+        """The same, pooled otherwise."""
+        return RunEffects(repool(self.effect, how))
+
+    def observation(self) -> Gaussian:
+        """Gaussian, as the effect is integrated out."""
+        return Gaussian()
+
+    def check(self, runs: Runs) -> None:
+        """Refuse a table in which no run has several rows."""
+        if len(np.unique(_numbers(runs))) == len(runs):
+            by = (
+                f"column {runs.run!r} has another value in every row"
+                if runs.run
+                else "no column says which rows are of one run"
+            )
+            raise ValueError(f"run effects need several rows of a run, and {by}: name it in read_runs, run=.")
+
+    def stated_at(self, runs: Runs) -> None:
+        """Amid the runs."""
+        return
+
+    def data(self, runs: Runs) -> dict[str, np.ndarray]:
+        """The number of each row's run, the rows ordered by run, and where in that order the run of each begins."""
+        number = _numbers(runs)
+        order = np.argsort(number, kind="stable")
+        return {"run_number": number, "run_order": order, "run_begin": np.searchsorted(number[order], number[order])}
+
+    def padded(self, data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
+        """Copies are runs of their own."""
+        more = np.arange(len(data["run_number"]), size)
+        return {name: np.concatenate([data[name], more]) for name in self.data_names}
+
+    def loglik(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any]):
+        """Log likelihood of each row given the earlier ones of its run, in JAX, by cumulative sums."""
+        order, begin = data["run_order"], data["run_begin"]
+        variance = jnp.broadcast_to(errors.sd, errors.error.shape)[order] ** 2
+        tau2 = jnp.broadcast_to(own["run_effect"], errors.error.shape)[order] ** 2
+        error = errors.error[order]
+
+        def earlier(each):
+            before = jnp.cumsum(each) - each
+            return before - before[begin]
+
+        shrunk = tau2 / (1 + tau2 * earlier(1 / variance))
+        mean, total = shrunk * earlier(error / variance), variance + shrunk
+        each = -0.5 * ((error - mean) ** 2 / total + jnp.log(2 * jnp.pi * total))
+        return jnp.zeros_like(error).at[order].set(each)
+
+    def covariance(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any], xp: Any = np):
+        """Between the errors of the rows of a group, shape (..., run, run); the noise loses nothing to it."""
+        number = data["run_number"]
+        together = number[..., :, None] == number[..., None, :]
+        return own["run_effect"] ** 2 * together, xp.zeros_like(errors.sd)
+
+    def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
+        """Each new run has its own."""
+        tau = at.parameters["run_effect"][:, None]
+        points = len(next(iter(at.x.values())))
+        return Departure(residual=tau * rng.standard_normal((len(tau), points)))
+
+    def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
+        """Each new run has its own, of which the known runs say nothing."""
+        return self.before_runs(at, rng)
+
+
+def _numbers(runs: Runs) -> np.ndarray:
+    """The number of each row's run; runs of one name in two groups are two."""
+    parts = [runs.group_index, np.unique(runs.labels, return_inverse=True)[1]]
+    return np.unique(np.stack(parts, 1), axis=0, return_inverse=True)[1].ravel()
