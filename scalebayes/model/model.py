@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scalebayes.arguments import nearest
 from scalebayes.discrepancy import Term, sampled_of
 from scalebayes.discrepancy.resolve import Discrepancy, as_terms, check_together, words
 from scalebayes.laws import Law, as_law, is_built_in, with_floor
@@ -25,8 +26,8 @@ from scalebayes.model.checks import (
 )
 from scalebayes.model.prior import prior_draws
 from scalebayes.model.structure import Structure, describe, safe
-from scalebayes.observations import BUILT_IN as OBSERVATIONS
-from scalebayes.observations import Observation, StudentT, check_observation, named
+from scalebayes.observations import WORDS as OBSERVATIONS
+from scalebayes.observations import Observation, StudentT, check_observation
 from scalebayes.priors import Pooled, Pooling, Prior, repool_fields, with_pooling
 from scalebayes.runs import Runs
 from scalebayes.runs.reading import select_inputs
@@ -326,9 +327,10 @@ def _resolved_observation(observation: object, terms: tuple[Term, ...]) -> Obser
     if isinstance(observation, str):
         if beside is not None and beside.word == observation:
             return beside
-        if made := named(observation):
-            return made
-        known = " or ".join(repr(each.word) for each in OBSERVATIONS)
-        values = " or ".join(each.__name__ for each in OBSERVATIONS)
-        raise ValueError(f"observation is {known}, or a {values}, got {observation!r}.")
+        if observation in OBSERVATIONS:
+            return OBSERVATIONS[observation]()
+        raise ValueError(
+            f"observation is {' or '.join(map(repr, OBSERVATIONS))}, or a value such as sb.StudentT(), got {observation!r}"
+            f"{nearest(observation, OBSERVATIONS)}."
+        )
     return check_observation(observation)
