@@ -310,8 +310,16 @@ def backtest(
     along = any(term.stated == "curves" for each in averaged for term in each.discrepancy)
     parts, skipped = split(runs, known_by, along, skip)
     models, methods, refused = plan(
-        averaged, parts, runs, pools, pooled=bool(pool), points=points, priors=priors or {}, pooling=pooling, observation=observation
-    )  # fmt: skip
+        averaged,
+        parts,
+        runs,
+        pools,
+        pooled=bool(pool),
+        points=points,
+        priors=priors or {},
+        pooling=pooling,
+        observation=observation,
+    )
     if not methods and len(reasons := set(refused.values())) == 1:  # of what was asked, and of no curve
         raise ValueError(reasons.pop())
     skipped += [(setting, level or "all runs", why.rstrip(".")) for (setting, level), why in refused.items()]
@@ -330,8 +338,16 @@ def backtest(
         method = went[0]["method"] if len(went) == 1 else "average"
         (fit, *others_of) = dict.fromkeys(each.of for each in of_curve)
         fit = "" if others_of else fit  # the members have theirs
-        row = {**names, "method": method, "fit": fit, "known": len(known), "fitted": _fitted(models, of_curve),
-               "ahead": len(ahead), "tested": len(rows), **_worst(went)}  # fmt: skip
+        row = {
+            **names,
+            "method": method,
+            "fit": fit,
+            "known": len(known),
+            "fitted": _fitted(models, of_curve),
+            "ahead": len(ahead),
+            "tested": len(rows),
+            **_worst(went),
+        }
         there = [each for each in drawn if each is not None]
         if len(there) == len(drawn):
             mixture = there[0] if len(there) == 1 else mixed(there, [1 / len(there)] * len(there))
@@ -397,11 +413,13 @@ def _worst(states: Sequence[Mapping]) -> dict[str, Any]:
     """How the sampling of all members of an average went."""
     named = [f"{s['method']}: {s['problem']}" if len(states) > 1 else s["problem"] for s in states if s["problem"]]
     return {
-        "converged": all(s["converged"] for s in states), "max_r_hat": np.max([s["max_r_hat"] for s in states]),
+        "converged": all(s["converged"] for s in states),
+        "max_r_hat": np.max([s["max_r_hat"] for s in states]),
         "min_ess_bulk": np.min([s["min_ess_bulk"] for s in states]),
-        "divergences": sum(s["divergences"] for s in states), "problem": "; ".join(named),
+        "divergences": sum(s["divergences"] for s in states),
+        "problem": "; ".join(named),
         "diverging": np.max([s["diverging"] for s in states]),
-    }  # fmt: skip
+    }
 
 
 def _scored(
@@ -415,10 +433,16 @@ def _scored(
     lower, middle, upper = np.quantile(new_runs, ends, axis=0)
     table = pd.DataFrame(
         {
-            "response": response, "median": middle, "lower": lower, "upper": upper, "error": median - y,
-            "crps": scores.crps(drawn, y), "log_score": scores.log_score(drawn, y), "pit": scores.transform(drawn, y),
+            "response": response,
+            "median": middle,
+            "lower": lower,
+            "upper": upper,
+            "error": median - y,
+            "crps": scores.crps(drawn, y),
+            "log_score": scores.log_score(drawn, y),
+            "pit": scores.transform(drawn, y),
         }
-    )  # fmt: skip
+    )
     coverage = {f"coverage_{100 * p:g}": float(scores.covered(drawn, y, p)[0].mean()) for p in scores.PROBS}
     own = {
         "rmsle": float(np.sqrt(np.mean(table["error"] ** 2))),

@@ -26,8 +26,12 @@ from scalebayes.runs.cost import order_at, order_of_runs
 
 STARTS = 8
 _RIVALS: tuple[Callable, ...] = (
-    laws.power, laws.power_floor, laws.shifted_power, laws.saturating_power, laws.broken_power,
-)  # fmt: skip
+    laws.power,
+    laws.power_floor,
+    laws.shifted_power,
+    laws.saturating_power,
+    laws.broken_power,
+)
 _SMALLEST = 1e-300  # of a prediction, which has a logarithm
 _MOST_STARTS = 32
 _MOST_STEPS = 400
@@ -136,9 +140,14 @@ def bootstrap(
 
 
 def without_posterior(
-    law: Callable | Law, runs: Runs, priors: Mapping, x: Mapping[str, np.ndarray], response: np.ndarray, seed: int,
+    law: Callable | Law,
+    runs: Runs,
+    priors: Mapping,
+    x: Mapping[str, np.ndarray],
+    response: np.ndarray,
+    seed: int,
     cost: np.ndarray | None = None,
-) -> list[dict]:  # fmt: skip
+) -> list[dict]:
     """Errors of every method that has no posterior, on one curve.
 
     Parameters

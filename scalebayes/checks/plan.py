@@ -80,9 +80,17 @@ def _in_words(own: tuple) -> str:
 
 
 def plan(
-    averaged: Sequence[Member], parts: Mapping, runs: Runs, pools: Mapping[str, str], *, pooled: bool,
-    points: int | None, priors: Mapping, pooling: Any, observation: Any,
-) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]], dict[tuple[str, str], str]]:  # fmt: skip
+    averaged: Sequence[Member],
+    parts: Mapping,
+    runs: Runs,
+    pools: Mapping[str, str],
+    *,
+    pooled: bool,
+    points: int | None,
+    priors: Mapping,
+    pooling: Any,
+    observation: Any,
+) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]], dict[tuple[str, str], str]]:
     """Every model by the name of its fit, the methods of every curve at every setting, and why some curves have none.
 
     Parameters
@@ -129,10 +137,14 @@ def plan(
             horizon = max(scale[ahead].max() / scale[known].max() for known, ahead in (parts[key] for key in keys))
             try:
                 model = Model(
-                    each.law, table, priors=own, pooling=how, observation=observation,
+                    each.law,
+                    table,
+                    priors=own,
+                    pooling=how,
+                    observation=observation,
                     discrepancy=_words_of(each) if each.repooled else each.discrepancy,
                     horizon=horizon if any(term.takes_horizon for term in each.discrepancy) else None,
-                )  # fmt: skip
+                )
             except ValueError as why:
                 refused |= dict.fromkeys(keys, str(why))
                 continue
@@ -148,8 +160,16 @@ def plan(
     # What was fitted together is fitted anew without them.
     rest = {key: part for key, part in parts.items() if key not in refused}
     found = plan(
-        averaged, rest, runs, pools, pooled=pooled, points=points, priors=priors, pooling=pooling, observation=observation
-    )  # fmt: skip
+        averaged,
+        rest,
+        runs,
+        pools,
+        pooled=pooled,
+        points=points,
+        priors=priors,
+        pooling=pooling,
+        observation=observation,
+    )
     return *found[:2], refused | found[2]
 
 

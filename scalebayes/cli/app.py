@@ -23,9 +23,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    fitting.fit, fitting.summary, checking.backtest, asking.forecast, asking.reach, deciding.crossover, deciding.compare,
-    deciding.allocate, deciding.next_run, asking.plot, fitting.laws, checking.demo,
-):  # fmt: skip
+    fitting.fit,
+    fitting.summary,
+    checking.backtest,
+    asking.forecast,
+    asking.reach,
+    deciding.crossover,
+    deciding.compare,
+    deciding.allocate,
+    deciding.next_run,
+    asking.plot,
+    fitting.laws,
+    checking.demo,
+):
     app.command(command.__name__.replace("_", "-"))(command)
 
 

@@ -66,9 +66,15 @@ def forecast(
     result = next(iter(fits.values())) if len(paths) == 1 else average(fits, weights=weights)  # type: ignore[arg-type]
     places = read_table(at_file)[0] if at_file is not None else points(at or [])
     answer = ask(
-        result, at=places, group=group, new_group=new_group, prob=prob, schedule_change=schedule_change,
-        schedule_gain=LogNormal(*schedule_gain) if schedule_gain else None, seed=seed,
-    )  # fmt: skip
+        result,
+        at=places,
+        group=group,
+        new_group=new_group,
+        prob=prob,
+        schedule_change=schedule_change,
+        schedule_gain=LogNormal(*schedule_gain) if schedule_gain else None,
+        seed=seed,
+    )
     say(answer, None, None, json)
 
 

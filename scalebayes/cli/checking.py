@@ -66,10 +66,19 @@ def backtest(
 
     table = read_runs(runs, inputs=pairs(inputs or [], "--input"), response=response, group=curve, where=where)
     answer = ask(
-        [_law(laws, word, discrepancy) for word in law], table, train=train_column, cutoffs=_shares(cutoffs, "--cutoffs"),
-        top=_shares(holdout_top, "--holdout-top"), pool=pool, pooling=pooling, cluster=cluster, skip=skip,  # type: ignore[arg-type]
-        baselines=baselines, draws=draws, seed=seed,
-    )  # fmt: skip
+        [_law(laws, word, discrepancy) for word in law],
+        table,
+        train=train_column,
+        cutoffs=_shares(cutoffs, "--cutoffs"),
+        top=_shares(holdout_top, "--holdout-top"),
+        pool=pool,
+        pooling=pooling,
+        cluster=cluster,
+        skip=skip,  # type: ignore[arg-type]
+        baselines=baselines,
+        draws=draws,
+        seed=seed,
+    )
     say(answer, lambda: plot_backtest(answer), output, json)
 
 

@@ -43,9 +43,16 @@ def crossover(
     if output is not None:
         check_picture(output, force)
     answer = ask(
-        _loaded(path_, strict), groups=groups, axis=axis, to=to, start=start, path=held(path), margin=margin, prob=prob,
+        _loaded(path_, strict),
+        groups=groups,
+        axis=axis,
+        to=to,
+        start=start,
+        path=held(path),
+        margin=margin,
+        prob=prob,
         seed=seed,
-    )  # fmt: skip
+    )
     say(answer, lambda: plot_crossover(answer), output, json)
 
 
@@ -157,9 +164,17 @@ def next_run(
     if output is not None:
         check_picture(output, force)
     answer = ask(
-        _loaded(path_, strict), candidates=read_table(candidates)[0], goal=goal, axis=axis, to=to,  # type: ignore[arg-type]
-        path=held(path), group=group, budget=budget, prob=prob, seed=seed,
-    )  # fmt: skip
+        _loaded(path_, strict),
+        candidates=read_table(candidates)[0],
+        goal=goal,
+        axis=axis,
+        to=to,  # type: ignore[arg-type]
+        path=held(path),
+        group=group,
+        budget=budget,
+        prob=prob,
+        seed=seed,
+    )
     say(answer, lambda: plot_next_run(answer), output, json)
 
 

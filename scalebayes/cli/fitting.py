@@ -62,18 +62,33 @@ def fit(
     from scalebayes.runs.reading import read_runs
 
     table = read_runs(
-        runs, inputs=pairs(inputs or [], "--input"), response=response, group=group, better=better,  # type: ignore[arg-type]
-        cost=cost, where=where,
-    )  # fmt: skip
+        runs,
+        inputs=pairs(inputs or [], "--input"),
+        response=response,
+        group=group,
+        better=better,  # type: ignore[arg-type]
+        cost=cost,
+        where=where,
+    )
     if thin is not None:
         from scalebayes.runs.thinning import thin as thinned
 
         table = thinned(table, thin)
     departs = None if discrepancy == "none" else discrepancy
     result = fit_law(
-        built_in.named(law), table, pooling=pooling, observation=observation, discrepancy=departs, horizon=horizon, draws=draws,  # type: ignore[arg-type]
-        chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, seed=seed,
-    )  # fmt: skip
+        built_in.named(law),
+        table,
+        pooling=pooling,
+        observation=observation,
+        discrepancy=departs,
+        horizon=horizon,
+        draws=draws,  # type: ignore[arg-type]
+        chains=chains,
+        warmup=warmup,
+        target_accept=target_accept,
+        ess=ess,
+        seed=seed,
+    )
     result.save(output, overwrite=force)
     if json:
         print_json(_summary(result, 0.89))
@@ -103,9 +118,14 @@ def laws(json: Json = False) -> None:
         lines = (law.function.__doc__ or "").strip().splitlines()
         equation = next(line.strip().removeprefix(".. math:: ") for line in lines if ".. math::" in line)
         listed.append(
-            {"name": law.name, "inputs": law.inputs, "parameters": law.parameters,
-             "says": lines[0], "equation": equation}
-        )  # fmt: skip
+            {
+                "name": law.name,
+                "inputs": law.inputs,
+                "parameters": law.parameters,
+                "says": lines[0],
+                "equation": equation,
+            }
+        )
     if json:
         print_json({"laws": listed})
         return

@@ -19,6 +19,16 @@ WORDS: Mapping[str, Callable[[], Term]] = {
 }
 
 __all__ = [
-    "BUILT_IN", "WORDS", "Departure", "Drift", "Errors", "InGraph", "RunEffects", "Situation", "Surface", "Term", "integrated_of",
+    "BUILT_IN",
+    "WORDS",
+    "Departure",
+    "Drift",
+    "Errors",
+    "InGraph",
+    "RunEffects",
+    "Situation",
+    "Surface",
+    "Term",
+    "integrated_of",
     "sampled_of",
-]  # fmt: skip
+]

@@ -220,9 +220,13 @@ def _root(k_zz, real, jitter):
 
 
 def ahead(
-    new: tuple[np.ndarray, np.ndarray], known: tuple[np.ndarray, np.ndarray], values: np.ndarray, scales: Scales,
-    slots: np.ndarray, rng: np.random.Generator,
-) -> np.ndarray:  # fmt: skip
+    new: tuple[np.ndarray, np.ndarray],
+    known: tuple[np.ndarray, np.ndarray],
+    values: np.ndarray,
+    scales: Scales,
+    slots: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Draws of g at new places of one group given its values at the group's places, shape (sample, point).
 
     The first 64 points are drawn jointly; further ones, 64 at a time, given the very first, and not the others.

@@ -173,9 +173,13 @@ class Surface:
         group = 0 if at.level is None else at.runs.levels.index(at.level)
         slots, cost = at.data["surface_slots"][group], np.log(needed_cost(at.runs))
         g = ahead(
-            (log_x, np.log(needed_cost(at.runs, at.x, at.cost))), (known, cost), at.draws["surface"],
-            self._scales(tuple(at.runs.inputs), at.parameters), slots, rng,
-        )  # fmt: skip
+            (log_x, np.log(needed_cost(at.runs, at.x, at.cost))),
+            (known, cost),
+            at.draws["surface"],
+            self._scales(tuple(at.runs.inputs), at.parameters),
+            slots,
+            rng,
+        )
         return Departure(g)
 
     def _beyond(self, at: Situation) -> np.ndarray:

@@ -45,9 +45,10 @@ def moved(step, drift, kappa, xp: Any = np):
     """How g and its slope go over a step: what the slope keeps and gives to g, and the variances gg, gv, vv that come."""
     shift = -xp.expm1(-kappa * step) / kappa
     come = (
-        drift**2 * integrated(step, step, kappa, xp), (drift * shift) ** 2 / 2,
+        drift**2 * integrated(step, step, kappa, xp),
+        (drift * shift) ** 2 / 2,
         -(drift**2) * xp.expm1(-2 * kappa * step) / (2 * kappa),
-    )  # fmt: skip
+    )
     return xp.exp(-kappa * step), shift, come
 
 
@@ -92,9 +93,17 @@ def loglik(error, weight, sigma, drift, kappa, rho, ell, slots, distance):
         ga, va, oa, da = gain * with_g, gain * with_v, gain * with_o, gain * with_d
         mean = (g + ga * left, v + va * left, o + oa * left, d + da * left)
         spread = (
-            gg - ga * with_g, gv - ga * with_v, go - ga * with_o, gd - ga * with_d, vv - va * with_v,
-            vo - va * with_o, vd - va * with_d, oo - oa * with_o, od - oa * with_d, dd - da * with_d,
-        )  # fmt: skip
+            gg - ga * with_g,
+            gv - ga * with_v,
+            go - ga * with_o,
+            gd - ga * with_d,
+            vv - va * with_v,
+            vo - va * with_o,
+            vd - va * with_d,
+            oo - oa * with_o,
+            od - oa * with_d,
+            dd - da * with_d,
+        )
         return (mean, spread), -0.5 * (left**2 / variance + jnp.log(2 * jnp.pi * variance))
 
     zero = jnp.zeros(slots.shape[0])
@@ -118,9 +127,13 @@ def between(distance, weight, sigma, drift, kappa, rho, ell, xp: Any = np):
 
 
 def ahead(
-    h: np.ndarray, known: Errors, distance: np.ndarray, scales: Mapping[str, np.ndarray], others: Any,
+    h: np.ndarray,
+    known: Errors,
+    distance: np.ndarray,
+    scales: Mapping[str, np.ndarray],
+    others: Any,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws of g, o and d at new points of one curve given its runs.
 
     Parameters

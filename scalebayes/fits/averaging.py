@@ -167,9 +167,11 @@ def pooled_diagnostics(parts: Sequence[Diagnostics]) -> Diagnostics:
     """Of several fits the worst in each respect; draws and divergences are those of the fit with the largest share of them."""
     most = max(parts, key=lambda d: d.divergences / d.draws)
     return Diagnostics(
-        draws=most.draws, divergences=most.divergences,
-        max_r_hat=max(d.max_r_hat for d in parts), min_ess_bulk=min(d.min_ess_bulk for d in parts),
-    )  # fmt: skip
+        draws=most.draws,
+        divergences=most.divergences,
+        max_r_hat=max(d.max_r_hat for d in parts),
+        min_ess_bulk=min(d.min_ess_bulk for d in parts),
+    )
 
 
 def named_fits(fits: Mapping[str, Fit] | Sequence[Fit]) -> dict[str, Fit]:

@@ -83,9 +83,12 @@ class Fleet(Mapping[str, Fit]):
 def _loaded(path: Path, model: Model) -> Fit:
     own = [term for term in model.discrepancy if type(term).__name__ not in {each.__name__ for each in TERMS}]
     return load(
-        path, law=model.law, observation=model.observation, discrepancy=own[0] if own else None,
+        path,
+        law=model.law,
+        observation=model.observation,
+        discrepancy=own[0] if own else None,
         cost=model.runs.cost if callable(model.runs.cost) else None,
-    )  # fmt: skip
+    )
 
 
 def fit_many(
@@ -310,9 +313,15 @@ def _draw(models: list[Model], seeds: list[int], wanted: list[int], size: int, s
         # Hard tables are quicker alone, unless a step of eight takes as long as one of one.
         joint = any(term.batch == "joint" for term in ready[0].source.structure.block.terms)
         return sample(
-            ready[0].source, [r.numbers for r in ready], initial=[r.initial for r in ready], seeds=seeds,
-            settings=settings, advanced=lambda made, total: None, wanted=wanted, in_batch=joint,
-        )  # fmt: skip
+            ready[0].source,
+            [r.numbers for r in ready],
+            initial=[r.initial for r in ready],
+            seeds=seeds,
+            settings=settings,
+            advanced=lambda made, total: None,
+            wanted=wanted,
+            in_batch=joint,
+        )
 
 
 def _reason(error: Exception) -> str:
@@ -325,8 +334,10 @@ def _row(result: Fit | str) -> dict:
         return {"converged": False, **numbers, "problem": result}
     found = result.diagnostics
     numbers = {
-        "divergences": found.divergences, "max_r_hat": found.max_r_hat, "min_ess_bulk": found.min_ess_bulk,
-    }  # fmt: skip
+        "divergences": found.divergences,
+        "max_r_hat": found.max_r_hat,
+        "min_ess_bulk": found.min_ess_bulk,
+    }
     return {"converged": not found.problems, **numbers, "problem": "; ".join(found.problems)}
 
 

@@ -82,9 +82,16 @@ def fit(
         law, runs, priors=priors, pooling=pooling, observation=observation, discrepancy=discrepancy, horizon=horizon
     )
     return sample(
-        model, draws=draws, chains=chains, warmup=warmup, target_accept=target_accept, ess=ess, max_draws=max_draws,
-        seed=seed, progress=progress,
-    )  # fmt: skip
+        model,
+        draws=draws,
+        chains=chains,
+        warmup=warmup,
+        target_accept=target_accept,
+        ess=ess,
+        max_draws=max_draws,
+        seed=seed,
+        progress=progress,
+    )
 
 
 def sample(
@@ -151,9 +158,13 @@ def sample(
         ready = prepare(model)
         with _progress(progress, model.name) as advanced:
             found = draw(
-                ready.source, [ready.numbers], initial=[ready.initial], seeds=[seed], settings=settings,
+                ready.source,
+                [ready.numbers],
+                initial=[ready.initial],
+                seeds=[seed],
+                settings=settings,
                 advanced=advanced,
-            )  # fmt: skip
+            )
     result = assemble(model, found[0], prior, settings, seed)
     _warn(result, settings)
     return result

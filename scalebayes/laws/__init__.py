@@ -19,9 +19,18 @@ BUILT_IN = tuple(law for family in (powers, size_and_data) for law in family.LAW
 _BY_FUNCTION = {law.function: law for law in BUILT_IN}
 
 __all__ = [
-    "BUILT_IN", "Law", "Signature", "as_law", "is_built_in", "keywords", "named", "signature", "with_floor", *powers.__all__,
+    "BUILT_IN",
+    "Law",
+    "Signature",
+    "as_law",
+    "is_built_in",
+    "keywords",
+    "named",
+    "signature",
+    "with_floor",
+    *powers.__all__,
     *size_and_data.__all__,
-]  # fmt: skip
+]
 
 
 def as_law(law: Callable | Law) -> Law:

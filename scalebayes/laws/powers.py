@@ -349,7 +349,12 @@ def _end(*, x_0, A, alpha):
 _FLOORS: dict[Callable, Any] = {power: None, shifted_power: _end}
 
 LAWS = tuple(
-    Law(law, floor=_FLOORS.get(law, "E"), priors=priors, beside=_beside_curves(law),
-        derived={"E": _end} if law is shifted_power else {})
+    Law(
+        law,
+        floor=_FLOORS.get(law, "E"),
+        priors=priors,
+        beside=_beside_curves(law),
+        derived={"E": _end} if law is shifted_power else {},
+    )
     for law, priors in _PRIORS.items()
-)  # fmt: skip
+)

@@ -128,8 +128,12 @@ _OVER_SURFACES = _PRIORS[chinchilla] | {"E": pooled(FloorShare(logit=0.6, sd=1.0
 
 LAWS = (
     Law(
-        chinchilla, floor="E", priors=_PRIORS[chinchilla], beside={"surface": _OVER_SURFACES}, optimum=_optimum,
+        chinchilla,
+        floor="E",
+        priors=_PRIORS[chinchilla],
+        beside={"surface": _OVER_SURFACES},
+        optimum=_optimum,
         derived={"a_opt": a_opt},
     ),
     Law(kaplan, priors=_PRIORS[kaplan], beside={"surface": _PRIORS[kaplan]}),
-)  # fmt: skip
+)

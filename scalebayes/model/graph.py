@@ -68,9 +68,18 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
     columns = {role: data[f"{role}_column"] for role in observation.columns}
     for term in sampled_of(block.terms):
         seen = InGraph(
-            mean, floor, observed, observation, own, columns, block.own_of(term, values), data, structure.group,
-            structure.n_groups, block.inputs,
-        )  # fmt: skip
+            mean,
+            floor,
+            observed,
+            observation,
+            own,
+            columns,
+            block.own_of(term, values),
+            data,
+            structure.group,
+            structure.n_groups,
+            block.inputs,
+        )
         mean, own = term.departed(seen)
     integrated = integrated_of(block.terms)
     if not integrated:
@@ -92,9 +101,15 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
 
     scale = observation.scale
     pm.CustomDist(
-        block.observed, scale.forward(mean, pt), scale.above(mean, floor, pt), sd_of(observation, mean, own, columns),
-        *arguments, logp=logp, observed=observed, dims="run",
-    )  # fmt: skip
+        block.observed,
+        scale.forward(mean, pt),
+        scale.above(mean, floor, pt),
+        sd_of(observation, mean, own, columns),
+        *arguments,
+        logp=logp,
+        observed=observed,
+        dims="run",
+    )
 
 
 def _with_positions(block: Block):

@@ -153,10 +153,15 @@ class Model:
         if is_built_in(law) and seen.scale.name == "log" and runs.better == "lower":
             check_is_loss(name, runs)
         for attribute, value in (
-            ("law", law), ("runs", runs), ("priors", MappingProxyType(complete)), ("given", frozenset(priors or {})),
-            ("pooling", pooling), ("observation", seen), ("discrepancy", terms),
+            ("law", law),
+            ("runs", runs),
+            ("priors", MappingProxyType(complete)),
+            ("given", frozenset(priors or {})),
+            ("pooling", pooling),
+            ("observation", seen),
+            ("discrepancy", terms),
             ("horizon", None if horizon is None else float(horizon)),
-        ):  # fmt: skip
+        ):
             object.__setattr__(self, attribute, value)
         object.__setattr__(self, "floor_horizon", _floor_horizon(self, stated))
 

@@ -235,9 +235,14 @@ def _variables(model: Model, draws: xr.Dataset, level: str | None) -> dict[str, 
 
 
 def _departures(
-    model: Model, at: Points, level: str | None, given: str, parameters: Mapping[str, np.ndarray],
-    further: Mapping[str, np.ndarray], rng: np.random.Generator,
-) -> list[Departure]:  # fmt: skip
+    model: Model,
+    at: Points,
+    level: str | None,
+    given: str,
+    parameters: Mapping[str, np.ndarray],
+    further: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+) -> list[Departure]:
     """What each term draws at new points."""
     terms, rows = model.discrepancy, model.runs.rows(level)
     nothing = np.empty((0, 0))

@@ -265,9 +265,17 @@ def describe(
             parameters.append(parameter)
             numbers |= constants
     block = Block(
-        law.function, law.floor, inputs, law.parameters, safe(runs.response), without_numbers(observation),
-        tuple(map(without_numbers, terms)), len(runs), tuple((name, value.shape) for name, value in of_terms.items()), runs.scales,
-    )  # fmt: skip
+        law.function,
+        law.floor,
+        inputs,
+        law.parameters,
+        safe(runs.response),
+        without_numbers(observation),
+        tuple(map(without_numbers, terms)),
+        len(runs),
+        tuple((name, value.shape) for name, value in of_terms.items()),
+        runs.scales,
+    )
     structure = Structure((block,), tuple(parameters), runs.group_name, len(runs.levels), tuple(factors.items()))
     return structure, numbers
 

@@ -78,8 +78,19 @@ def sd_of(observation: Observation, mean: Any, values: Mapping[str, Any], column
 
 
 FUNCTIONS = (
-    "columns", "priors", "name", "observed", "distribution", "draw", "sd", "widened", "scale", "needs", "is_gaussian", "word",
-)  # fmt: skip
+    "columns",
+    "priors",
+    "name",
+    "observed",
+    "distribution",
+    "draw",
+    "sd",
+    "widened",
+    "scale",
+    "needs",
+    "is_gaussian",
+    "word",
+)
 
 
 def check_observation(observation: object) -> Observation:

@@ -102,10 +102,15 @@ class Allocation:
         first = plans[0] if len(plans) == 1 else {}
         return plain(
             {
-                "margin": self.margin, "law_only": self.law_only, "prob": self.prob,
-                "converged": not self.diagnostics.problems, "plans": plans, **first, "exponents": self.exponents,
+                "margin": self.margin,
+                "law_only": self.law_only,
+                "prob": self.prob,
+                "converged": not self.diagnostics.problems,
+                "plans": plans,
+                **first,
+                "exponents": self.exponents,
             }
-        )  # fmt: skip
+        )
 
 
 def _plan_as_dict(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -115,9 +120,13 @@ def _plan_as_dict(row: Mapping[Any, Any]) -> dict[str, Any]:
     }
     near = {name: [row[f"near_{name}_lower"], row[f"near_{name}_upper"]] for name in ("n", "d", "ratio")}
     return {
-        "group": row.get("group"), "compute": row["C"], **spread, "near_optimal": near,
-        "plan": {"n": row["plan_n"], "d": row["plan_d"], "loss": row["plan_loss"]}, "extrapolation": row["extrapolation"],
-    }  # fmt: skip
+        "group": row.get("group"),
+        "compute": row["C"],
+        **spread,
+        "near_optimal": near,
+        "plan": {"n": row["plan_n"], "d": row["plan_d"], "loss": row["plan_loss"]},
+        "extrapolation": row["extrapolation"],
+    }
 
 
 def allocate(
@@ -232,10 +241,19 @@ def allocate(
     table = pd.DataFrame(rows)
     own = {"group": runs.group_labels} if runs.group else {}
     return Allocation(
-        table, pd.concat(profiles, ignore_index=True), xr.Dataset(stacked, coords), pd.DataFrame(powers),
-        _contours(fit, levels, table), pd.DataFrame({"N": runs.x("N"), "D": runs.x("D"), **own}), float(margin),
-        prob, runs.response, model.name, model.departs, fit.diagnostics,
-    )  # fmt: skip
+        table,
+        pd.concat(profiles, ignore_index=True),
+        xr.Dataset(stacked, coords),
+        pd.DataFrame(powers),
+        _contours(fit, levels, table),
+        pd.DataFrame({"N": runs.x("N"), "D": runs.x("D"), **own}),
+        float(margin),
+        prob,
+        runs.response,
+        model.name,
+        model.departs,
+        fit.diagnostics,
+    )
 
 
 def _contours(fit: Fit, levels: Sequence[str | None], table: pd.DataFrame) -> xr.DataArray:

@@ -171,7 +171,13 @@ def plan_of(profile: Mapping[str, np.ndarray], margin: float) -> dict[str, float
     of_d = lambda x: float(np.exp(np.interp(x, log_n, np.log(d))))  # noqa: E731
     n_lower, n_upper, plan = np.exp(lower), np.exp(upper), np.exp(refined)
     return {
-        "plan_n": float(plan), "plan_d": of_d(refined), "plan_loss": float(profile["loss"][best]),
-        "near_n_lower": float(n_lower), "near_n_upper": float(n_upper), "near_d_lower": of_d(upper), "near_d_upper": of_d(lower),
-        "near_ratio_lower": of_d(upper) / float(n_upper), "near_ratio_upper": of_d(lower) / float(n_lower),
-    }  # fmt: skip
+        "plan_n": float(plan),
+        "plan_d": of_d(refined),
+        "plan_loss": float(profile["loss"][best]),
+        "near_n_lower": float(n_lower),
+        "near_n_upper": float(n_upper),
+        "near_d_lower": of_d(upper),
+        "near_d_upper": of_d(lower),
+        "near_ratio_lower": of_d(upper) / float(n_upper),
+        "near_ratio_upper": of_d(lower) / float(n_lower),
+    }

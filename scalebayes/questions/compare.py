@@ -95,10 +95,16 @@ class Comparison:
         """The tables as nested dictionaries of numbers and strings."""
         return plain(
             {
-                "prob": self.prob, "converged": not self.diagnostics.problems, "pairs": self.table, "shared": self.equal,
-                "pooled": self.pooled, "speed": self.speed, "axis": self.axis, "path": self.path,
+                "prob": self.prob,
+                "converged": not self.diagnostics.problems,
+                "pairs": self.table,
+                "shared": self.equal,
+                "pooled": self.pooled,
+                "speed": self.speed,
+                "axis": self.axis,
+                "path": self.path,
             }
-        )  # fmt: skip
+        )
 
     def _speed(self, row: dict) -> str:
         a, b, place = row["a"], row["b"], f"At {row['at']}" + (f" along {self.path}" if self.path != self.axis else "")
@@ -197,10 +203,23 @@ def compare(
             within = float((np.abs(difference) < margin[name]).mean()) if name in margin else np.nan
             up = float((difference > 0).mean() + 0.5 * (difference == 0).mean())
             rows.append(
-                {"parameter": name, "a": a, "b": b, "scale": "log ratio" if logs else "difference",
-                 "at": place, "mean": difference.mean(), "sd": difference.std(ddof=1), "lower": lower, "upper": upper, "p_larger": up, "p_direction": max(up, 1 - up),
-                 "margin": margin.get(name, np.nan), "p_equivalent": within, "prior_sd": before[np.isfinite(before)].std()}
-            )  # fmt: skip
+                {
+                    "parameter": name,
+                    "a": a,
+                    "b": b,
+                    "scale": "log ratio" if logs else "difference",
+                    "at": place,
+                    "mean": difference.mean(),
+                    "sd": difference.std(ddof=1),
+                    "lower": lower,
+                    "upper": upper,
+                    "p_larger": up,
+                    "p_direction": max(up, 1 - up),
+                    "margin": margin.get(name, np.nan),
+                    "p_equivalent": within,
+                    "prior_sd": before[np.isfinite(before)].std(),
+                }
+            )
     speed, axis, said = _speeds(fit, levels, target, to, axis, path, prob)
     pairs = [f"{a} - {b}" for a, b in combinations(levels, 2)]
     draws = xr.Dataset(

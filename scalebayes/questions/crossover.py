@@ -33,10 +33,29 @@ from scalebayes.questions.wording import factor, html, number, plain, sentences
 _POINTS = 61
 ORDERED = 0.9
 _SAID = (
-    "winner", "rival", "contender", "ordered", "p_ahead", "decision_risk", "prior_decision_risk", "reversal_risk",
-    "p_cross_before_target", "crossing_quantiles", "expected_regret", "value_of_information", "gain", "axis", "path", "start",
-    "to", "margin", "extrapolation", "by_law", "prob", "response",
-)  # fmt: skip
+    "winner",
+    "rival",
+    "contender",
+    "ordered",
+    "p_ahead",
+    "decision_risk",
+    "prior_decision_risk",
+    "reversal_risk",
+    "p_cross_before_target",
+    "crossing_quantiles",
+    "expected_regret",
+    "value_of_information",
+    "gain",
+    "axis",
+    "path",
+    "start",
+    "to",
+    "margin",
+    "extrapolation",
+    "by_law",
+    "prob",
+    "response",
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,10 +188,13 @@ class Crossover:
         found["crossing_quantiles"] = {f"{q:g}": value for q, value in self.crossing_quantiles.items()}
         return plain(
             {
-                **found, "p_best": dict(zip(self.table["group"], self.table["p_best"], strict=True)), "groups": self.table,
-                "pairs": self.pairs, "converged": not self.diagnostics.problems,
+                **found,
+                "p_best": dict(zip(self.table["group"], self.table["p_best"], strict=True)),
+                "groups": self.table,
+                "pairs": self.pairs,
+                "converged": not self.diagnostics.problems,
             }
-        )  # fmt: skip
+        )
 
     def _gain(self) -> str:
         gain = self.gain
@@ -276,10 +298,12 @@ def crossover(
     scales = np.concatenate([np.geomspace(first_scale, to, _POINTS - len(beyond)), beyond])
     end = _POINTS - len(beyond) - 1
     drawn, before = (
-        [source.drawn(lambda each, along, s=source, of=of, x=x: of(each, s.levels, along, x, seed), own)
-         for source, own in zip(sources, paths, strict=True)]
+        [
+            source.drawn(lambda each, along, s=source, of=of, x=x: of(each, s.levels, along, x, seed), own)
+            for source, own in zip(sources, paths, strict=True)
+        ]
         for of, x in ((mean_along, scales), (prior_along, to))
-    )  # fmt: skip
+    )
     response, kept = side_by_side([s.mixed(each) for s, each in zip(sources, drawn, strict=True)], seed)
     prior, _ = side_by_side([s.mixed(each) for s, each in zip(sources, before, strict=True)], seed)
     f, prior = runs.sign * response, runs.sign * prior  # of which lower is better
@@ -387,7 +411,15 @@ def _by_group(
     ranks = orders.before(apart).sum(2) + 0.5  # of itself each is half before
     lower, median, upper = np.quantile(sign * last, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
     return [
-        {"group": level, "p_best": p_best[k], "expected_rank": ranks[:, k].mean(), "mean": sign * last[:, k].mean(), "median": median[k],
-         "lower": lower[k], "upper": upper[k], "p_best_prior": p_prior[k]}
+        {
+            "group": level,
+            "p_best": p_best[k],
+            "expected_rank": ranks[:, k].mean(),
+            "mean": sign * last[:, k].mean(),
+            "median": median[k],
+            "lower": lower[k],
+            "upper": upper[k],
+            "p_best_prior": p_prior[k],
+        }
         for k, level in enumerate(levels)
-    ]  # fmt: skip
+    ]

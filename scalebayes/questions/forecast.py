@@ -247,11 +247,18 @@ def forecast(
     columns = {name: points[name].to_numpy() for name in inputs} | ({"group": labels} if runs.group else {})
     table = pd.DataFrame(
         {
-            **columns, "mean": mean.mean(0), "median": median, "lower": lower, "upper": upper,
-            "new_run_lower": new_lower, "new_run_upper": new_upper,
-            "prior_lower": prior_lower, "prior_upper": prior_upper, **distance,
+            **columns,
+            "mean": mean.mean(0),
+            "median": median,
+            "lower": lower,
+            "upper": upper,
+            "new_run_lower": new_lower,
+            "new_run_upper": new_upper,
+            "prior_lower": prior_lower,
+            "prior_upper": prior_upper,
+            **distance,
         }
-    )  # fmt: skip
+    )
     if schedule_change is not None:
         table["schedule_change"] = changed
     if isinstance(fit, Fit):

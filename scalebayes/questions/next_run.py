@@ -90,10 +90,12 @@ class NextRun:
         """The table as nested dictionaries of numbers and strings."""
         return plain(
             {
-                "goal": self.goal, "now": self.now, "candidates": self.table,
+                "goal": self.goal,
+                "now": self.now,
+                "candidates": self.table,
                 "converged": not self.diagnostics.problems,
             }
-        )  # fmt: skip
+        )
 
     def run_in_words(self, row: pd.Series) -> str:
         """A row of the table: its group and inputs."""
@@ -258,9 +260,13 @@ def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.Data
 
 
 def _weights(
-    model: Model, mean: np.ndarray, parameters: Mapping[str, np.ndarray], columns: Mapping[str, float], outcomes: int,
+    model: Model,
+    mean: np.ndarray,
+    parameters: Mapping[str, np.ndarray],
+    columns: Mapping[str, float],
+    outcomes: int,
     rng: np.random.Generator,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Of the draws, given each of some simulated outcomes of a run, shape (outcome, sample)."""
     of = np.linspace(0, len(mean) - 1, outcomes).round().astype(int)
     of = rng.permutation(len(mean))[of]

@@ -42,9 +42,11 @@ def order_at_both(first: np.ndarray, last: np.ndarray) -> dict[str, float]:
         for other, at_last in orders[1].items()
     }
     return {
-        "p_a_ahead": orders[0]["ahead"].mean(), "p_a_ahead_at_target": orders[1]["ahead"].mean(),
-        "reversal_risk": cells["ahead_behind"] + cells["behind_ahead"], **cells,
-    }  # fmt: skip
+        "p_a_ahead": orders[0]["ahead"].mean(),
+        "p_a_ahead_at_target": orders[1]["ahead"].mean(),
+        "reversal_risk": cells["ahead_behind"] + cells["behind_ahead"],
+        **cells,
+    }
 
 
 def crossings(
@@ -80,7 +82,12 @@ def summed(where: np.ndarray, count: np.ndarray, prob: float) -> dict[str, float
     quantiles = list(crossing_quantiles(where, prob).values()) or [np.nan] * 3
     found: dict[str, Any] = {"p_cross": np.isfinite(where).mean()}
     found |= dict(zip(("crossing_lower", "crossing_median", "crossing_upper"), quantiles, strict=True))
-    return found | {"none": (count == 0).mean(), "once": (count == 1).mean(), "twice": (count == 2).mean(), "more": (count > 2).mean()}  # fmt: skip
+    return found | {
+        "none": (count == 0).mean(),
+        "once": (count == 1).mean(),
+        "twice": (count == 2).mean(),
+        "more": (count > 2).mean(),
+    }
 
 
 def crossing_quantiles(where: np.ndarray, prob: float) -> dict[float, float]:

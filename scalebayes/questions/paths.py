@@ -210,9 +210,12 @@ def optimum(
 
 
 def lowest(
-    law: Law, flops: np.ndarray, theta: Mapping[str, np.ndarray], sign: float = 1.0,
+    law: Law,
+    flops: np.ndarray,
+    theta: Mapping[str, np.ndarray],
+    sign: float = 1.0,
     constants: Mapping[str, float] | None = None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """N of the lowest response, of the highest if the sign is -1, by search: a grid of log N, then bisection of the derivative."""
     names = tuple(theta)
     arrays = np.broadcast_arrays(flops, *(np.asarray(theta[name], float) for name in names))

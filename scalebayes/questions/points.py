@@ -216,10 +216,12 @@ def extrapolation(runs: Runs, at: NewPoints, level: str | None) -> pd.DataFrame:
     outside = [_outside(runs, {n: v[i] for n, v in others.items()}, rows) if others else "" for i in range(len(at))]
     return pd.DataFrame(
         {
-            "extrapolation": factors.max(0), "extrapolated": names[factors.argmax(0)],
-            "extrapolation_cost": beyond, "outside": outside,
+            "extrapolation": factors.max(0),
+            "extrapolated": names[factors.argmax(0)],
+            "extrapolation_cost": beyond,
+            "outside": outside,
         }
-    )  # fmt: skip
+    )
 
 
 def _outside(runs: Runs, x: Mapping[str, Any], rows: np.ndarray) -> str:

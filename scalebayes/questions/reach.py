@@ -91,10 +91,13 @@ class Reach:
         """The table as nested dictionaries of numbers and strings."""
         return plain(
             {
-                "prob": self.prob, "converged": not self.diagnostics.problems, "held": self.held, "path": self.path,
+                "prob": self.prob,
+                "converged": not self.diagnostics.problems,
+                "held": self.held,
+                "path": self.path,
                 "targets": self.table,
             }
-        )  # fmt: skip
+        )
 
 
 def reach(
@@ -183,10 +186,18 @@ def reach(
         earliest = float(np.quantile(finite, (1 - prob) / 2)) if finite.size else np.inf
         named = {} if label is None else {"group": label}
         rows.append(
-            named | {"target": float(target), "axis": axis, "median": float(median), "lower": float(lower),
-                     "upper": float(upper), "p_never": float(np.isinf(scale).mean()), "earliest": earliest,
-                     **{name: beyond[name] for name in ("extrapolation", "extrapolated", "extrapolation_cost")}}
-        )  # fmt: skip
+            named
+            | {
+                "target": float(target),
+                "axis": axis,
+                "median": float(median),
+                "lower": float(lower),
+                "upper": float(upper),
+                "p_never": float(np.isinf(scale).mean()),
+                "earliest": earliest,
+                **{name: beyond[name] for name in ("extrapolation", "extrapolated", "extrapolation_cost")},
+            }
+        )
         found.append(scale.reshape(chains, draws))
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], "group": ["" if g is None else g for g in levels]}
     array = xr.DataArray(np.stack(found, -1), coords, ("chain", "draw", "group"), name=axis)

@@ -17,19 +17,47 @@ if TYPE_CHECKING:
 SYNONYMS = MappingProxyType(
     {
         "N": (
-            "n", "n_params", "params", "parameters", "n_parameters", "num_params", "model_size", "params_n",
-            "n_params_no_embed", "n_params_non_embedding", "non_embedding_params", "n_params_total",
+            "n",
+            "n_params",
+            "params",
+            "parameters",
+            "n_parameters",
+            "num_params",
+            "model_size",
+            "params_n",
+            "n_params_no_embed",
+            "n_params_non_embedding",
+            "non_embedding_params",
+            "n_params_total",
         ),
         "D": (
-            "d", "n_tokens", "tokens", "num_tokens", "training_tokens", "train_tokens", "tokens_d", "n_samples",
-            "samples_seen", "seen_examples", "n_examples", "dataset_size",
+            "d",
+            "n_tokens",
+            "tokens",
+            "num_tokens",
+            "training_tokens",
+            "train_tokens",
+            "tokens_d",
+            "n_samples",
+            "samples_seen",
+            "seen_examples",
+            "n_examples",
+            "dataset_size",
         ),
         "C": ("c", "flops", "flop", "compute", "training_flops", "training_flop", "train_flops", "flops_6nd"),
         "response": (
-            "loss", "l", "test_loss", "val_loss", "valid_loss", "validation_loss", "eval_loss", "final_loss", "bpb",
+            "loss",
+            "l",
+            "test_loss",
+            "val_loss",
+            "valid_loss",
+            "validation_loss",
+            "eval_loss",
+            "final_loss",
+            "bpb",
         ),
     }
-)  # fmt: skip
+)
 
 
 def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, str]:
