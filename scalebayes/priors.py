@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 LAWS_FLOOR = "floor of the law"  # stands for the parameter that a law declares as its floor
 
@@ -22,7 +22,7 @@ def check_numbers(prior: object, *positive: str) -> None:
     """Refuse a field of type float that is not a finite number, or not positive where it must be."""
     name = type(prior).__name__
     name = name.lower() if isinstance(prior, Shared | Pooled | Separate) else name
-    for field in fields(prior):  # type: ignore[arg-type]
+    for field in fields(cast(Any, prior)):
         value = getattr(prior, field.name)
         if field.type != "float" and not (field.type == "float | None" and value is not None):
             continue
@@ -449,8 +449,8 @@ _BLANK = Shared(Normal(0.0, 1.0))
 
 def without_numbers[T](value: T) -> T:
     """A frozen value with every prior among its fields replaced by one and the same: what is left shapes a program."""
-    blank = {f.name: _BLANK for f in fields(value) if isinstance(getattr(value, f.name), Pooling)}  # type: ignore[arg-type]
-    return replace(value, **blank)  # type: ignore[type-var]
+    part: Any = value
+    return replace(part, **{f.name: _BLANK for f in fields(part) if isinstance(getattr(part, f.name), Pooling)})
 
 
 WORDS = ("shared", "pooled", "crossed", "separate")
@@ -477,13 +477,14 @@ def repool(pooling: Pooling, how: str, factors: tuple[str, ...] = ()) -> Pooling
 
 def repool_fields[T](value: T, how: str) -> T:
     """A frozen value with every prior among its fields under another word; what is a `Gamma` stays shared."""
-    own = {f.name: getattr(value, f.name) for f in fields(value)}  # type: ignore[arg-type]
+    part: Any = value
+    own = {f.name: getattr(part, f.name) for f in fields(part)}
     pooled_otherwise = {
         name: repool(prior, how)
         for name, prior in own.items()
         if isinstance(prior, Pooling) and not isinstance(prior.prior, Gamma)
     }
-    return replace(value, **pooled_otherwise)  # type: ignore[type-var]
+    return replace(part, **pooled_otherwise)
 
 
 _WORDS = {

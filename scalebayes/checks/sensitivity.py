@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -169,8 +169,8 @@ def _rows(
 
 def _priors(model: Model) -> dict[str, Pooling]:
     """Of the law by parameter, of observation and discrepancy by field."""
-    parts = (model.observation, *model.discrepancy)
-    own = {f.name: getattr(part, f.name) for part in parts for f in fields(part)}  # type: ignore[arg-type]
+    parts: tuple[Any, ...] = (model.observation, *model.discrepancy)
+    own = {f.name: getattr(part, f.name) for part in parts for f in fields(part)}
     return {**model.priors, **{name: prior for name, prior in own.items() if isinstance(prior, Pooling)}}
 
 
@@ -179,8 +179,10 @@ def _moved(model: Model, priors: dict[str, Pooling], name: str, by: float) -> Mo
     if name in model.parameters:
         return with_parts(model, priors={**model.priors, name: prior})
     if hasattr(model.observation, name):
-        return with_parts(model, observation=replace(model.observation, **{name: prior}))  # type: ignore[type-var]
-    terms = [replace(t, **{name: prior}) if hasattr(t, name) else t for t in model.discrepancy]  # type: ignore[type-var]
+        observation: Any = model.observation
+        return with_parts(model, observation=replace(observation, **{name: prior}))
+    terms: list[Any] = list(model.discrepancy)
+    terms = [replace(term, **{name: prior}) if hasattr(term, name) else term for term in terms]
     return with_parts(model, discrepancy=tuple(terms))
 
 
@@ -193,7 +195,7 @@ def _shifted(prior: Prior, by: float) -> Prior:
         case FloorShare() | Share():
             return replace(prior, logit=prior.logit + math.log(by))
         case Anchored():
-            return replace(prior, value=_shifted(prior.value, by))  # type: ignore[arg-type]
+            return replace(prior, value=cast(Any, _shifted(prior.value, by)))
         case Gamma():
             return replace(prior, rate=prior.rate / by)
         case Normal():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -63,7 +63,7 @@ def forecast(
     if len(paths) == 1 and weights != "equal":
         raise ValueError(f"--weights {weights} is about several fits, which are averaged; got {paths[0]} alone.")
     fits = {str(path): load(path) for path in paths}
-    result = next(iter(fits.values())) if len(paths) == 1 else average(fits, weights=weights)  # type: ignore[arg-type]
+    result = next(iter(fits.values())) if len(paths) == 1 else average(fits, weights=cast(Any, weights))
     places = read_table(at_file)[0] if at_file is not None else points(at or [])
     answer = ask(
         result,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -72,9 +72,9 @@ def backtest(
         cutoffs=_shares(cutoffs, "--cutoffs"),
         top=_shares(holdout_top, "--holdout-top"),
         pool=pool,
-        pooling=pooling,
+        pooling=cast(Any, pooling),
         cluster=cluster,
-        skip=skip,  # type: ignore[arg-type]
+        skip=skip,
         baselines=baselines,
         draws=draws,
         seed=seed,

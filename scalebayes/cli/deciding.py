@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -166,9 +166,9 @@ def next_run(
     answer = ask(
         _loaded(path_, strict),
         candidates=read_table(candidates)[0],
-        goal=goal,
+        goal=cast(Any, goal),
         axis=axis,
-        to=to,  # type: ignore[arg-type]
+        to=to,
         path=held(path),
         group=group,
         budget=budget,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -66,7 +66,7 @@ def fit(
         inputs=pairs(inputs or [], "--input"),
         response=response,
         group=group,
-        better=better,  # type: ignore[arg-type]
+        better=cast(Any, better),
         cost=cost,
         where=where,
     )
@@ -78,11 +78,11 @@ def fit(
     result = fit_law(
         built_in.named(law),
         table,
-        pooling=pooling,
+        pooling=cast(Any, pooling),
         observation=observation,
         discrepancy=departs,
         horizon=horizon,
-        draws=draws,  # type: ignore[arg-type]
+        draws=draws,
         chains=chains,
         warmup=warmup,
         target_accept=target_accept,

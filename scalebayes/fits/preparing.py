@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from threading import Lock
+from typing import Any, cast
 
 import numpy as np
 
@@ -87,7 +88,7 @@ class Specification:
             not type(part).__module__.startswith("scalebayes.") for part in parts
         ):
             return ""
-        plain = replace(block, law=block.law.__name__, floor="")  # type: ignore[arg-type]
+        plain = replace(block, law=cast(Any, block.law.__name__), floor="")
         return repr(replace(self.structure, blocks=(plain,)))
 
     def transport(self) -> Transport:

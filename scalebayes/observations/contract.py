@@ -7,7 +7,7 @@ one. Nothing outside its module asks which one it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
@@ -109,4 +109,4 @@ def check_observation(observation: object) -> Observation:
             f"an observation is a value such as sb.StudentT() with the functions of "
             f"scalebayes.observations.Observation; got {what}{lacks}."
         )
-    return observation  # type: ignore[return-value]
+    return cast(Observation, observation)

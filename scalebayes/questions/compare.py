@@ -243,8 +243,8 @@ def _speeds(
         raise ValueError(f"speeds are compared at one {runs.response}, target=, or at one {axis}, to=; got both.")
     if to is not None:
         where, value = axis, check_positive(to, "to", axis)
-    else:
-        where, value = runs.response, float(target)  # type: ignore[arg-type]
+    elif target is not None:
+        where, value = runs.response, float(target)
         low, high = model.observation.scale.bounds
         if not low < value < high or (low == 0 and not is_positive(target)):
             raise ValueError(f"target is a possible {runs.response}, got {target!r}.")

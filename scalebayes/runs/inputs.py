@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 Kind = Literal["scale", "plain", "constant"]
 
@@ -82,4 +82,4 @@ def as_input(name: str, given: object) -> Input:
         return Input(tuple(given), "plain", unit)
     if given is None or isinstance(given, Mapping | set | list | tuple | dict):
         raise TypeError(f"input {name} is a column, a list of columns or an sb.Input, got {given!r}.")
-    return Input(given, unit=unit)  # type: ignore[arg-type]
+    return Input(cast(str, given), unit=unit)
