@@ -53,6 +53,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict --follow-imports silent tests/typed_script.py
 	$(BIN)/lint-imports --no-cache
 
 # Needs uv. No address of an index goes into the file.
