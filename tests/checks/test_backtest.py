@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import scalebayes as sb
 from scalebayes.checks.plan import averaged_laws, plan
@@ -189,6 +190,35 @@ def test_what_cannot_be_tested_is_said(runs, arguments, message):
 def test_several_laws_are_given_in_one_way(law, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         sb.backtest(law, _runs(_curves()), train="is_train")
+
+
+def test_a_fit_in_place_of_a_law_brings_what_was_given_for_it(monkeypatch):
+    from scalebayes.checks import backtest as module
+
+    fitted = {}
+
+    def fit_many(models, **settings):
+        fitted.update(models)
+        raise InterruptedError
+
+    monkeypatch.setattr(module, "fit_many", fit_many)
+    given = {"alpha": sb.LogNormal(0.3, 0.1)}
+    model = sb.Model(
+        sb.laws.power_floor,
+        _runs(_curves(40)),
+        priors=given,
+        discrepancy="drift",
+        observation=sb.Gaussian(sb.LogNormal(0.02, 1.0)),
+    )
+    with pytest.raises(InterruptedError):
+        sb.backtest(sb.Fit(model, xr.DataTree()), cutoffs=[0.1])
+    assert {name.rpartition(": ")[2] for name in fitted} == {"a", "b"}
+    for each in fitted.values():
+        assert each.priors["alpha"] == sb.shared(given["alpha"])
+        assert (each.observation, each.discrepancy) == (model.observation, model.discrepancy)
+        # What was not given is a default, which follows the horizon of the back-test.
+        assert each.horizon >= 10
+        assert each.priors["E"] != model.priors["E"]
 
 
 def test_a_law_with_its_discrepancy_needs_no_list():
