@@ -16,8 +16,8 @@
 # %% [markdown]
 # # What will the next model reach, and how sure is that?
 #
-# Three families of language models have published their losses. Suppose the Pythia team trains one more model of
-# 30 billion parameters on the same tokens as before. Which loss should they expect, and what would surprise them?
+# Three families of language models have published losses. Suppose the Pythia team trains one more model: 30 billion
+# parameters, on the same tokens as before. Which loss should they expect, and which loss would be a surprise?
 
 # %%
 import os
@@ -41,18 +41,18 @@ table = sb.pile_families()
 table
 
 # %% [markdown]
-# `read_runs` says what the columns mean. C is the training compute in FLOPs; runs of one family learn most from each
-# other, and a little from the other families.
+# `read_runs` says what the columns mean. C is the training compute in FLOPs. The parameters of a family are estimated
+# mostly from its own runs, and a little from the runs of the other families.
 
 # %%
 runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family", run="model")
 print(runs)
 
 # %% [markdown]
-# ## What is believed before the fit
+# ## The priors
 #
-# The law is $L(C) = E + A\,C^{-\alpha}$: a floor, and a part that compute removes. Each parameter has a prior. A is
-# meaningless at one FLOP, so its prior is stated where the runs are.
+# The law is $L(C) = E + A\,C^{-\alpha}$: a floor, and a part that compute removes. Each parameter has a prior. A alone
+# is the second part at one FLOP, which means nothing, so its prior is stated at the compute of the runs.
 
 # %%
 model = sb.Model(sb.laws.power_floor, runs)
@@ -60,10 +60,10 @@ for name, prior in model.priors.items():
     print(f"{name:>5} ~ {prior}")
 
 # %% [markdown]
-# Priors are easier to judge by the losses they imply. This is the 89% range of the curve at some of the runs before
-# any loss has been fitted, next to what was published. It should hold the published losses and not be absurd: a uniform
-# guess over 50,000 tokens costs 10.8 nats, so above that the prior is looser than it need be. (The priors of E and A do
-# look at the table once: they are shares of the smallest and of the typical loss.)
+# Priors are easier to judge by the losses that they imply. The table shows the 89% interval of the curve at some of the
+# runs under the prior, beside the published loss. The interval should contain the published loss and stay within
+# reason: a uniform guess over 50,000 tokens costs 10.8 nats, so an interval that reaches beyond that is wider than it
+# need be. (The priors of E and A use the table once: they are shares of its smallest and its typical loss.)
 
 # %%
 before = model.prior(500)
@@ -80,12 +80,12 @@ fit = sb.sample(model, draws=draws, seed=1)
 fit
 
 # %% [markdown]
-# Read the first line first: divergences near 0, r-hat below 1.01 and an effective sample size above 400 mean that the
-# draws can be trusted as draws. They say nothing about the law.
+# Read the first line first. No divergences, r-hat below 1.01 and an effective sample size above 400 mean that the draws
+# represent the posterior. They say nothing about the law.
 #
-# In the table, look at E and alpha of each family. They trade against each other: a lower floor with a slower fall
-# passes through the same runs. Their intervals are wide for that reason, and a forecast that carries both along is
-# much tighter than either.
+# In the table, look at E and alpha of each family. They trade off against each other: a lower floor with a slower fall
+# passes through the same runs. Their intervals are wide for that reason. A forecast uses both together, and is much
+# more certain than either.
 
 # %%
 fit.summary().head(11).round(3)
@@ -93,8 +93,8 @@ fit.summary().head(11).round(3)
 # %% [markdown]
 # ## Would it have worked?
 #
-# A forecast of a model that exists can be checked. Hold back the largest model of each family, fit the rest, forecast
-# the ones held back.
+# A forecast of a model that exists can be checked. Hold out the largest model of each family, fit the others, and
+# forecast the ones held out.
 
 # %%
 largest = table.groupby("family")["flops"].transform("max") == table["flops"]
@@ -110,14 +110,14 @@ check.round(3)
 print(f"{check['inside'].sum()} of {len(check)} published losses lie inside their 89% band.")
 
 # %% [markdown]
-# Three models are too few to grade a method. They are enough to remember that a band assumes the law: a family that
-# leaves its own curve, for whatever reason, leaves the band too.
+# Three models are too few to judge a method. They are enough to remember that a band assumes the law: a family that
+# leaves its own curve, for any reason, leaves the band too.
 
 # %% [markdown]
 # ## The next model
 #
-# Thirty billion parameters, Pythia's tokens. The compute is 6 N D, times what Pythia's largest model needed beyond
-# that (attention comes on top of 6 N D).
+# The next model has 30 billion parameters and Pythia's tokens. Its compute is 6 N D, times the factor by which Pythia's
+# largest model needed more than 6 N D (attention is not in 6 N D).
 
 # %%
 pythia = table[table["family"] == "Pythia"]
@@ -131,12 +131,12 @@ print(answer)
 # %% [markdown]
 # There are two bands, and they answer two questions.
 #
-# * **The expected loss** is where the curve lies. More runs narrow it.
-# * **A single new run** lies off the curve: another seed, another order of the data. This band adds that scatter, as
-#   large as it was among the runs seen. More runs do not remove it. Compare one trained model with this band.
+# * **The expected loss** is where the curve lies. More runs make this band narrower.
+# * **A single new run** lies off the curve: it has another seed and another order of the data. This band adds the
+#   scatter of the observed runs. More runs do not remove it. Compare one trained model with this band.
 #
-# Both hold *if the law's form is true*. `prior_lower` and `prior_upper` show where the expected loss was before the
-# runs were seen; where they are hardly wider, the forecast is the prior's.
+# Both hold *if the law's form is true*. `prior_lower` and `prior_upper` are the band of the expected loss under the
+# prior. If it is hardly wider than the band of the forecast, the forecast comes from the prior.
 
 # %%
 columns = ["group", "median", "lower", "upper", "new_run_lower", "new_run_upper", "prior_lower", "prior_upper"]
@@ -150,11 +150,11 @@ stranger = sb.forecast(fit, at={"C": C}, new_group=True)
 print(stranger)
 
 # %% [markdown]
-# This is far wider, and should be: three families say little about how much families differ.
+# This band is much wider, as it should be: three families say little about how much families differ.
 #
 # ## What a loss of 1.5 would take
 #
-# The same question backwards. With a floor in the law, "never" is a possible answer and has a probability.
+# `reach` is the inverse of a forecast. With a floor in the law, "never" is a possible answer and has a probability.
 
 # %%
 print(sb.reach(fit, target=1.5, axis="C", group="Pythia"))
@@ -168,15 +168,15 @@ sb.plot(fit, to=1e24)
 # %% [markdown]
 # ## A law of your own
 #
-# Compute is a summary. Cerebras-GPT had 20 tokens per parameter and Pythia the same tokens at every size, so what
-# looks like a difference between families may be a difference in N and D. The law below has no families. It lets size
-# be counted in parameters (w = 0), in FLOPs per token (w = 1) or in between; the two counts differ most in small
-# models:
+# Compute is a summary of two inputs. Cerebras-GPT was trained on 20 tokens per parameter, Pythia on the same number of
+# tokens at every size. What looks like a difference between families may therefore be a difference in N and D. The law
+# below has no families. It measures size in parameters (w = 0), in FLOPs per token (w = 1) or in between. The two
+# measures differ most for small models:
 #
 # $$L(N, D, C) = E + A \left[N \left(\frac{C}{6 N D}\right)^{w}\right]^{-\alpha} + B\,D^{-\beta}$$
 #
-# A law is a plain function, inputs before `*` and parameters after it. It is not built in, so every parameter needs a
-# prior.
+# A law is a plain function, with inputs before `*` and parameters after it. This one is not built in, so every
+# parameter needs a prior.
 
 
 # %%
@@ -204,15 +204,15 @@ parameters = own.summary().set_index("name")
 parameters[["mean", "sd", "lower", "upper", "r_hat", "ess_bulk"]].round(3)
 
 # %% [markdown]
-# Which count was it? A w beyond 1 would say neither: the overhead then stands in for something that the law leaves out.
-# The prior put less than a third of its weight there.
+# Which measure of size fits? A w above 1 would mean neither: the overhead then stands for something that the law leaves
+# out. The prior has less than a third of its probability there.
 
 # %%
 beyond = {when: float((own.idata[when]["w"] > 1).mean()) for when in ("prior", "posterior")}
 print(f"w > 1 with probability {beyond['prior']:.2f} before the runs and {beyond['posterior']:.2f} after them.")
 
 # %% [markdown]
-# Sigma is the scatter of a run about the curve. If it is hardly larger than in the first fit, N and D explain most of
+# Sigma is the scatter of runs about the curve. If it is hardly larger than in the first fit, N and D explain most of
 # what looked like a difference between families.
 
 # %%
@@ -229,8 +229,8 @@ print(second)
 # %% [markdown]
 # ## The answer
 #
-# Each band assumes its own law. Where two defensible laws differ, the truth is at least as uncertain as both bands
-# together. Where they agree, remember that they saw the same twenty runs.
+# Each band assumes its own law. Where two plausible laws differ, the truth is at least as uncertain as both bands
+# together. Where they agree, remember that both were fitted to the same 20 runs.
 
 # %%
 one, other = answer.table.iloc[0], second.table.iloc[0]

@@ -17,9 +17,9 @@
 # %% [markdown]
 # # Which family is better, and by how much?
 #
-# Two teams publish their losses. One family's curve looks steeper, the other's starts lower. A table of two exponents with
-# two standard errors does not answer what a reader wants to know: is the difference real, is it large enough to matter,
-# and how much compute is it worth?
+# Two teams publish their losses. The curve of one family looks steeper, the curve of the other starts lower. A table of
+# two exponents with two standard errors does not answer the reader's questions: is the difference real, is it large
+# enough to matter, and how much compute is it worth?
 
 # %%
 import os
@@ -33,8 +33,8 @@ runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss", 
 print(runs)
 
 # %% [markdown]
-# All three families are fitted together. Each has its own floor, exponent and amplitude; what they have in common, and how
-# far families differ, is inferred with them.
+# All three families are fitted together. Each has its own floor, exponent and amplitude. What they have in common, and
+# how much families differ, is inferred at the same time.
 
 # %%
 fit = sb.fit(sb.laws.power_floor, runs, draws=draws)
@@ -43,18 +43,19 @@ print(fit)
 # %% [markdown]
 # ## Differences, pair by pair
 #
-# `compare` subtracts draw by draw, so that what the two families share drops out. A difference needs a size below which nobody
-# cares: here .01 of an exponent and .05 nats of floor. Three answers are possible: different, equivalent, and *cannot be
-# told*, which is what neither a high probability of direction nor a high probability of equivalence means.
+# `compare` subtracts draw by draw, so that what the two families share cancels. Equivalence needs a margin, a
+# difference that is too small to matter: here 0.01 for the exponent and 0.05 nats for the floor. Three answers are
+# possible: different, equivalent, or *undecided*. Undecided means that neither the probability of the direction nor the
+# probability of equivalence is high.
 
 # %%
 compared = sb.compare(fit, margin={"alpha": 0.01, "E": 0.05})
 print(compared)
 
 # %% [markdown]
-# Look at `prior_sd` beside `sd`: where they are alike, the runs have said nothing about that difference. Three pairs for each
-# parameter are not three separate tests. The hierarchy draws differences that the runs do not ask for towards nothing,
-# and needs no further correction.
+# Compare `prior_sd` with `sd`: where they are nearly equal, the runs say nothing about that difference. Three pairs for
+# each parameter are not three separate tests. The hierarchy shrinks differences that the runs do not show towards zero,
+# so no further correction is needed.
 
 # %%
 compared.table[["parameter", "a", "b", "mean", "sd", "prior_sd", "p_direction", "p_equivalent"]].round(3)
@@ -66,8 +67,9 @@ figure
 # %% [markdown]
 # ## What is it worth?
 #
-# A difference of exponents pays nobody. Compute does: how many times as much does one family need to reach the other's loss?
-# At a loss that two of the three have reached, and at ten times the compute of the largest model of all:
+# A difference of exponents has no price. Compute has one: by which factor does one family need more compute than
+# another for the same loss? First at a loss that two of the three have reached, then at ten times the compute of the
+# largest model of all:
 
 # %%
 print("\n".join(line for line in str(sb.compare(fit, target=1.65)).splitlines() if line.startswith("At ")))
@@ -77,15 +79,15 @@ largest = float(runs.x("C").max())
 print("\n".join(line for line in str(sb.compare(fit, to=10 * largest)).splitlines() if line.startswith("At ")))
 
 # %% [markdown]
-# The second intervals are much wider than the first. A factor that holds where there are models is not a constant of the
-# architecture: it would be one only if floors and exponents were the same.
+# The second intervals are much wider than the first. A factor that holds among the models is not a constant of the
+# architecture. It would be one only if floors and exponents were equal.
 
 # %% [markdown]
 # ## And the law?
 #
-# Everything so far took one law for granted. Do the runs prefer another? `compare_laws` takes several fits of the same runs;
-# `share=0.25` also holds back each family's largest quarter and scores what the rest predicts of it, which is closer to
-# the use than leaving single runs out.
+# Everything so far assumed one law. Do the runs prefer another? `compare_laws` takes several fits of the same runs.
+# With `share=0.25` it also holds out the largest quarter of each family and scores how well the rest predicts it. This
+# is closer to a forecast than leaving out single runs.
 
 # %%
 laws = sb.compare_laws(
@@ -98,6 +100,6 @@ laws.table.round(2)
 # %% [markdown]
 # ## What to take away
 #
-# - Compare draw by draw, not two intervals with each other.
-# - Say beforehand which difference would matter; "cannot be told" is an answer.
-# - Quote compute, not exponents, and quote where.
+# - Compare draw by draw; do not compare two intervals.
+# - Say beforehand which difference would matter. "Undecided" is an answer.
+# - Report compute, not exponents, and report at which loss or scale.

@@ -17,8 +17,8 @@
 # %% [markdown]
 # # Will today's winner lose?
 #
-# One family is ahead at the compute that both have spent. The decision is about some forty times more compute. How likely is
-# it that the order turns round before, and what would a wrong choice cost?
+# One family is ahead at the compute that both have spent. The decision is about a run with about 40 times more compute.
+# How probable is it that the order reverses before that, and what would a wrong choice cost?
 
 # %%
 import os
@@ -38,30 +38,30 @@ print(fit)
 # %% [markdown]
 # ## The risk
 #
-# `crossover` fixes the winner at the decision scale (by default the largest compute that both families have seen), and asks of
-# every draw of the posterior who is ahead at the target.
+# `crossover` fixes the winner at the decision scale, by default the largest compute at which both families have runs.
+# Then it checks for every draw of the posterior which family is ahead at the target.
 
 # %%
 answer = sb.crossover(fit, axis="C", to=1e24)
 print(answer)
 
 # %% [markdown]
-# Read it in this order. *Is there an order at all?* If not, nothing can turn round. *The decision risk*, beside what it was
-# before the runs were seen: if the two are alike, the runs have not spoken. *The cost*: a large risk of a small loss may
-# be no reason to wait.
+# Read the answer in this order. *Is there an order at all?* If not, no order can reverse. *The decision risk*, and
+# beside it the same risk under the prior: if the two are nearly equal, the runs say nothing about it. *The cost*: a
+# large risk of a small loss may be no reason to wait.
 
 # %%
 figure = sb.plot_crossover(answer)
 figure
 
 # %% [markdown]
-# The grey bars are where the two curves cross, in those draws in which they do before the target. They are never summed up
-# by a mean: with nearly parallel lines the crossing may be anywhere up to infinity.
+# The grey bars show where the two curves cross, in the draws in which they cross before the target. A mean would not
+# summarise them: with nearly parallel curves the crossing may lie anywhere up to infinity.
 #
-# ## How much of this is the law's doing?
+# ## How much of this is due to the law?
 #
-# Where two curves cross depends on how they bend, and the bend is where a law is least to be trusted. With drift, each
-# family's local exponent may go on wandering as it did among its models.
+# Where two curves cross depends on how they bend, and the bend is the least certain part of a law. With drift, the
+# local exponent of each family may continue to wander as it did among its models.
 
 # %%
 drifting = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=draws)
@@ -70,7 +70,7 @@ cautious = sb.crossover(both, axis="C", to=1e24)
 print(cautious)
 
 # %% [markdown]
-# `by_law` holds the risk under each. If they disagree, the form decides and not the runs.
+# `by_law` holds the risk under each law. If the risks disagree, the form of the law decides, and not the runs.
 
 # %%
 dict(cautious.by_law)
@@ -78,9 +78,9 @@ dict(cautious.by_law)
 # %% [markdown]
 # ## A difference that would not matter
 #
-# Two losses within the scatter between seeds are equal for any purpose. Nobody trained two seeds of one size here; how far
-# runs scatter about their curve stands in for it. With a margin, only a rival that is better by more
-# counts.
+# Two losses that differ by less than the scatter between seeds are equal in practice. No model here was trained with
+# two seeds, so the scatter of runs about their curve is used instead. With a margin, only a rival counts that is better
+# by more than the margin.
 
 # %%
 scatter = float(fit.posterior["sigma"].median()) * float(runs.y.min())
@@ -90,8 +90,8 @@ print(f"margin {2 * scatter:.4f}: decision risk {with_margin.decision_risk:.2f};
 # %% [markdown]
 # ## Which model to train next?
 #
-# If the order cannot be told, one more model might tell. `next_run` estimates by how much each affordable candidate is expected
-# to reduce what a wrong choice costs.
+# If the order is undecided, one more model may decide it. `next_run` estimates by how much each affordable candidate is
+# expected to reduce the cost of a wrong choice.
 
 # %%
 import pandas as pd
@@ -104,7 +104,7 @@ print(sb.next_run(fit, candidates=candidates, goal="decision", axis="C", to=1e24
 # %% [markdown]
 # ## What to take away
 #
-# - The risk of the decision is one number; print what it was before the runs beside it.
-# - "Not yet ordered" is not a crossover, and "cannot be told" is an answer.
+# - The decision risk is one number. Report the risk under the prior beside it.
+# - "Not yet ordered" is not a crossover, and "undecided" is an answer.
 # - Look at the risk under more than one law before you believe any of them.
-# - How often such risks came true on published pairs stands in `benchmarks/decisions.md`.
+# - `benchmarks/decisions.md` shows how often published pairs reversed at each forecast risk.

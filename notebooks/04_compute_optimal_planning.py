@@ -17,8 +17,8 @@
 # %% [markdown]
 # # How large a model, on how many tokens?
 #
-# A budget divides into parameters and tokens. Everybody quotes one optimum; the interesting part is how flat it is, and how
-# much of it the runs have settled.
+# A budget is divided into parameters and tokens. Most reports give one optimum. It is more useful to know how flat the
+# optimum is, and how well the runs determine it.
 
 # %%
 import os
@@ -36,8 +36,9 @@ runs = sb.read_runs(
 print(runs)
 
 # %% [markdown]
-# Both families of Cerebras-GPT were trained at 20 tokens per parameter, Pythia on the same tokens at every size. No family by
-# itself says how the loss divides into a part of N and a part of D; together they say something, because exponents are pooled.
+# Both families of Cerebras-GPT were trained on 20 tokens per parameter, Pythia on the same number of tokens at every
+# size. No family alone shows how the loss divides into a part of N and a part of D. Together they give some
+# information, because the exponents are pooled.
 
 # %%
 fit = sb.fit(sb.laws.chinchilla, runs, draws=draws)
@@ -46,8 +47,8 @@ print(fit)
 # %% [markdown]
 # ## The plan
 #
-# Every draw of the posterior has its own optimum. The plan is the division with the lowest *expected* loss, and beside it
-# stands every size within .005 nats of it: a range that is far wider than most people think.
+# Every draw of the posterior has its own optimum. The plan is the division with the lowest *expected* loss. The answer
+# also gives the range of sizes within 0.005 nats of it, which is much wider than most people expect.
 
 # %%
 plan = sb.allocate(fit, C=[1e22, 1e23, 1e24], group="Cerebras-GPT")
@@ -58,16 +59,16 @@ figure = sb.plot_allocation(plan)
 figure
 
 # %% [markdown]
-# The exponents of $N^* \sim C^a$ and $D^* \sim C^b$, with their intervals. Hoffmann et al. (2022) give a between .46 and .50
-# by three methods.
+# These are the exponents of $N^* \sim C^a$ and $D^* \sim C^b$, with their intervals. Hoffmann et al. (2022) found $a$
+# between 0.46 and 0.50 by three methods.
 
 # %%
 plan.exponents.round(3)
 
 # %% [markdown]
-# ## Being off it
+# ## The cost of another size
 #
-# What does it cost to train a model half or twice that size on correspondingly more or fewer tokens?
+# What does it cost to train a model of half or twice that size, on correspondingly more or fewer tokens?
 
 # %%
 profile = plan.profile[plan.profile["C"] == 1e23]
@@ -79,8 +80,8 @@ for times in (0.25, 0.5, 1.0, 2.0, 4.0):
 # %% [markdown]
 # ## Constraints
 #
-# A model that will serve ten trillion tokens should be smaller, because serving is paid for by the parameter; with only 300
-# billion distinct tokens it should be larger, because a token read for the fifth time teaches less.
+# A model that will serve 1e13 tokens should be smaller, because each parameter adds to the cost of serving. A model
+# that has only 3e11 distinct tokens to train on should be larger, because repeated tokens reduce the loss less.
 
 # %%
 questions = {
@@ -98,7 +99,7 @@ pd.DataFrame(rows)
 # %% [markdown]
 # ## Which budget for a loss?
 #
-# The other way round: what does a loss of 1.5 nats take, every budget divided as well as it can be?
+# The inverse question: which budget does a loss of 1.5 nats take, if every budget is divided optimally?
 
 # %%
 print(sb.reach(fit, target=1.5, axis="C", group="Cerebras-GPT"))
@@ -106,6 +107,6 @@ print(sb.reach(fit, target=1.5, axis="C", group="Cerebras-GPT"))
 # %% [markdown]
 # ## What to take away
 #
-# - Report the region, not the point: two plans that differ by a factor of two are often the same plan.
-# - An optimum beyond the runs is an extrapolation like any other; its interval is conditional on the law.
-# - If serving or data bind, say so to the optimiser: the plan moves by more than its interval.
+# - Report the range, not the point: two plans that differ by a factor of two are often equally good.
+# - An optimum beyond the runs is an extrapolation like any other. Its interval is conditional on the law.
+# - If serving or data limit you, give these limits to `allocate`: they move the plan by more than its interval.

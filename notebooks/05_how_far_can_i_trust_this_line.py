@@ -16,9 +16,9 @@
 # %% [markdown]
 # # How far can I trust this line?
 #
-# A power law drawn through five models on logarithmic paper looks perfect, and a posterior over its parameters gives it a
-# band that is very narrow. Do not believe the band before you have seen what it did the last time. Here is how to find
-# out, with runs that everybody knows.
+# A power law through five models looks perfect on logarithmic axes, and the posterior of its parameters gives a very
+# narrow band. Do not believe the band before you have seen how such bands performed on held-out runs. This notebook
+# shows how to find out, with well-known runs.
 
 # %%
 import os
@@ -34,11 +34,11 @@ runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss", 
 print(runs)
 
 # %% [markdown]
-# ## Take the largest models away
+# ## Hold out the largest models
 #
-# `backtest` fits each family up to 10% of its largest compute, forecasts the models that were held back, and scores the
-# forecast. Nothing of a model that was held back reaches the fit. First the law alone: its bands answer "where will the
-# next model land, *if the loss is exactly a power of compute above a floor*". One family has too few models for this test;
+# `backtest` fits each family up to a cut-off at 10% of its largest compute, forecasts the held-out models, and scores
+# the forecast. The fit uses nothing of a held-out model. First the law alone. Its bands answer: where will the next
+# model lie, *if the loss is exactly a power of compute above a floor*? One family has too few models for this test;
 # `skip=True` leaves it out, and the answer says so.
 
 # %%
@@ -46,8 +46,8 @@ alone = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], skip=True, draws=d
 print(alone)
 
 # %% [markdown]
-# With so few models held back the share inside the bands says little by itself: look at its interval, and at the models
-# one by one. `pit` is where a model fell in its forecast; near 0 or 1 it was a surprise.
+# With so few held-out models the coverage alone says little. Look at its interval, and at the models one by one. `pit`
+# is the quantile of a model's loss in its forecast; near 0 or 1 it was a surprise.
 
 # %%
 alone.points[["curve", "scale", "reach", "response", "median", "lower", "upper", "pit"]].round(3)
@@ -55,9 +55,9 @@ alone.points[["curve", "scale", "reach", "response", "median", "lower", "upper",
 # %% [markdown]
 # ## Let the exponent wander
 #
-# Real curves bend. With `discrepancy="drift"` the law's local exponent at the largest known model is estimated as before,
-# but beyond it it may change, by an amount learned from how it changed among the known ones. The band then grows with
-# distance faster than the law's.
+# Real curves bend. With `discrepancy="drift"` the local exponent of the law at the largest known model is estimated as
+# before. Beyond this model the exponent may change, by an amount learned from its changes among the known models. The
+# band then widens faster with distance than the band of the law alone.
 
 # %%
 drifting = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], skip=True, discrepancy="drift", draws=draws)
@@ -70,8 +70,8 @@ figure
 # %% [markdown]
 # ## The price
 #
-# What the band costs is its width. Beside the two posteriors stand the methods that most people use; a bootstrap of
-# least squares is the usual source of bands.
+# The price of the drift is a wider band. The table compares the two posteriors with the methods that most people use; a
+# bootstrap of least squares is the usual source of bands.
 
 # %%
 compared = drifting.compared("0.1").set_index("method")
@@ -98,10 +98,10 @@ for name, fit in fits.items():
 # %% [markdown]
 # ## If you cannot choose
 #
-# Curves that go on bending ask for the drift; a metric that has reached its plateau asks for the law alone, and you do not
-# know which of them yours will be. `average` mixes the two forecasts with equal weights: its band is that of a mixture of both.
-# (`sb.sensitivity(fits["drift"], ...)` shows what a band owes to the prior of the drift, by fitting again with it halved and
-# doubled.)
+# A curve that continues to bend needs the drift; a metric that has reached its plateau needs the law alone. You do not
+# know in advance which of the two your curve is. `average` mixes the two forecasts with equal weights, and its band is
+# that of the mixture. (`sb.sensitivity(fits["drift"], ...)` shows how a band depends on the prior of the drift: it fits
+# again with this prior halved and doubled.)
 
 # %%
 print(sb.forecast(sb.average(fits), at={"C": largest * 10.0}, group="Pythia"))
@@ -109,9 +109,9 @@ print(sb.forecast(sb.average(fits), at={"C": largest * 10.0}, group="Pythia"))
 # %% [markdown]
 # ## What to take away
 #
-# - A band from a law's parameters alone answers a question that you did not ask.
-# - Hold back your own largest runs at the distance over which you mean to extrapolate, and count.
-# - Beyond the distances at which a band was seen to cover, it is an assumption; `Forecast` says how far each point lies
-#   beyond the runs.
-# - A change of data or tokenizer ahead is in no band at all, and one of schedule only if you say what it gains
+# - A band from the parameters of a law alone assumes that the form of the law is true.
+# - Hold out your own largest runs at the distance over which you want to extrapolate, and measure the coverage.
+# - Beyond the distances at which coverage was measured, a band is an assumption. `Forecast` says how far each point
+#   lies beyond the runs.
+# - No band includes a future change of data or tokenizer. A change of schedule is included only if you state its gain
 #   (`schedule_gain` of `sb.forecast`).

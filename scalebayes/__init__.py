@@ -6,13 +6,13 @@ The main job, with a table whose columns are n_params, n_tokens and loss::
 
     runs = sb.read_runs("runs.csv", inputs={"N": "n_params", "D": "n_tokens"}, response="loss")
     fit = sb.fit(sb.laws.chinchilla, runs)
-    print(sb.forecast(fit, {"N": 70e9, "D": 1.4e12}))
+    print(sb.forecast(fit, at={"N": 70e9, "D": 1.4e12}))
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # for type checkers and editors; when run, each name is fetched when it is first used
+if TYPE_CHECKING:  # for type checkers and editors; at run time a name is imported when it is first used
     from scalebayes import laws as laws
     from scalebayes.checks.backtest import Backtest as Backtest
     from scalebayes.checks.backtest import backtest as backtest
@@ -137,7 +137,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    # PyMC, JAX and pandas take seconds to import, so each name is fetched when it is first used.
+    # PyMC, JAX and pandas take seconds to import, so a name is imported when it is first used.
     if name == "laws":
         return import_module("scalebayes.laws")
     if name in _HOME:

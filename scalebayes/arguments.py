@@ -10,19 +10,19 @@ from typing import Any
 
 
 def check_prob(prob: float) -> None:
-    """Refuse what is no probability of an interval."""
+    """Refuse a value that cannot be the probability of an interval."""
     if isinstance(prob, bool) or not isinstance(prob, Real) or not 0 < prob < 1:
         raise ValueError(f"prob lies between 0 and 1, got {prob!r}; for 89% say 0.89.")
 
 
 def check_seed(seed: int) -> None:
-    """Refuse what is no seed."""
+    """Refuse a value that cannot be a seed."""
     if not is_whole(seed, 0):
         raise ValueError(f"seed is a whole number from 0 on, got {seed!r}.")
 
 
 def is_whole(value: Any, least: int) -> bool:
-    """Whether a value is an integer, and not below the least."""
+    """Whether a value is an integer of at least ``least``."""
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
@@ -32,15 +32,15 @@ def is_positive(value: Any) -> bool:
 
 
 def check_positive(value: Any, name: str, what: str = "number") -> float:
-    """A positive finite number; anything else is refused by its name.
+    """The value as a float if it is one positive finite number; any other value is refused.
 
     Parameters
     ----------
     value : object
     name : str
-        Of the argument.
+        Name of the argument, which the error repeats.
     what : str
-        What it is a positive finite value of.
+        What the number is: a "number", a "difference", or a scale such as "C".
 
     Examples
     --------
@@ -54,7 +54,7 @@ def check_positive(value: Any, name: str, what: str = "number") -> float:
 
 
 def nearest(name: object, known: Iterable[object]) -> str:
-    """`` (did you mean 'n_params'?)`` where a known name is close to the one given, else nothing.
+    """`` (did you mean 'n_params'?)`` if a known name is close to the given one, else an empty string.
 
     Examples
     --------

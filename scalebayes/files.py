@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and replace no others unasked."""
+"""Atomic writes: a file is written whole or not at all, and replaces another only on request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def check_free(path: Path, overwrite: bool, how: str) -> None:
-    """Refuse to replace a file, or to write into a folder that is not there."""
+    """Refuse a target that is a folder, that exists (without ``overwrite``), or whose folder does not exist."""
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder; name a file.")
     if path.exists() and not overwrite:
@@ -18,7 +18,7 @@ def check_free(path: Path, overwrite: bool, how: str) -> None:
 
 
 class atomically:  # noqa: N801 - used as a statement
-    """A temporary file beside the target that takes its place when the block ends well, and vanishes otherwise."""
+    """A temporary file beside the target; it replaces the target if the block succeeds, and is deleted if not."""
 
     def __init__(self, target: Path) -> None:
         self.target = target

@@ -1,1 +1,1 @@
-"""The command line: a thin shell around the same functions, printing the same sentences."""
+"""The command line: it calls the package's public functions and prints their answers."""

@@ -1,6 +1,6 @@
 """The command line: its entry point and the list of its commands.
 
-Bad input ends with exit code 2 and one line on standard error. Warnings are one line each.
+Bad input ends with exit code 2 and one line on standard error. Each warning is one line on standard error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands that look ahead: forecast, reach and plot."""
+"""Commands that extrapolate: forecast, reach and plot."""
 
 from __future__ import annotations
 
@@ -38,16 +38,17 @@ def forecast(
     prob: Prob = 0.89,
     schedule_change: Annotated[
         float | None,
-        typer.Option(help="Value of the input where the training schedule changes; points beyond it are flagged."),
+        typer.Option(help="Value of the input where the training schedule changes; points from there on are marked."),
     ] = None,
     schedule_gain: Annotated[
         tuple[float, float] | None,
         typer.Option(
             metavar="MEDIAN SPREAD",
-            help="What that change takes off the log response, log-normal: 0.023 0.5 for a language model's cross-entropy.",
+            help="By how much that change lowers the log response, log-normal: 0.023 0.5 for a language model's "
+            "cross-entropy.",
         ),
     ] = None,
-    weights: Annotated[str, typer.Option(help="Of several fits: equal, loo or holdout.")] = "equal",
+    weights: Annotated[str, typer.Option(help="Weights of several fits: equal, loo or holdout.")] = "equal",
     seed: Annotated[int, typer.Option(help="Random seed for the noise of new runs.")] = 0,
     json: Json = False,
 ) -> None:
@@ -80,8 +81,8 @@ def forecast(
 
 def reach(
     path_: FitFile,
-    target: Annotated[float, typer.Option(help="The response to be reached.")],
-    axis: Annotated[str, typer.Option(help="N, D or C: what is to grow.")],
+    target: Annotated[float, typer.Option(help="The response to reach.")],
+    axis: Annotated[str, typer.Option(help="The scale that grows: C, or an input of the law.")],
     path: Along = None,
     group: Group = None,
     new_group: NewGroup = False,

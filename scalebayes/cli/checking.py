@@ -1,4 +1,4 @@
-"""Commands that show how far forecasts can be trusted: backtest and demo."""
+"""Commands that show how far to trust forecasts: backtest and demo."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def backtest(
     law: Annotated[
         list[str],
         typer.Option(
-            help="A built-in law ('scalebayes laws' lists them), or one with a discrepancy, power_floor+drift; repeat to "
-            "average. With --pool, power_floor+drift+separate is fitted to each curve by itself."
+            help="A built-in law ('scalebayes laws' lists them), or a law with a discrepancy: power_floor+drift. "
+            "Repeat to average. With --pool, power_floor+drift+separate is fitted to each curve by itself."
         ),
     ],
     inputs: Annotated[
@@ -33,16 +33,21 @@ def backtest(
         list[str] | None, typer.Option("--curve", "--group", metavar="COLUMN", help="Column of curves; repeat.")
     ] = None,
     where: Annotated[str | None, typer.Option(help="Rows to use, for example 'domain == \"IC\"'.")] = None,
-    pool: Annotated[str | None, typer.Option(metavar="COLUMN", help="Fit the curves of one value together.")] = None,
+    pool: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Curves with the same value are fitted together.")
+    ] = None,
     pooling: Annotated[
-        str | None, typer.Option(help="Of the curves of a pool: pooled (default), crossed, shared or separate.")
+        str | None, typer.Option(help="Pooling of the curves of a pool: pooled (default), crossed, shared or separate.")
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Curves of one value are resampled together for intervals.")
+        str | None,
+        typer.Option(metavar="COLUMN", help="Curves with the same value are resampled together for intervals."),
     ] = None,
     train_column: Annotated[str | None, typer.Option(help="Column that is 1 for known runs, 0 for the rest.")] = None,
-    cutoffs: Annotated[str | None, typer.Option(help="Shares of the largest scale, 0.03,0.1,0.3.")] = None,
-    holdout_top: Annotated[str | None, typer.Option(help="Shares to hold back, the largest by compute.")] = None,
+    cutoffs: Annotated[str | None, typer.Option(help="Cut-offs as shares of the largest scale: 0.03,0.1,0.3.")] = None,
+    holdout_top: Annotated[
+        str | None, typer.Option(help="Shares of the runs to hold out, the largest by compute: 0.1,0.3.")
+    ] = None,
     discrepancy: Annotated[
         str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
     ] = None,
@@ -56,7 +61,7 @@ def backtest(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Hold back the largest runs, forecast them from the rest, and say whether the bands cover."""
+    """Hold out the largest runs, forecast them from the others, and report the coverage of the bands."""
     if output is not None:
         check_picture(output, force)
     from scalebayes import laws
@@ -87,7 +92,7 @@ def demo(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Fit published models, forecast the largest ones from the smaller, and look at what they reached."""
+    """Fit published models, forecast the largest from the smaller ones, and compare with the published losses."""
     from scalebayes.cli.demo import run
     from scalebayes.show.curves import plot
 
@@ -101,7 +106,7 @@ def demo(
 
 
 def _law(laws: ModuleType, word: str, discrepancy: str | None) -> LawOrMember:
-    """A law with its discrepancy, from power_floor, power_floor+drift or power_floor+none, each also with +separate."""
+    """A law with its discrepancy from a word such as power_floor, power_floor+none or power_floor+drift+separate."""
     plain = word.removesuffix("+separate")
     name, sign, own = plain.partition("+")
     departs = own if sign else discrepancy

@@ -1,4 +1,4 @@
-"""Commands that decide: crossover, compare, allocate and next-run."""
+"""Commands for decisions: crossover, compare, allocate and next-run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from scalebayes.fits.fit import Fit
 
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a fit that has not converged.")]
-Axis = Annotated[str, typer.Option(help="What grows: C, or an input of the law.")]
+Axis = Annotated[str, typer.Option(help="The scale that grows: C, or an input of the law.")]
 To = Annotated[float, typer.Option("--to", help="Target scale.")]
 
 
@@ -25,7 +25,8 @@ def crossover(
     ] = None,
     axis: Axis = "C",
     start: Annotated[
-        float | None, typer.Option("--from", help="Decision scale; the largest seen of all by default.")
+        float | None,
+        typer.Option("--from", help="Decision scale; the largest at which all groups have runs by default."),
     ] = None,
     path: Along = None,
     margin: Annotated[float, typer.Option(help="A smaller difference of the response counts as none.")] = 0.0,
@@ -60,7 +61,9 @@ def compare(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FIT.nc...", help="One: its groups. Several fits of the same runs: their laws.", show_default=False
+            metavar="FIT.nc...",
+            help="One fit to compare its groups, or several fits of the same runs to compare their laws.",
+            show_default=False,
         ),
     ],
     margin: Annotated[
@@ -72,7 +75,9 @@ def compare(
         str | None, typer.Option(help="Scale in which speed is compared; C, or the only input, by default.")
     ] = None,
     path: Along = None,
-    share: Annotated[float | None, typer.Option(help="Of several fits: largest runs to hold back.")] = None,
+    share: Annotated[
+        float | None, typer.Option(help="For several fits: share of the runs to hold out, the largest.")
+    ] = None,
     prob: Prob = 0.89,
     output: Picture = None,
     strict: Strict = False,
@@ -91,11 +96,11 @@ def compare(
         raise ValueError("the same file is named twice; name each fit once.")
     if len(fits) > 1 and (margin or output or target or to or axis or path):
         raise ValueError(
-            "--margin, --target, --to, --axis, --path and -o are for the groups of one fit; several fits are compared by what "
-            "they predict."
+            "--margin, --target, --to, --axis, --path and -o are for the groups of one fit; several fits are compared "
+            "by what they predict."
         )
     if len(fits) == 1 and share is not None:
-        raise ValueError("--share holds back runs to compare several fits; name another.")
+        raise ValueError("--share holds out runs to compare several fits; name another fit.")
     if len(fits) > 1:
         say(compare_laws(fits, share=share), None, None, json)
         return
@@ -108,11 +113,15 @@ def allocate(
     path: FitFile,
     compute: Annotated[list[float], typer.Option("--compute", help="Budget in FLOPs; repeat.")],
     group: Annotated[str | None, typer.Option("--group", help="One group; each by default.")] = None,
-    margin: Annotated[float, typer.Option(help="Responses so close to the best count as almost optimal.")] = 0.005,
-    served: Annotated[float, typer.Option(help="Tokens to be served, at 2 N FLOPs each, paid for too.")] = 0.0,
+    margin: Annotated[
+        float, typer.Option(help="Plans this close to the best response count as almost optimal.")
+    ] = 0.005,
+    served: Annotated[float, typer.Option(help="Tokens to serve; the budget pays 2 N FLOPs for each.")] = 0.0,
     most_n: Annotated[float | None, typer.Option("--most-n", help="Largest model.")] = None,
     most_d: Annotated[float | None, typer.Option("--most-d", help="Most tokens.")] = None,
-    unique: Annotated[float | None, typer.Option(help="Distinct tokens; more are repetitions.")] = None,
+    unique: Annotated[
+        float | None, typer.Option(help="Number of distinct tokens; beyond it tokens are repeated.")
+    ] = None,
     prob: Prob = 0.89,
     output: Picture = None,
     strict: Strict = False,
@@ -147,7 +156,7 @@ def next_run(
     goal: Annotated[str, typer.Option(help="decision, width or optimum.")] = "decision",
     axis: Axis = "C",
     path: Along = None,
-    group: Annotated[str | None, typer.Option("--group", help="Group whose width or optimum is asked about.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="Group of the width or the optimum.")] = None,
     budget: Annotated[float | None, typer.Option(help="Costlier candidates are left out.")] = None,
     prob: Prob = 0.89,
     seed: Annotated[int, typer.Option(help="Random seed for the simulated outcomes.")] = 0,
@@ -156,7 +165,7 @@ def next_run(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Rank runs by what they would teach."""
+    """Rank candidate runs by how much each is expected to reduce an uncertainty."""
     from scalebayes.questions.next_run import next_run as ask
     from scalebayes.runs.columns import read_table
     from scalebayes.show.next_run import plot_next_run
@@ -197,6 +206,7 @@ def _loaded(path: Path, strict: bool) -> Fit:
     fit = load(path)
     if strict and fit.diagnostics.problems:
         raise ValueError(
-            f"{path} holds a fit that has not converged: {'; '.join(fit.diagnostics.problems)}. Fit it again with more draws."
+            f"{path} holds a fit that has not converged: {'; '.join(fit.diagnostics.problems)}. Fit it again with more "
+            "draws."
         )
     return fit

@@ -1,4 +1,4 @@
-"""The main job on the bundled table: forecast the largest published models from the smaller ones."""
+"""The demonstration: a forecast of the largest published models from the smaller ones, on the bundled table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scalebayes.runs.reading import read_runs
 
 @dataclass(frozen=True, eq=False)
 class Demo:
-    """A fit to the smaller models, the forecast of the largest, and what these reached.
+    """A fit to the smaller models, the forecast of the largest ones, and their published losses.
 
     Parameters
     ----------
@@ -32,8 +32,9 @@ class Demo:
 
     def __str__(self) -> str:
         lines = [
-            "Three published families of language models, test loss on the Pile (nats per token) over training compute.",
-            "The largest model of each was held back; this is what the smaller ones said about it:",
+            "Three published families of language models, test loss on the Pile (nats per token) over training "
+            "compute.",
+            "The largest model of each was held out; this is its forecast from the smaller ones:",
             "",
         ]
         hits = 0
@@ -49,14 +50,14 @@ class Demo:
         lines += [
             "",
             f"{hits} of {len(self.published)} inside. The bands say what follows if the law's form is true; "
-            "a model outside says that it is not quite.",
+            "a model outside shows that it is not quite true.",
             f"({self.fit.diagnostics})",
         ]
         return "\n".join(lines)
 
 
 def run(seed: int = 0) -> Demo:
-    """Fit the smaller models of each family by a power law with a floor, pooled over families.
+    """Fit a power law with a floor, pooled over families, to the smaller models of each family.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Commands that fit: fit, summary and laws."""
+"""Commands for fits: fit, summary and laws."""
 
 from __future__ import annotations
 
@@ -41,13 +41,14 @@ def fit(
         str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
     ] = None,
     horizon: Annotated[
-        float | None, typer.Option(help="For curves that drift: how far one will ask, in multiples of their scale.")
+        float | None,
+        typer.Option(help="For curves that drift: how far forecasts go, as a multiple of the largest scale."),
     ] = None,
-    thin: Annotated[int | None, typer.Option(help="Keep at most so many runs of each curve, evenly in logs.")] = None,
+    thin: Annotated[int | None, typer.Option(help="Keep at most this many runs of each curve, evenly in logs.")] = None,
     draws: Annotated[int, typer.Option(help="Draws of each chain.")] = 1000,
     chains: Annotated[int, typer.Option(help="Number of chains.")] = 4,
-    warmup: Annotated[int | None, typer.Option(help="Adapting steps; as many as needed by default.")] = None,
-    target_accept: Annotated[float | None, typer.Option(help="Mean acceptance rate of the steps.")] = None,
+    warmup: Annotated[int | None, typer.Option(help="Warm-up steps; as many as needed by default.")] = None,
+    target_accept: Annotated[float | None, typer.Option(help="Target of the mean acceptance rate.")] = None,
     ess: Annotated[int | None, typer.Option(help="Draw until every bulk ESS exceeds this.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,
     force: Force = False,

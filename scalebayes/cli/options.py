@@ -1,4 +1,4 @@
-"""What the commands share: reading options, and printing."""
+"""Options and printing that the commands share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ FitFile = Annotated[
     Path, typer.Argument(metavar="FIT.nc", help="A file written by 'scalebayes fit'.", show_default=False)
 ]
 Group = Annotated[str | None, typer.Option("--group", help="One group of the fit; all of them by default.")]
-NewGroup = Annotated[bool, typer.Option("--new-group", help="A group not seen, drawn from the population.")]
+NewGroup = Annotated[
+    bool, typer.Option("--new-group", help="Answer for a group without runs, drawn from the population.")
+]
 Along = Annotated[
     str | None,
     typer.Option("--path", help="optimal (default for C), ratio=20 (tokens per parameter), N=1e9 or D=2e10."),
@@ -28,7 +30,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace the output file if
 
 
 def check_picture(output: Path, force: bool) -> None:
-    """Refuse a picture that cannot be written."""
+    """Refuse an output file that a picture cannot be written to."""
     from scalebayes.files import check_free
 
     check_free(output, force, "--force")
@@ -67,7 +69,7 @@ def numbers(point: str) -> dict[str, float]:
 
 
 def points(options: list[str]) -> dict[str, list[float]]:
-    """Several of them as columns."""
+    """Several ``--at`` options as columns."""
     points = [numbers(option) for option in options]
     names = list(points[0])
     for point, option in zip(points, options, strict=True):
@@ -77,14 +79,14 @@ def points(options: list[str]) -> dict[str, list[float]]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object."""
+    """Print one JSON object."""
     from scalebayes.questions.wording import plain
 
     print(json_module.dumps(plain(value), indent=2, allow_nan=False))
 
 
 def held(path: str | None) -> dict[str, float] | str | None:
-    """What ``--path`` means: optimal, or what is held."""
+    """The path that ``--path`` describes: optimal, or the values to hold."""
     if path is None or path == "optimal":
         return path
     found = {}
@@ -98,7 +100,7 @@ def held(path: str | None) -> dict[str, float] | str | None:
 
 
 def save_picture(draw: Callable[[], Figure], output: Path) -> None:
-    """Write a picture, whole or not at all."""
+    """Write a picture to a file, whole or not at all."""
     from scalebayes.files import atomically
 
     figure = draw()
@@ -107,7 +109,7 @@ def save_picture(draw: Callable[[], Figure], output: Path) -> None:
 
 
 def say(answer: Any, draw: Callable[[], Figure] | None, output: Path | None, json: bool) -> None:
-    """Draw an answer if that was asked for, and print it."""
+    """Print an answer, and draw it if an output file is given."""
     if output is not None and draw is not None:
         save_picture(draw, output)
     if json:
@@ -119,7 +121,7 @@ def say(answer: Any, draw: Callable[[], Figure] | None, output: Path | None, jso
 
 
 def print_table(table) -> None:
-    """A table with aligned columns."""
+    """Print a table with aligned columns."""
     from scalebayes.questions.wording import number
 
     shown = table.fillna({"group": ""})

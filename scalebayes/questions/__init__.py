@@ -1,1 +1,1 @@
-"""Questions to a fit; each returns one frozen answer with a table, draws and sentences."""
+"""Questions about a fit. Each returns one frozen answer with a table, draws and sentences."""

@@ -1,4 +1,4 @@
-"""Compute-optimal plans: how a budget divides into parameters and tokens, and how flat the optimum is."""
+"""Compute-optimal plans: how to divide a budget into parameters and tokens, and how flat the optimum is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scalebayes.questions.paths import largest_scale, optimum
 from scalebayes.questions.wording import factor, html, number, plain, quantiles, response, sentences
 from scalebayes.runs.cost import FLOPS_PER_TOKEN
 
-_CELLS, _OF_MAP, _BORDER = 60, 200, 0.7  # of the contours
+_CELLS, _OF_MAP, _BORDER = 60, 200, 0.7  # contours: cells per axis, draws, margin in logs
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,24 +34,28 @@ class Allocation:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per group and budget: group (if there are groups), C, and mean, median, lower and upper of n_opt, d_opt and loss
-        (each as n_opt_mean, ...); plan_n, plan_d (of the lowest expected loss), plan_loss (that loss); near_n_lower, near_n_upper, near_d_lower,
-        near_d_upper, near_ratio_lower, near_ratio_upper (plans whose expected loss is within ``margin`` of it); extrapolation
-        (6 N D of the plan over the largest cost of the runs).
+        One row per group and budget:
+
+        - group (if there are groups) and C;
+        - mean, median, lower and upper of n_opt, d_opt and loss (as n_opt_mean, ...);
+        - plan_n and plan_d, the plan with the lowest expected loss, and plan_loss, that loss;
+        - near_n_lower, near_n_upper, near_d_lower, near_d_upper, near_ratio_lower, near_ratio_upper: the range of the
+          plans whose expected loss is within ``margin`` of plan_loss;
+        - extrapolation: 6 N D of the plan divided by the largest cost of the runs.
     profile : pandas.DataFrame
-        Being off the optimum: group, C, N, D, loss (expected), excess (over the plan).
+        The cost of missing the optimum: group, C, N, D, loss (expected), excess (expected loss above the plan's).
     draws : xarray.Dataset
         ``n_opt``, ``d_opt``, ``loss``, dims (sample, group, budget).
     exponents : pandas.DataFrame
-        a_opt and b_opt, N* and D* going as these powers of C at the budgets: group, name, mean, lower, upper.
+        a_opt and b_opt, the powers of C with which N* and D* grow over the budgets: group, name, mean, lower, upper.
     contours : xarray.DataArray
-        Expected response over sizes and tokens about runs and plans, dims (group, D, N).
+        Expected response over the sizes and tokens around the runs and plans, dims (group, D, N).
     runs : pandas.DataFrame
         N and D of the runs, with their group if there are groups.
     margin, prob : float
     response, law : str
     law_only : bool
-        Whether the fit departs from its law, which plans leave out.
+        True if the fit departs from its law; plans leave the departure out.
     diagnostics : Diagnostics
     """
 
@@ -74,21 +78,21 @@ class Allocation:
             group = f"{row['group']}: " if "group" in row else ""
             reach = f", {factor(row['extrapolation'])} the largest run" if row["extrapolation"] > 1 else ""
             lines.append(
-                f"{group}with {number(row['C'])} FLOPs{reach}, train {number(row['plan_n'])} parameters on {number(row['plan_d'])} "
-                f"tokens (D/N = {number(row['plan_d'] / row['plan_n'])}) for an expected {self.response} of "
-                f"{response(row['plan_loss'])}. Anything from {number(row['near_n_lower'])} to {number(row['near_n_upper'])} "
-                f"parameters comes within {number(self.margin)} of it."
+                f"{group}with {number(row['C'])} FLOPs{reach}, train {number(row['plan_n'])} parameters on "
+                f"{number(row['plan_d'])} tokens (D/N = {number(row['plan_d'] / row['plan_n'])}) for an expected "
+                f"{self.response} of {response(row['plan_loss'])}. Anything from {number(row['near_n_lower'])} to "
+                f"{number(row['near_n_upper'])} parameters comes within {number(self.margin)} of it."
             )
             lines.append(
-                f"  The optimum itself: N* {number(row['n_opt_median'])} ({100 * self.prob:g}% {number(row['n_opt_lower'])} to "
-                f"{number(row['n_opt_upper'])}), D* {number(row['d_opt_median'])} ({number(row['d_opt_lower'])} to "
-                f"{number(row['d_opt_upper'])}), {self.response} {response(row['loss_median'])} "
-                f"({response(row['loss_lower'])} to {response(row['loss_upper'])})."
+                f"  The optimum itself: N* {number(row['n_opt_median'])} ({100 * self.prob:g}% "
+                f"{number(row['n_opt_lower'])} to {number(row['n_opt_upper'])}), D* {number(row['d_opt_median'])} "
+                f"({number(row['d_opt_lower'])} to {number(row['d_opt_upper'])}), {self.response} "
+                f"{response(row['loss_median'])} ({response(row['loss_lower'])} to {response(row['loss_upper'])})."
             )
         if len(self.table) > 12:
             lines.append(f"... and {len(self.table) - 12} more plans, in .table.")
         if self.law_only:
-            lines.append("(of the law alone: what runs depart from it by is left out)")
+            lines.append("(for the law alone; the fit's departure from it is left out)")
         return sentences(self.diagnostics, lines)
 
     __repr__ = __str__
@@ -97,7 +101,7 @@ class Allocation:
         return html(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """The plans as nested dictionaries of numbers and strings; of a single one also at the top."""
+        """The plans as nested dictionaries of numbers and strings; a single plan also at the top level."""
         plans = [_plan_as_dict(row) for row in self.table.to_dict("records")]
         first = plans[0] if len(plans) == 1 else {}
         return plain(
@@ -147,34 +151,34 @@ def allocate(
 
     .. math:: N^*, D^* = \arg\min_{N, D} L(N, D) \quad \text{subject to} \quad C(N, D) = C
 
-    for every draw of the posterior; closed for ``chinchilla`` and C = 6 N D (Hoffmann et al. 2022, arXiv:2203.15556), else by search
-    along the budget. The optimum is flat: the plan is of the lowest *expected* loss, and beside it stands every size whose
-    expected loss is almost as low.
+    for every draw of the posterior. The optimum has a closed form for ``chinchilla`` with C = 6 N D (Hoffmann et al.
+    2022, arXiv:2203.15556); otherwise it is searched along the budget. The optimum is flat. The plan therefore has the
+    lowest *expected* loss, and the answer also gives the range of sizes whose expected loss is almost as low.
 
     Parameters
     ----------
     fit : Fit
-        Of a law of N and D.
+        A fit of a law of N and D.
     C : float or sequence of float
         Budgets in FLOPs.
     group : str, optional
-        One group; by default each.
+        One group; by default every group.
     margin : float
-        Units of the response by which a plan may be worse than the best and count as almost optimal.
+        A plan counts as almost optimal if it is worse than the best by at most this, in units of the response.
     cost : Callable, optional
-        FLOPs of training N parameters on D tokens, a function of N and D by name, rising in both, of JAX arrays; by default that
-        of the runs if it is a function, else 6 N D.
+        FLOPs of training N parameters on D tokens: a function of JAX arrays named N and D that rises in both. By
+        default the runs' own cost if that is a function, else 6 N D.
     served : float
-        Tokens that the model will serve, at 2 N FLOPs each, which the budget has to pay for too.
+        Tokens that the model will serve. Each costs 2 N FLOPs, and the budget pays for them too.
     most_n, most_d : float, optional
-        Largest model, and most tokens.
+        Largest number of parameters, and largest number of tokens.
     ratio : (float, float), optional
-        Least and most tokens per parameter.
+        Fewest and most tokens per parameter.
     unique : float, optional
-        Distinct tokens there are. More are repetitions, worth :math:`U R (1 - e^{-(D/U - 1)/R})` tokens together with
-        R = 15.39 (Muennighoff et al. 2023, arXiv:2305.16264).
+        Number U of distinct tokens. Beyond U tokens are repeated, and all repetitions together are worth
+        :math:`U R (1 - e^{-(D/U - 1)/R})` tokens, with R = 15.39 (Muennighoff et al. 2023, arXiv:2305.16264).
     prob : float
-        Of the intervals.
+        Probability of the intervals.
 
     Returns
     -------
@@ -183,7 +187,7 @@ def allocate(
     Raises
     ------
     ValueError
-        If the law has other inputs than N and D, or no plan at a budget meets the constraints.
+        If the law's inputs are not N and D, or if no plan at a budget meets the constraints.
     """
     check_prob(prob)
     check_one(fit, "a plan")
@@ -257,7 +261,7 @@ def allocate(
 
 
 def _contours(fit: Fit, levels: Sequence[str | None], table: pd.DataFrame) -> xr.DataArray:
-    """Expected response over a grid of sizes and tokens that holds the runs and the plans, from some of the draws."""
+    """Expected response, from some of the draws, over a grid of sizes and tokens that spans the runs and the plans."""
     runs, grid = fit.model.runs, {}
     for name, near in (("N", "near_n"), ("D", "near_d")):
         low = np.log(min(runs.x(name).min(), table[f"{near}_lower"].min())) - _BORDER
@@ -284,7 +288,11 @@ def _spread(name: str, values: np.ndarray, prob: float) -> dict[str, float]:
 
 
 def _powers(model: Model, theta, label, n, d, budgets, prob, bound) -> list[dict[str, Any]]:
-    """Exponents of N* and D*: exact for a law that derives them, without constraints, else between the smallest and largest budget."""
+    """Exponents of N* and D*.
+
+    Exact for a law that derives them, if nothing constrains the plan; else the slope from the smallest to the largest
+    budget.
+    """
     if "a_opt" in model.law.derived and not bound:
         exponent = model.law.derived["a_opt"]
         a = exponent(**{name: theta[name] for name in keywords(exponent)})

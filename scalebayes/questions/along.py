@@ -1,4 +1,4 @@
-"""Draws of the mean response of several groups along a path: what comparisons are made of."""
+"""Draws of the mean response of several groups along a path, from which groups are compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scalebayes.questions.paths import Held, Path, path_along
 from scalebayes.runs import Runs
 
 _WIDEST, _HALVINGS = float(np.log(1e60)), 52
-_COARSE = 121  # one each decade
+_COARSE = 121  # points of the grid, one per decade
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Together:
     ----------
     fit : Fit or Average
     levels : tuple of str or None
-        The groups; None is all of a fit without groups.
+        The groups; None stands for the one curve of a fit without groups.
     """
 
     fit: Fit | Average
@@ -43,35 +43,35 @@ class Together:
 
     @property
     def runs(self) -> Runs:
-        """What was fitted."""
+        """The runs that were fitted."""
         return self.parts[0][0].model.runs
 
     def paths(self, axis: str, path: Held) -> list[list[Path]]:
-        """How the inputs of each fit grow, for each of its groups."""
+        """The path along which inputs grow, for each fit and each of its groups."""
         return [[path_along(each.model, axis, path, level) for level in self.levels] for each, _ in self.parts]
 
     def drawn(
         self, of: Callable[[Fit, Sequence[Path]], np.ndarray], paths: Sequence[Sequence[Path]]
     ) -> list[np.ndarray]:
-        """What is drawn from each fit."""
+        """The draws of each fit, given its groups' paths."""
         return [of(each, along) for (each, _), along in zip(self.parts, paths, strict=True)]
 
     def mixed(self, drawn: Sequence[np.ndarray]) -> np.ndarray:
-        """That, in the proportion of the weights."""
+        """Draws of all fits, mixed in the proportion of their weights."""
         return mixed(drawn, [weight for _, weight in self.parts])
 
 
 def compared(
     fit: Fit | Average | Mapping[str, Fit | Average], groups: Sequence[Group] | Group | None
 ) -> tuple[list[Together], tuple[str, ...]]:
-    """The groups that are compared, those of one fit together, and their names.
+    """The groups to compare, with those of one fit kept together, and their names.
 
     Raises
     ------
     TypeError
-        If something is no fit.
+        If a value is not a fit.
     ValueError
-        If there are fewer than two, one is not there, or they are measured differently.
+        If there are fewer than two groups, a group does not exist, or their responses are measured differently.
     """
     if isinstance(fit, Fit | Average):
         runs = members(fit)[0][0].model.runs
@@ -95,7 +95,8 @@ def compared(
         runs = members(own)[0][0].model.runs
         if runs.group:
             raise ValueError(
-                f"of several fits each is one curve; {name!r} has the groups {', '.join(runs.levels)}. Ask about that fit alone."
+                f"each of several fits is one curve; {name!r} has the groups {', '.join(runs.levels)}. Compare the "
+                "groups of that fit alone."
             )
         apart.append(Together(own, (None,)))
     for what, said_of in (("responses", "response"), ("directions", "better")):
@@ -108,9 +109,9 @@ def compared(
 
 
 def side_by_side(drawn: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Draws of several posteriors that know nothing of each other, as draws of one.
+    """Draws of several independent posteriors, as draws of one joint posterior.
 
-    Their order is mixed: two fits that were started from one seed share random numbers.
+    The draws of each posterior are shuffled, since two fits with the same seed share random numbers.
 
     Parameters
     ----------
@@ -120,9 +121,9 @@ def side_by_side(drawn: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, li
     Returns
     -------
     drawn : array, shape (sample, group, ...)
-        Of all groups, as many samples as the shortest has.
+        Draws of all groups, as many samples as the posterior with the fewest has.
     kept : list of array
-        Which samples of each these are.
+        The indices of the samples taken from each posterior.
     """
     fewest = min(map(len, drawn))
     rng = np.random.default_rng(seed)
@@ -131,7 +132,7 @@ def side_by_side(drawn: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, li
 
 
 def evaluated(model: Model, path: Path, scale: np.ndarray, theta: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The law along a path at scales of shape (sample or 1, point) for parameters of shape (sample,)."""
+    """The law along a path, at scales of shape (sample or 1, point), for parameters of shape (sample,)."""
     wide = {name: np.asarray(value, float)[:, None] for name, value in theta.items()}
     shape = (len(next(iter(wide.values()))), scale.shape[1])
     x = [np.broadcast_to(np.asarray(values, float), shape) for values in path.inputs(scale, wide)]
@@ -140,37 +141,37 @@ def evaluated(model: Model, path: Path, scale: np.ndarray, theta: Mapping[str, n
 
 
 def along_draws(model: Model, path: Path, theta: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
-    """The law along a path as a function of a scale for every draw, shape (sample,)."""
+    """The law along a path, as a function of one scale per draw, shape (sample,)."""
     return lambda scale: evaluated(model, path, scale[:, None], theta)[:, 0]
 
 
 def ends_about(scale: float) -> tuple[float, float]:
-    """Between which log scales one is looked for: sixty decades on either side."""
+    """The ends of a search for a scale, in logs: sixty decades on either side."""
     return float(np.log(scale)) - _WIDEST, float(np.log(scale)) + _WIDEST
 
 
 def inverted(
     response: Callable[[np.ndarray], np.ndarray], target: np.ndarray, ends: tuple[float, float], sign: float = 1.0
 ) -> np.ndarray:
-    """First scale at which a response is as good as a target, of every draw.
+    """First scale at which the response is as good as a target, for every draw.
 
-    It need not improve all the way: of a grid in the logarithm, a decade apart, the first point that is as good is taken,
-    and what lies before it bisected.
+    The response need not improve at every scale. A grid with one point per decade is searched for its first point that
+    is as good as the target; the interval before this point is then bisected.
 
     Parameters
     ----------
     response : Callable
-        A scale for every draw, shape (sample,), to the response there.
+        A function of one scale per draw, shape (sample,), to the responses there.
     target : array, shape (sample,)
     ends : (float, float)
-        Of the log scale.
+        Ends of the grid, in logs of the scale.
     sign : float
         1 where lower responses are better, -1 where higher ones are.
 
     Returns
     -------
     array, shape (sample,)
-        0 where the near end is already as good, infinite where no point of the grid is.
+        The scales: 0 where the lower end is already as good, infinite where no point of the grid is.
     """
 
     def there(log_scale):
@@ -188,7 +189,7 @@ def inverted(
 
 
 def parameters_along(fit: Fit, level: str | None, draws: str = "posterior") -> dict[str, np.ndarray]:
-    """Draws of the law's parameters for a group, each of shape (sample,)."""
+    """Draws of the law's parameters of a group, each of shape (sample,)."""
     return law_parameters(fit.model, fit.idata[draws].to_dataset(), level)
 
 
@@ -197,8 +198,8 @@ def mean_along(
 ) -> np.ndarray:
     """Joint draws of the mean response, shape (sample, group, scale).
 
-    Where runs depart from the law, a compute-optimal path is the posterior's median one, the same for all draws: what
-    lies off the law is drawn jointly along one path.
+    For a fit that departs from its law, a compute-optimal path is the posterior's median path, the same for all draws,
+    because the departure is drawn jointly along one path.
     """
     found = []
     for level, path in zip(levels, paths, strict=True):
@@ -212,7 +213,7 @@ def mean_along(
 
 
 def prior_along(fit: Fit, levels: Sequence[str | None], paths: Sequence[Path], scale: float, seed: int) -> np.ndarray:
-    """Draws of the mean response at one scale before the runs were seen, shape (sample, group)."""
+    """Prior draws of the mean response at one scale, shape (sample, group)."""
     found, prior = [], fit.idata["prior"].to_dataset()
     for level, path in zip(levels, paths, strict=True):
         theta, at = parameters_along(fit, level, "prior"), np.asarray([scale])
@@ -230,7 +231,7 @@ def prior_along(fit: Fit, levels: Sequence[str | None], paths: Sequence[Path], s
 def alongside(
     fit: Fit, level: str | None, path: Path, scale: float, at: Points, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Joint draws of a group's mean response at a target and at runs of its own, shapes (sample,) and (sample, run)."""
+    """Joint draws of a group's mean response at a target and at its candidate runs: (sample,) and (sample, run)."""
     theta, target = parameters_along(fit, level), np.asarray([scale])
     if not fit.model.departs:
         there = evaluated(fit.model, path, target[None], theta)[:, 0]
@@ -242,7 +243,7 @@ def alongside(
 
 
 def _points(model: Model, path: Path, scales: np.ndarray, theta: Mapping[str, np.ndarray]) -> Points:
-    """Of a path that is the same for all draws."""
+    """The points of a path that is the same for all draws: for a compute-optimal one its median over the draws."""
     if not path.of_draw:
         found = [np.broadcast_to(np.asarray(values, float), scales.shape) for values in path.inputs(scales, theta)]
     else:

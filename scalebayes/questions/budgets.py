@@ -1,4 +1,4 @@
-"""The search along a budget: which sizes it pays for, which is best, and how flat the optimum is."""
+"""The search along a budget: which sizes it pays for, which of them is best, and how flat the optimum is."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from scalebayes.questions.wording import number
 from scalebayes.runs.cost import FLOPS_PER_TOKEN, of_function
 
 REPEATED = 15.39  # R*_D of Muennighoff et al. 2023, arXiv:2305.16264: repetitions after which a token is worth 1/e
-_FLOPS_SERVED = 2.0  # per parameter and token: forward only
+_FLOPS_SERVED = 2.0  # per parameter and token: the forward pass only
 _GRID, _STEPS, _OF_REGION = 64, 60, 500
-_UNSPENT = 0.01  # of a budget; a cost may go in steps
-_OF_PROFILE = 40  # steps of the region on either side of the optimum
+_UNSPENT = 0.01  # share of a budget that may stay unspent: a cost may grow in steps
+_OF_PROFILE = 40  # steps of the profile on either side of the optimum
 _WIDEST = np.log(1e4)
 
 
 def tokens_at(cost: Callable | None, served: float) -> Callable:
-    """Tokens that a budget pays for at a size."""
+    """A function (N, budget) to the tokens that the budget pays for."""
     if cost is None:
         return lambda n, c: (c - _FLOPS_SERVED * n * served) / (FLOPS_PER_TOKEN * n)
 
@@ -40,7 +40,7 @@ def tokens_at(cost: Callable | None, served: float) -> Callable:
 
 
 def _worth(unique: float | None) -> Callable:
-    """Of tokens some of which are repetitions."""
+    """A function of D tokens, some of them repeated, to the number of new tokens that they are worth."""
     if unique is None:
         return lambda d: d
     return lambda d: (
@@ -49,7 +49,7 @@ def _worth(unique: float | None) -> Callable:
 
 
 class Problem(NamedTuple):
-    """What is searched along a budget: a law, what it costs, and whether low is good (sign 1) or high (-1)."""
+    """What is searched along a budget: a law, its cost, and a sign, 1 if lower responses are better, -1 if higher."""
 
     law: Callable
     inputs: tuple[str, ...]
@@ -61,7 +61,7 @@ class Problem(NamedTuple):
 
 @lru_cache(maxsize=32)
 def responses(problem: Problem) -> Callable:
-    """The law as a function of (N, D, parameters), repeated tokens counted for what they are worth."""
+    """The law as a function of (N, D, parameters), with repeated tokens counted at their worth."""
     worth = _worth(problem.unique)
 
     def loss(n, d, theta):
@@ -73,7 +73,7 @@ def responses(problem: Problem) -> Callable:
 
 @lru_cache(maxsize=32)
 def searched(problem: Problem) -> Callable:
-    """(low, high, budgets, parameters) to log N of the best response at each budget, for every draw."""
+    """A function (low, high, budgets, parameters) to log N of the best response, for every draw and budget."""
     tokens, loss_at = tokens_at(problem.cost, problem.served), responses(problem)
 
     def one(low, high, c, theta):
@@ -83,14 +83,14 @@ def searched(problem: Problem) -> Callable:
 
         grid = jnp.linspace(low, high, _GRID)
         best = jnp.argmin(jax.vmap(loss)(grid))
-        # A user's cost need not be smooth, and the minimum may lie at an end.
+        # No derivative: a user's cost need not be smooth, and the minimum may lie at an end.
         return golden_section(loss, grid[jnp.maximum(best - 1, 0)], grid[jnp.minimum(best + 1, _GRID - 1)], _STEPS)
 
     return jax.jit(jax.vmap(jax.vmap(one, (0, 0, 0, None)), (None, None, None, 0)))
 
 
 def sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np.ndarray]:
-    """Between which log N a budget buys at least one token and meets the constraints."""
+    """The lowest and highest log N at which each budget buys at least one token and meets the constraints."""
     grid = np.linspace(0.0, np.log(1e20), 20_001)
     low, high = np.empty(len(budgets)), np.empty(len(budgets))
     tokens = tokens_at(cost, served)
@@ -101,7 +101,8 @@ def sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np.
         if not pays.any():
             after = f" after serving {number(served)}" if served else ""
             raise ValueError(
-                f"{number(c)} FLOPs do not pay for training any model on one token{after}; raise C{' or lower served' if served else ''}."
+                f"{number(c)} FLOPs do not pay for training any model on one token{after}; raise C"
+                f"{' or lower served' if served else ''}."
             )
         if cost is not None:
             with double_precision():
@@ -109,7 +110,8 @@ def sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np.
             pays &= np.abs(spent / c - 1) < _UNSPENT
             if not pays.any():
                 raise ValueError(
-                    f"the cost given comes to {number(c)} FLOPs at no N up to 1e20 and D up to 1e30; it has to rise in both."
+                    f"the cost given comes to {number(c)} FLOPs at no N up to 1e20 and D up to 1e30; it has to rise in "
+                    "both."
                 )
         fine = pays & (n < (most_n or np.inf)) & (d < (most_d or np.inf))
         if ratio is not None:
@@ -119,7 +121,7 @@ def sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np.
             limits = {"most_n": most_n, "most_d": most_d, "ratio": ratio, "served": served or None}
             asked = ", ".join(f"{name}={value}" for name, value in limits.items() if value is not None)
             raise ValueError(
-                f"no plan spends {number(c)} FLOPs and meets {asked}; a smaller budget leaves some unspent, or loosen them."
+                f"no plan spends {number(c)} FLOPs and meets {asked}; lower C or loosen these constraints."
             )
         low[j], high[j] = grid[np.flatnonzero(fine)[[0, -1]]]
         if ratio is not None:  # D/N falls along N
@@ -132,7 +134,7 @@ def sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np.
 def profile_of(
     loss_at, tokens, theta: Mapping, n: np.ndarray, budget: float, ends: tuple[float, float] | None, sign: float
 ) -> dict[str, np.ndarray]:
-    """Expected loss over sizes about the optima, from some of the draws."""
+    """Expected loss, from some of the draws, over a range of sizes around the median optimum."""
     centre = float(np.median(np.log(n)))
     low, high = (
         (centre - _WIDEST, centre + _WIDEST)
@@ -149,12 +151,12 @@ def profile_of(
 
 
 def plan_of(profile: Mapping[str, np.ndarray], margin: float) -> dict[str, float]:
-    """The plan of the best expected response, and the ends of those almost as good."""
+    """The plan with the best expected response, and the range of the plans that are almost as good."""
     sizes, d, excess = profile["N"], profile["D"], profile["excess"]
     best = int(excess.argmin())
     log_n = np.log(sizes)
     refined = log_n[best]
-    if 0 < best < len(sizes) - 1:  # the top of a parabola through three
+    if 0 < best < len(sizes) - 1:  # the vertex of a parabola through three points
         before, at, after = excess[best - 1 : best + 2]
         refined += 0.5 * (before - after) / (before - 2 * at + after) * (log_n[1] - log_n[0])
 

@@ -1,4 +1,4 @@
-"""What differs between the groups of a fit: parameters, and how fast each gets somewhere."""
+"""Differences between the groups of a fit: in parameters, and in the scale that each needs for a response."""
 
 from __future__ import annotations
 
@@ -29,23 +29,33 @@ class Comparison:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per parameter and pair: parameter, a, b, scale ("difference" or "log ratio", of a over b), at (of an amplitude, where
-        its term is compared: "N = 1e9"; else empty), mean, sd, lower, upper,
-        p_larger (probability that a's is), p_direction (of the sign that is likelier), margin and p_equivalent (that the difference is
-        smaller, NaN where no margin was given), prior_sd (of the difference before the runs were seen).
+        One row per parameter and pair of groups:
+
+        - parameter, a, b;
+        - scale: "difference" (a minus b), or "log ratio" (of a over b) for an amplitude;
+        - at: where the terms of an amplitude are compared, such as "N = 1e9"; empty for other parameters;
+        - mean, sd, lower, upper;
+        - p_larger, the probability that a's is larger, and p_direction, that of the more probable sign;
+        - margin, and p_equivalent, the probability that the difference is smaller than it; NaN without a margin;
+        - prior_sd: the standard deviation of the difference under the prior.
     draws : xarray.Dataset
-        The differences or log ratios, a variable per parameter, dims (sample, pair).
+        The differences or log ratios, one variable per parameter, dims (sample, pair).
     equal : tuple of str
         Parameters that all groups share, which cannot differ.
     pooled : tuple of str
-        Those whose differences the hierarchy draws together.
+        Parameters whose differences the hierarchy shrinks towards zero.
     speed : pandas.DataFrame
-        A row per pair: a, b, at ("loss = 2.2"), median, lower, upper of how many times a's scale b needs to reach the same
-        (infinite where only a gets there or is below it at every scale, 0 where only b does or is), p_faster (that a needs less),
-        p_a_never and p_b_never. Draws in which neither gets there are only in the last two. Empty if not asked for.
+        One row per pair of groups; empty without ``target`` and ``to``:
+
+        - a, b, and at, where they are compared: "loss = 2.2";
+        - median, lower, upper of the ratio of b's scale to a's for the same response. It is infinite where only a
+          reaches the response, or a is better at every scale; it is 0 where this holds for b;
+        - p_faster, the probability that a needs less;
+        - p_a_never and p_b_never. Draws in which neither reaches the response count only here.
     axis, path : str
-        Of the speed.
+        The axis and the path of the speed.
     prob : float
+        Probability of the intervals.
     diagnostics : Diagnostics
     """
 
@@ -64,7 +74,7 @@ class Comparison:
         for row in self.table.to_dict("records"):
             ratio = row["scale"] == "log ratio"
             middle, low, high = (np.exp(row[k]) if ratio else row[k] for k in ("mean", "lower", "upper"))
-            said = f"is {number(middle)} times {row['b']}'s" if ratio else f"less {row['b']}'s is {number(middle)}"
+            said = f"is {number(middle)} times {row['b']}'s" if ratio else f"minus {row['b']}'s is {number(middle)}"
             named = f"Term of {row['parameter']} at {row['at']}" if row["at"] else row["parameter"]
             sign = "larger" if row["p_larger"] >= 0.5 else "smaller"
             same = (
@@ -81,8 +91,8 @@ class Comparison:
             lines.append(f"All groups share {', '.join(self.equal)}.")
         if self.pooled:
             lines.append(
-                f"{', '.join(self.pooled)} are pooled: what the runs do not tell apart is drawn together, so that many pairs need "
-                "no further correction."
+                f"{', '.join(self.pooled)} are pooled: differences that the runs do not show are shrunk towards zero, "
+                "so that many pairs need no further correction."
             )
         return sentences(self.diagnostics, lines)
 
@@ -117,8 +127,8 @@ class Comparison:
             return f"{place}, {late} more likely than not never gets there (probability {p:.2f})."
         never = [f"{name} with probability {row[k]:.2f}" for name, k in ((a, "p_a_never"), (b, "p_b_never")) if row[k]]
         return (
-            f"{place}, {b} needs {row['median']:.3g} times the {self.axis} of {a} ({100 * self.prob:g}% {row['lower']:.3g} to "
-            f"{row['upper']:.3g}); {a} is the faster with probability {row['p_faster']:.2f}"
+            f"{place}, {b} needs {row['median']:.3g} times the {self.axis} of {a} ({100 * self.prob:g}% "
+            f"{row['lower']:.3g} to {row['upper']:.3g}); {a} is the faster with probability {row['p_faster']:.2f}"
             + (f" if either gets there; never does {', '.join(never)}." if never else ".")
         )
 
@@ -136,8 +146,9 @@ def compare(
 ) -> Comparison:
     """Compare the groups of a fit.
 
-    Groups are compared by the difference of each parameter, draw by draw; amplitudes, which say little at N = 1, by the log
-    ratio of their terms at one place amid the runs. Several laws are compared by `compare_laws`.
+    The difference of each parameter is taken draw by draw. An amplitude by itself describes the law at N = 1, far from
+    any run, so for amplitudes the terms of the law are compared: their log ratio at the geometric mean of the runs'
+    inputs. `compare_laws` compares several laws.
 
     Parameters
     ----------
@@ -145,18 +156,19 @@ def compare(
     groups : sequence of str or tuple, optional
         All by default.
     margin : mapping of str to float, optional
-        By parameter: differences (or log ratios) smaller than this count as none.
+        For some parameters: a difference (or log ratio) smaller than this counts as none.
     target : float, optional
-        A response at which speeds are compared: how many times the scale of the first of each pair the second needs to reach it.
+        A response at which to compare speeds. The answer is the scale that the second group of a pair needs for this
+        response, divided by the scale that the first group needs.
     to : float, optional
-        A scale at which they are compared instead: how many times as much the second needs to reach the response that the first
-        has there.
+        A scale at which to compare speeds, instead of a response. The answer is the same ratio, for the response that
+        the first group has at this scale.
     axis : str, optional
-        What the speed is in, by default C for a law of N and D, else its first input.
+        The scale in which speed is measured; by default C for a law of N and D, else the law's first input.
     path : mapping, "optimal" or Callable, optional
         As in `crossover`.
     prob : float
-        Of the intervals.
+        Probability of the intervals.
 
     Returns
     -------
@@ -165,10 +177,11 @@ def compare(
     Raises
     ------
     TypeError
-        If it is an average of fits.
+        If the fit is an average of fits.
     ValueError
-        If there is nothing to compare, a margin is of no parameter; or a speed is asked of a fit with drift or surface, at both a
-        target and a scale, or at what is not positive; or the path does not determine the inputs.
+        If there is nothing to compare; if a margin names no parameter that differs; if speeds are to be compared for a
+        fit that departs from its law, at both a target and a scale, or at a value that is not positive; or if the path
+        does not determine the inputs.
     """
     check_prob(prob)
     check_one(fit, "compare")
@@ -233,7 +246,7 @@ def compare(
 def _speeds(
     fit: Fit, levels: Sequence[str], target: float | None, to: float | None, axis: str | None, path: Held, prob: float
 ) -> tuple[pd.DataFrame, str, str]:
-    """How many times a's scale b needs, for each pair; the axis, and along what."""
+    """The ratio of b's scale to a's for each pair; the axis; and the path in words."""
     columns = ["a", "b", "at", "median", "lower", "upper", "p_faster", "p_a_never", "p_b_never"]
     if target is None and to is None:
         return pd.DataFrame(columns=columns), "", ""
@@ -250,7 +263,8 @@ def _speeds(
             raise ValueError(f"target is a possible {runs.response}, got {target!r}.")
     if model.departs:
         raise ValueError(
-            "a speed inverts the law, and this fit departs from it; crossover gives the compute-equivalent gain with it."
+            "a speed inverts the law, and this fit departs from it; crossover gives the compute-equivalent gain with "
+            "it."
         )
     paths = {level: path_along(model, axis, path, level) for level in levels}
     of = {level: along_draws(model, along, parameters_along(fit, level)) for level, along in paths.items()}
@@ -258,7 +272,7 @@ def _speeds(
     given, ends = np.full(samples, value), ends_about(largest_scale(runs, axis, None))
     for a, b in combinations(levels, 2):
         wanted = of[a](given) if where == axis else given
-        # Both by the same search: equal curves are then equally fast to the last digit.
+        # Both scales come from the same search, so that equal curves have equal speed to the last digit.
         one, other = (inverted(of[level], wanted, ends, runs.sign) for level in (a, b))
         known = ~(np.isinf(one) & np.isinf(other)) & ~((one == 0) & (other == 0))
         with np.errstate(divide="ignore"):
@@ -273,12 +287,12 @@ def _speeds(
 
 
 def _middle(model: Model, anchor: Anchored) -> float:
-    """Log of where the terms of an amplitude are compared, amid the runs."""
+    """Log of the input at which the terms of an amplitude are compared: the mean over the runs."""
     return float(np.log(model.runs.x(anchor.input)).mean())
 
 
 def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndarray:
-    """Draws of a parameter of one group; of an amplitude the log of its term, at one place for all groups."""
+    """Draws of a parameter of one group; for an amplitude, of the log of its term at the middle of all runs."""
     dim, anchor = model.runs.group_name, model.priors[name].prior
 
     def drawn(of: str) -> np.ndarray:
@@ -288,6 +302,6 @@ def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndar
     if not isinstance(anchor, Anchored):
         return drawn(name)
     middle, exponent = _middle(model, anchor), drawn(anchor.exponent)
-    with np.errstate(divide="ignore", invalid="ignore"):  # far out in a wide prior
+    with np.errstate(divide="ignore", invalid="ignore"):  # extreme draws of a wide prior
         log = np.log(drawn(name))
         return log - exponent * middle if anchor.form == "amplitude" else exponent * (log - middle)

@@ -1,4 +1,4 @@
-"""Which of several fits of the same runs describes them better."""
+"""Which of several fits of the same runs predicts runs better."""
 
 from __future__ import annotations
 
@@ -30,13 +30,17 @@ class LawComparison:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per fit, the best first: ArviZ's elpd_loo, its standard error and what it reports beside them, weight_loo (stacking),
-        log_score (of the largest runs, from a fit to the others; per run) and weight_holdout, NaN where that was not asked for;
-        and problem, what is wrong with the fit's sampling, empty if nothing is.
+        One row per fit, the best first:
+
+        - elpd_loo, its standard error, and the other columns of `arviz_stats.compare`;
+        - weight_loo, from stacking;
+        - log_score per run of the largest runs, predicted by a fit to the others, and weight_holdout; NaN without
+          ``share``;
+        - problem: what is wrong with the sampling of the fit; empty if nothing is.
     share : float
-        Of the runs held back.
+        Share of each group's runs that were held out; 0 if none.
     diagnostics : Diagnostics
-        The worst of the fits in each respect.
+        The worst value of each diagnostic over the fits.
     """
 
     table: pd.DataFrame
@@ -46,7 +50,7 @@ class LawComparison:
     def __str__(self) -> str:
         best = self.table.index[0]
         lines = [f"NOT CONVERGED: {name}: {problem}." for name, problem in self.table["problem"].items() if problem]
-        lines += [f"{best} predicts a run that is left out best (LOO)."]
+        lines += [f"{best} predicts left-out runs best (LOO)."]
         for name, row in self.table.iloc[1:].iterrows():
             difference = abs(row["elpd_diff"])
             if difference <= 2 * row["dse"]:
@@ -57,7 +61,8 @@ class LawComparison:
         if self.table["log_score"].notna().all():
             ahead = self.table["log_score"].idxmax()
             lines.append(
-                f"{ahead} predicts the largest {100 * self.share:g}% best from the others, which is what a forecast has to do."
+                f"{ahead} predicts the largest {100 * self.share:g}% best from the others, which is what a forecast "
+                "has to do."
             )
         lines += [f"LOO of {name}: {row['diag_elpd']}." for name, row in self.table.iterrows() if row["diag_elpd"]]
         return "\n".join(lines)
@@ -80,11 +85,12 @@ def compare_laws(
     Parameters
     ----------
     fits : Average, mapping of str to Fit, or sequence of Fit
-        The fits of an average are compared with each other.
+        The fits; those of an average are compared with each other.
     share : float, optional
-        How much of the largest runs to hold back and predict from the others, which fits each again; not done by default.
+        Share of each group's runs to hold out, the largest ones, and to predict from new fits to the others. By default
+        no run is held out.
     seed : int
-        Of those fits.
+        Random seed of the new fits.
 
     Returns
     -------
@@ -93,9 +99,9 @@ def compare_laws(
     Raises
     ------
     TypeError
-        If something is no fit.
+        If a value is not a fit.
     ValueError
-        If there are fewer than two, the fits are of different runs, or too few runs would be left.
+        If there are fewer than two fits, the fits are of different runs, or too few runs would be left.
     """
     import arviz_stats
 

@@ -1,4 +1,4 @@
-"""Will the order turn round? Decision risk, reversal risk, the first crossing, regret, and who is best at which scale."""
+"""The risk that the order of groups reverses at scale: decision risk, first crossing, regret, and who is best where."""
 
 from __future__ import annotations
 
@@ -65,52 +65,64 @@ class Crossover:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per group: p_best (of the best response at the target), expected_rank, response at the target (mean, median, lower,
-        upper), p_best_prior.
+        One row per group: p_best (probability of the best response at the target), expected_rank, response at the
+        target (mean, median, lower, upper), p_best_prior.
     pairs : pandas.DataFrame
-        A row per pair a, b: p_a_ahead at the decision scale and at the target, reversal_risk, the four cells of the order at
-        both (ahead_ahead, ahead_behind, behind_ahead, behind_behind: a's), p_cross, crossing_median, _lower, _upper (if it
-        crosses before the target), none, once, twice, more (probabilities of so many crossings).
+        One row per pair of groups a, b:
+
+        - p_a_ahead and p_a_ahead_at_target: the probability that a is ahead, at the decision scale and at the target;
+        - reversal_risk: the probability that the order at the two scales differs;
+        - ahead_ahead, ahead_behind, behind_ahead, behind_behind: the probability that a is ahead or behind at the
+          decision scale (first word) and at the target (second word);
+        - p_cross, and crossing_median, crossing_lower, crossing_upper in the draws that cross before the target;
+        - none, once, twice, more: the probability of this number of crossings.
     curve : pandas.DataFrame
-        Index the scale: the probability of each group to be best there, and p_crossed, that the winner and the rival have
-        crossed by then.
+        Indexed by the scale: the probability of each group to be best there, and p_crossed, the probability that winner
+        and rival have crossed up to there.
     draws : xarray.DataArray
         Mean response, dims (sample, group, scale).
     winner, rival : str
-        Ahead at the decision scale on the posterior's mean, and of the others the likeliest to be best at the target.
+        The winner has the best posterior mean at the decision scale. The rival is the other group that is most probably
+        the best at the target.
     contender : str
-        Of the others the one that the winner is least surely ahead of at the decision scale; of two groups the rival.
+        The other group that the winner is least surely ahead of at the decision scale; with two groups, the rival.
     ordered : bool
-        Whether the winner is ahead of the contender, and so of each other group, at the decision scale with probability .9 or more.
+        Whether the winner is ahead of the contender, and so of every other group, at the decision scale with a
+        probability of at least 0.9.
     p_ahead : float
-        The probability that it is ahead of the contender.
+        The probability that the winner is ahead of the contender at the decision scale.
     decision_risk, prior_decision_risk : float
-        That another is better than the winner at the target by more than the margin; the same before the runs were seen.
+        The probability that another group is better than the winner at the target by more than the margin, under the
+        posterior and under the prior.
     reversal_risk, p_cross_before_target : float
-        Of winner and rival: that their order at the two scales differs; that it changes anywhere between.
+        For winner and rival: the probability that their order at the two scales differs, and the probability that it
+        changes anywhere in between.
     crossing_quantiles : mapping of float to float
-        Of the scale of the first crossing, if there is one before the target.
+        Quantiles of the scale of the first crossing, in the draws that cross before the target.
     expected_regret : float
-        By how much the expected response at the target is worse than the best, for the winner; in units of the response. Far beyond the runs of a fit with
-        drift or surface such means rest on few draws in a heavy tail, as those in ``table`` do; risks, medians and intervals
-        do not.
+        The expected difference between the winner's response at the target and the best one, in units of the response.
+        Far beyond the runs of a fit with drift or surface, such means (also those in ``table``) rest on few draws in a
+        heavy tail; risks, medians and intervals do not.
     value_of_information : float
-        What knowing the truth would save: expected regret of the group whose expected response is best.
+        What knowing the truth would save: the expected regret of the group whose expected response is best.
     gain : mapping of str to float
-        The rival's compute-equivalent gain at the target: median, lower, upper of how many times the compute the winner would
-        need for the rival's loss; p_undefined, that it does not reach it within so many times (``within``: 1e60 by the law alone;
-        1000 for an average, with drift or surface, or along a path given as a function, where nothing below the decision scale is
-        looked at either).
+        The rival's compute-equivalent gain at the target: the compute that the winner would need for the rival's
+        response, divided by the compute of the target.
+
+        - median, lower, upper of this ratio;
+        - p_undefined: the probability that the winner does not reach that response within ``within`` times the target;
+        - within: 1e60 for the law alone. It is 1000 for an average, with drift or surface, and along a path given as a
+          function; scales below the decision scale are then not searched either.
     axis, path : str
-        What grows, and along what.
+        The scale that grows, and the path along which it grows.
     start, to, margin : float
         Decision scale, target scale, and the difference of responses below which two count as equal.
     extrapolation : float
-        The target over the largest scale at which all groups were seen.
+        The target divided by the largest scale at which all groups have runs.
     by_law : mapping of str to float
-        Decision risk under each fit of an average; empty where there is no average.
+        Decision risk under each fit of an average; empty without an average.
     prob : float
-        Of the intervals.
+        Probability of the intervals.
     response : str
     diagnostics : Diagnostics
     """
@@ -150,7 +162,8 @@ class Crossover:
             lines.append(f"{self.winner} leads at {place} (probability {self.p_ahead:.2f} against {self.contender}).")
         else:
             lines.append(
-                f"Not yet ordered at {place}: {self.winner} is ahead of {self.contender} with probability {self.p_ahead:.2f} only."
+                f"Not yet ordered at {place}: {self.winner} is ahead of {self.contender} with probability "
+                f"{self.p_ahead:.2f} only."
             )
         equal = f" by more than {number(self.margin)}" if self.margin else ""
         lines.append(
@@ -158,15 +171,15 @@ class Crossover:
             f"(decision risk; {self.prior_decision_risk:.2f} before the runs were seen)."
         )
         if abs(self.decision_risk - 0.5) < 0.2 and len(self.table) == 2:
-            lines.append("Which of the two is better there cannot be told from these runs.")
+            lines.append("These runs do not show which of the two is better there.")
         crossing = f"{self.winner} and {self.rival} cross before it with probability {self.p_cross_before_target:.2f}"
         if self.crossing_quantiles:
             low, median, high = self.crossing_quantiles.values()
             crossing += f"; if so first at {number(median)} ({100 * self.prob:g}% {number(low)} to {number(high)})"
         lines.append(f"{crossing}; their order at the two scales differs with probability {self.reversal_risk:.2f}.")
         lines.append(
-            f"Choosing {self.winner} costs {number(self.expected_regret)} of {self.response} in expectation; knowing the "
-            f"truth would save {number(self.value_of_information)}."
+            f"Choosing {self.winner} costs {number(self.expected_regret)} of {self.response} in expectation; knowing "
+            f"the truth would save {number(self.value_of_information)}."
         )
         lines.append(self._gain())
         best = ", ".join(f"{row['group']} {row['p_best']:.2f}" for row in self.table.to_dict("records"))
@@ -183,7 +196,7 @@ class Crossover:
         return html(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the draws and the curve, as nested dictionaries of numbers and strings."""
+        """Everything except the draws and the curve, as nested dictionaries of numbers and strings."""
         found = {name: getattr(self, name) for name in _SAID}
         found["crossing_quantiles"] = {f"{q:g}": value for q, value in self.crossing_quantiles.items()}
         return plain(
@@ -210,8 +223,8 @@ class Crossover:
             )
         left = f"; it {never} it with probability {gain['p_undefined']:.2f}" if gain["p_undefined"] else ""
         return (
-            f"{self.winner} would need {gain['median']:.3g} times the {self.axis} for {self.rival}'s {self.response} there "
-            f"({100 * self.prob:g}% {gain['lower']:.3g} to {gain['upper']:.3g}{left})."
+            f"{self.winner} would need {gain['median']:.3g} times the {self.axis} for {self.rival}'s {self.response} "
+            f"there ({100 * self.prob:g}% {gain['lower']:.3g} to {gain['upper']:.3g}{left})."
         )
 
 
@@ -229,42 +242,46 @@ def crossover(
 ) -> Crossover:
     r"""The risk that the group ahead at the scale of the runs is behind at a larger one.
 
-    With f_k the mean response of group k along its path (lower is better; for scores that should be high, its negative) and
-    w the group ahead on the posterior's mean at the decision
-    scale x_o, a fixed choice, the decision risk at the target x_T is
-    :math:`P(f_w(x_T) > \min_{k \ne w} f_k(x_T) + \rho)`. Everything is computed draw by draw from the joint posterior, with drift or
-    surface if the fit has one. Two curves above floors may cross twice: the order at the two scales and any crossing
-    between them are different questions, and both are answered.
+    Let f_k be the mean response of group k along its path; where higher is better, f_k is its negative. Let w be the
+    group with the best posterior mean at the decision scale x_o; this choice is fixed. The decision risk at the target
+    x_T is
 
-    A change of schedule that all groups go through before the target, see `forecast`, is taken to leave their order alone.
+    .. math:: P(f_w(x_T) > \min_{k \ne w} f_k(x_T) + \rho).
 
-    A fit says that groups differ by some amount, however little. Whether they differ at all is the question of
-    ``average({"each": sb.fit(law, runs), "one": sb.fit(law, runs, pooling="shared")}, weights="loo")``; where one law does
-    for all of them, the risk is one half.
+    Everything is computed draw by draw from the joint posterior, with drift or surface if the fit has one. Two curves
+    above floors may cross twice. The order at the two scales and a crossing between them are therefore different
+    questions, and the answer gives both.
+
+    A change of schedule (see `forecast`) that all groups go through before the target is assumed to keep their order.
+
+    A fit with a law for each group always finds some difference, however small. Whether the groups differ at all is
+    answered by ``average({"each": sb.fit(law, runs), "one": sb.fit(law, runs, pooling="shared")}, weights="loo")``.
+    Where one law is enough for all groups, the risk is 0.5.
 
     Parameters
     ----------
     fit : Fit or Average, or mapping of str to them, such as a Fleet
-        Of two groups or more; or by name fits of one curve each, which are then taken to know nothing of each other (nor does
-        the law that holds for one of them say which holds for another). Groups that declare another tokenizer or evaluation
-        are not comparable.
+        One fit of two groups or more, or several fits of one curve each, by name. Several fits are treated as
+        independent; with averages, the law that holds for one says nothing about the law that holds for another.
+        Groups that declare different tokenizers or evaluations are not comparable.
     axis : str
-        What grows: a scale among the inputs of the law, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
+        The scale that grows: a scale among the inputs of the law, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
     to : float
         Target scale.
     groups : sequence of str or tuple, optional
-        Some of its groups or names; all by default.
+        The groups, or the names of the fits, to compare; all by default.
     start : float, optional
-        Decision scale; by default the largest at which all groups were seen.
+        Decision scale; by default the largest scale at which all groups have runs.
     path : mapping, "optimal" or Callable, optional
-        For C, by default each group along its own compute-optimal path; else what is held, ``{"D/N": 20}``, ``{"N": 1e9}``, or a
-        function of the scale to all inputs.
+        How the inputs grow. By default along C each group follows its own compute-optimal path. Else the values to
+        hold, ``{"D/N": 20}`` or ``{"N": 1e9}``, or a function of the scale to all inputs.
     margin : float
         :math:`\rho`, in units of the response: a smaller difference counts as none. Twice the standard deviation
         between seeds is a usual choice.
     prob : float
-        Of the intervals.
+        Probability of the intervals.
     seed : int
+        Random seed of drifts and surfaces, and of the pairing of draws of several fits.
 
     Returns
     -------
@@ -273,11 +290,11 @@ def crossover(
     Raises
     ------
     TypeError
-        If something is no fit.
+        If a value is not a fit.
     ValueError
-        If there are fewer than two groups, one is not there, of several fits one has groups or another response, the axis or
-        path does not determine all inputs, the target lies not beyond the decision scale, the margin is negative, or the
-        groups are not comparable.
+        If there are fewer than two groups, or a group does not exist; if one of several fits has groups or another
+        response; if axis and path do not determine all inputs; if the target does not lie beyond the decision scale; if
+        the margin is negative; or if the groups are not comparable.
     """
     check_prob(prob)
     check_seed(seed)
@@ -306,7 +323,7 @@ def crossover(
     )
     response, kept = side_by_side([s.mixed(each) for s, each in zip(sources, drawn, strict=True)], seed)
     prior, _ = side_by_side([s.mixed(each) for s, each in zip(sources, before, strict=True)], seed)
-    f, prior = runs.sign * response, runs.sign * prior  # of which lower is better
+    f, prior = runs.sign * response, runs.sign * prior  # lower is better
     first, last = f[:, :, 0], f[:, :, end]
     w = int(first.mean(0).argmin())
     p_best = orders.p_best(last)
@@ -326,7 +343,7 @@ def crossover(
     of_both = min(w, r), max(w, r)
     own, (where, _) = pairs_table.iloc[list(crossings).index(of_both)], crossings[of_both]
     leads = {k: orders.before(first[:, w] - first[:, k]).mean() for k in others}
-    # Of two that are as likely, the one that matters at the target.
+    # Of two groups with equal probability, the rival, which matters at the target.
     contender = min(leads, key=lambda k: (leads[k], k != r))
     regret = (last - last.min(1, keepdims=True)).mean(0)
     invertible = alone[w] if alone and not callable(path) else None
@@ -367,7 +384,7 @@ def crossover(
 
 
 def _curve(f: np.ndarray, where: np.ndarray, levels: Sequence[str], scales: np.ndarray, axis: str) -> pd.DataFrame:
-    """Who is best at each scale, and whether winner and rival have crossed by then."""
+    """The probability of each group to be best at each scale, and of a crossing of winner and rival up to there."""
     best = orders.p_best(f)
     curve = pd.DataFrame({level: best[i] for i, level in enumerate(levels)}, index=pd.Index(scales, name=axis))
     return curve.assign(p_crossed=[(where <= scale).mean() for scale in scales])
@@ -376,7 +393,7 @@ def _curve(f: np.ndarray, where: np.ndarray, levels: Sequence[str], scales: np.n
 def _by_law(
     sources: Sequence[Together], last: Sequence[Sequence[np.ndarray]], w: int, margin: float, seed: int
 ) -> dict[str, float]:
-    """Decision risk under each law that has weight, if all groups are averaged over the same laws."""
+    """Decision risk under each law with a positive weight, if all groups are averaged over the same laws."""
     names = [
         [] if isinstance(s.fit, Fit) else [name for name, weight in s.fit.weights.items() if weight > 0]
         for s in sources
@@ -390,7 +407,7 @@ def _by_law(
 def _exactly(
     sources: Sequence[Together], paths: Sequence[Sequence[Sequence[Path]]], kept: Sequence[np.ndarray]
 ) -> list[Callable]:
-    """Of each group the mean response of every draw, each at a scale of its own; lower is better."""
+    """For each group a function of one scale per draw to the mean response, with the sign for which lower is better."""
     every = []
     for source, (of_levels,), rows in zip(sources, paths, kept, strict=True):
         ((fit, _),) = source.parts
@@ -408,7 +425,7 @@ def _by_group(
     levels: Sequence[str], last: np.ndarray, p_best: np.ndarray, p_prior: np.ndarray, prob: float, sign: float
 ) -> list[dict[str, Any]]:
     apart = last[:, None, :] - last[:, :, None]
-    ranks = orders.before(apart).sum(2) + 0.5  # of itself each is half before
+    ranks = orders.before(apart).sum(2) + 0.5  # each group counts half against itself
     lower, median, upper = np.quantile(sign * last, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
     return [
         {

@@ -1,4 +1,4 @@
-"""What a run will reach: the mean response and a new run's, each with its band."""
+"""Forecasts of the response: the mean response and a single new run, each with its band."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from scalebayes.questions.groups import Group, check_group
 from scalebayes.questions.points import Points, extrapolation, points_of, read_points
 from scalebayes.questions.wording import factor, html, plain, quantiles, response, sentences, where
 
-# From benchmarks/extrapolation.md, for curves and for final runs: up to how many times the largest known value of an input bands
-# were looked at (of 793 final runs that were held back 29 lie beyond), and what 89% bands of a law alone held of what followed.
+# From benchmarks/extrapolation.md, for curves of one input (True) and for final runs of several inputs (False): up to
+# which multiple of the largest known input bands were tested (of 793 held-out final runs 29 lie beyond it), and the
+# coverage of 89% bands of a law alone.
 _LOOKED_AT = {True: (33, "not"), False: (5, "hardly")}
 _ALONE = {True: "69% at twice the known scale and 27% at 33 times", False: "72% of the largest 30% of runs"}
 
@@ -32,29 +33,35 @@ class Forecast:
     Parameters
     ----------
     table : pandas.DataFrame
-        One row per point: the inputs, the group (if there are groups), mean, median, lower and upper of the *mean
-        response* (where the law's curve lies), new_run_lower and new_run_upper of a *single new run* (curve and
-        noise), prior_lower and prior_upper (the band of the mean response before the runs were seen), extrapolation (factor
-        beyond the largest observed value of the scale exceeded most; 1 if none is), extrapolated (which scale),
-        extrapolation_cost (factor beyond the largest cost; NaN if it is not known) and outside (plain inputs outside the runs, in
-        words). Far out the mean of a drift or surface rests on few draws in a heavy tail; median and bands do not. Also
-        schedule_change (whether one lies between the runs and the point) if it was asked for.
+        One row per point:
+
+        - the inputs, and the group (if there are groups);
+        - mean, median, lower, upper of the *mean response*, where the law's curve lies. With a drift or surface the
+          mean rests, far beyond the runs, on few draws in a heavy tail; median and bands do not;
+        - new_run_lower, new_run_upper: the band of a *single new run*, curve and noise together;
+        - prior_lower, prior_upper: the band of the mean response under the prior;
+        - extrapolation: the largest factor by which a scale lies beyond its largest observed value; 1 if none does;
+        - extrapolated: the name of that scale;
+        - extrapolation_cost: the factor beyond the largest cost; NaN if costs are not known;
+        - outside: the plain inputs that lie outside the runs, in words;
+        - schedule_change, only if one was given: whether it lies between the runs and the point.
     draws : xarray.Dataset
         ``mean_response`` and ``new_run``, dims (chain, draw, point).
     prob : float
-        Of the equal-tailed intervals.
+        Probability of the equal-tailed intervals.
     inputs : tuple of str
+        Names of the inputs.
     response, law : str
-        What is forecast, from what, by which law.
+        Names of the response and of the law.
     departs : bool
-        Whether what lies beyond the runs may depart from the law, by drift or surface.
+        Whether the response beyond the runs may depart from the law, by drift or surface.
     diagnostics : Diagnostics
-        Of the fit.
+        Diagnostics of the fit.
     schedule_gain : LogNormal, Normal or None
-        What a change of schedule takes off the log response, as it was given.
+        The amount by which a change of schedule lowers the log response, as given.
     horizon : float or None
-        How far, in multiples of their largest scale, curves that drift were fitted to be asked about, where a prior of their
-        floor depends on it.
+        For curves that drift: how far the fit was made to forecast, as a multiple of the largest scale. None if no
+        prior of a floor depends on it.
     """
 
     table: pd.DataFrame
@@ -89,7 +96,7 @@ class Forecast:
         return plain({"prob": self.prob, "converged": not self.diagnostics.problems, "points": points})
 
     def _warnings(self) -> list[str]:
-        """When the bands rest on something that the runs do not show."""
+        """Sentences for bands that rest on something that the runs do not show."""
         lines, farthest = [], self.table["extrapolation"].max()
         along_one = len(self.inputs) == 1
         if not self.departs and farthest > 1:
@@ -99,19 +106,22 @@ class Forecast:
             )
         elif self.horizon is not None and farthest > 2 * self.horizon:
             lines.append(
-                f"The fit's prior of the floor is for {factor(self.horizon)} the scale of the runs; with horizon={farthest:.0f} it "
-                "is less sure of it, and such bands cover better so far out."
+                f"The fit's prior of the floor is for {factor(self.horizon)} the scale of the runs; with "
+                f"horizon={farthest:.0f} it is wider, and such bands cover better so far out."
             )
         limit, looked = _LOOKED_AT[along_one]
         if self.departs and farthest > limit:
             lines.append(
-                f"Beyond {limit}x such bands have {looked} been tested on published runs; sb.backtest tests them on your own."
+                f"Beyond {limit}x such bands have {looked} been tested on published runs; sb.backtest tests them on "
+                "your own."
             )
         if "schedule_change" in self.table and self.table["schedule_change"].any():
             lines.append(
-                f"A change of schedule lies between the runs and {self.table['schedule_change'].sum()} of these points: "
+                f"A change of schedule lies between the runs and {self.table['schedule_change'].sum()} of these "
+                "points: "
                 + (
-                    "no band knows of it. Say what it gains with schedule_gain=, or forecast the final values of whole runs."
+                    "no band knows of it. Say what it gains with schedule_gain=, or forecast the final values of whole "
+                    "runs."
                     if self.schedule_gain is None
                     else f"there the response is taken to be {_lowered(self.schedule_gain)} for it."
                 )
@@ -148,35 +158,43 @@ def forecast(
 ) -> Forecast:
     r"""Forecast the response at new values of the inputs.
 
-    For draws theta of the posterior, the mean response is :math:`f(x; \theta)` and a new run's scatters about it as the
-    observation says, for noise on the logarithm :math:`f(x; \theta)\, e^{\epsilon}`. The bands answer "if the law's form were true"; with a
-    drift (`Drift`), "if its exponent goes on to wander as it did": :math:`e^d (E + (f - E) e^g)`, never below the floor;
-    with a surface (`Surface`), "if runs beyond lie off the law as much as those seen": :math:`E + (f - E) e^g`.
+    For each draw :math:`\theta` of the posterior, the mean response is :math:`f(x; \theta)`. A new run scatters about
+    it as the observation states; with noise on the logarithm it is :math:`f(x; \theta)\, e^{\epsilon}`.
+
+    Each band rests on an assumption:
+
+    - the law alone: the form of the law is true;
+    - with a drift (`Drift`): the exponent wanders beyond the runs as it did among them. The mean response is
+      :math:`e^d (E + (f - E) e^g)`, never below the floor;
+    - with a surface (`Surface`): runs beyond lie off the law as much as the observed ones. The mean response is
+      :math:`E + (f - E) e^g`.
 
     Parameters
     ----------
     fit : Fit or Average
     at : mapping, pandas.DataFrame or xarray.Dataset
         Values of every input, by the law's names (N, D) or the table's columns: arrays of equal length or scalars.
-        Every combination of values is ``sb.grid({...})``. A column of groups says which group each point is of.
+        ``sb.grid({...})`` makes every combination of values. A column of groups names the group of each point.
     group : str, optional
-        A known group; by default, and without a column of groups, each point is forecast for every group.
+        A known group. Without it and without a column of groups, each point is forecast for every group.
     new_group : bool
-        Forecast a group that was not seen: pooled parameters are drawn from the population of groups, separate ones
-        from their prior.
+        Forecast a group that has no runs: pooled parameters are drawn from the population of groups, separate ones from
+        their prior.
     prob : float
-        Of the equal-tailed intervals.
+        Probability of the equal-tailed intervals.
     schedule_change : float, optional
-        For a law of one input: where along it training changes, such as the end of the learning rate's decay. Points
-        from there on, if it lies beyond the runs, are marked and warned of: neither law nor drift foresees it.
+        For a law of one input: the value of it where training changes, such as the end of the learning rate's decay. If
+        this value lies beyond the runs, points from there on are marked, and the answer warns of them: neither law nor
+        drift can foresee the change.
     schedule_gain : LogNormal or Normal, optional
-        What the change takes off the log response at these points, :math:`y e^{-G}`, one G for all points and groups in a
-        draw. The runs say nothing of it, so it has to come from elsewhere: how much lower runs of your own ended than
-        others of the same length whose schedule went on. For language models whose learning rate decays to a tenth, by a
-        cosine or at the end, three sizes and nine pairs of runs of Luo et al. (2025, arXiv:2503.12811) have .013 to .034 in
-        cross-entropy: ``LogNormal(median=0.023, spread=0.5)``. For error rates there is no such figure.
+        The amount G by which the change lowers the log response at these points, :math:`y e^{-G}`: one G for all points
+        and groups in a draw. The runs do not contain it, so it has to come from elsewhere: from how much lower your own
+        runs ended than others of the same length whose schedule went on. For language models whose learning rate decays
+        to a tenth, by a cosine or at the end, nine pairs of runs at three sizes of Luo et al. (2025, arXiv:2503.12811)
+        have a G of 0.013 to 0.034 in cross-entropy: ``LogNormal(median=0.023, spread=0.5)``. For error rates no such
+        figure is known.
     seed : int
-        Of the noise of new runs and of new groups.
+        Random seed of the noise of new runs and of new groups.
 
     Returns
     -------
@@ -185,10 +203,10 @@ def forecast(
     Raises
     ------
     ValueError
-        If an input is missing, a value is not a positive finite number, there is no such group, or a gain is given of no
-        change.
+        If an input is missing, a value is not a positive finite number, the group does not exist, or a gain is given
+        without a change.
     TypeError
-        If the gain is not a prior of a plain number.
+        If the gain is neither a LogNormal nor a Normal.
     """
     check_prob(prob)
     check_seed(seed)
@@ -235,7 +253,7 @@ def forecast(
     mean, new_run, before = (np.concatenate(of, axis=1)[:, back] for of in (means, new_runs, befores))
     distance = pd.concat(beyond, ignore_index=True).iloc[back].reset_index(drop=True)
     if schedule_gain is not None:
-        # From a stream of its own: without it the same draws come.
+        # A random stream of its own, so that all other draws are the same with and without a gain.
         rng = np.random.default_rng((seed, 1))
         lowered = np.exp(-np.outer(_gains(schedule_gain, len(mean), rng), changed))
         mean, new_run = mean * lowered, new_run * lowered
@@ -263,7 +281,7 @@ def forecast(
         table["schedule_change"] = changed
     if isinstance(fit, Fit):
         chains, name = fit.posterior.sizes["chain"], fit.model.name
-    else:  # whose chains are no longer apart
+    else:  # an average mixes the chains of its fits
         chains, name = 1, f"average of {', '.join(fit.fits)}"
     dims, shape = ("chain", "draw", "point"), (chains, -1, len(points))
     draws = xr.Dataset({"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))})
@@ -276,12 +294,12 @@ def forecast(
 
 
 def _grouped(fit: Fit, points: pd.DataFrame, group: Group | None, new_group: bool) -> pd.DataFrame:
-    """The points with a column of groups, if there are groups: as given, of the one asked for, or each for every group."""
+    """The points, with a column of groups if the fit has groups: as given, one group, or every group at each point."""
     runs = fit.model.runs
     level = check_group(runs, group, new_group)
     if runs.group_name in points and (new_group or (level is not None and set(points[runs.group_name]) != {level})):
         raise ValueError(
-            f"the points have a column of groups, {runs.group_name!r}, which disagrees with the group asked for; "
+            f"the points have a column of groups, {runs.group_name!r}, which disagrees with group or new_group; "
             "leave one of them out."
         )
     if not runs.group:
@@ -308,22 +326,22 @@ def _check_schedule(schedule_change: float | None, gain: object, inputs: tuple[s
         return
     if len(inputs) != 1:
         raise ValueError(
-            f"a change of schedule is along one input, and the law has {', '.join(inputs)}; final values of whole runs have "
-            "none ahead."
+            f"a change of schedule is along one input, and the law has {', '.join(inputs)}; final values of whole runs "
+            "have none ahead."
         )
     if not is_positive(schedule_change):
         raise ValueError(f"schedule_change is a positive finite {inputs[0]}, got {schedule_change!r}.")
 
 
 def _gains(gain: LogNormal | Normal, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws of what is taken off the log response."""
+    """Draws of the amount by which the log response is lowered."""
     if isinstance(gain, LogNormal):
         return gain.median * np.exp(gain.spread * rng.standard_normal(n))
     return gain.mean + gain.sd * rng.standard_normal(n)
 
 
 def _lowered(gain: LogNormal | Normal) -> str:
-    """By how much, in words: the median and 89% of it."""
+    """The relative decrease of the response in words: its median and 89% interval."""
     low, median, high = np.quantile(_gains(gain, 100_000, np.random.default_rng(0)), [0.055, 0.5, 0.945])
     shares = [f"{100 * -np.expm1(-value):.1f}" for value in (median, low, high)]
     return f"{shares[0]}% lower (89% interval {shares[1]} to {shares[2]}%)"

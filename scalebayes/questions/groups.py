@@ -1,4 +1,4 @@
-"""Groups that a question is about: named, checked, and comparable."""
+"""The groups of a question: their labels, and checks that they exist and are comparable."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ type Group = str | tuple
 
 
 def check_one(fit: object, what: str) -> None:
-    """Refuse what is not one fit, such as an average of several."""
+    """Refuse what is not a single fit, such as an average of several."""
     if not isinstance(fit, Fit):
-        raise TypeError(f"{what} is of one Fit, got {type(fit).__name__}; ask each fit of an average by itself.")
+        raise TypeError(f"{what} is of one Fit, got {type(fit).__name__}; use each fit of an average by itself.")
 
 
 def label_of(group: object) -> str:
-    """A group's label: of several columns their values joined by a comma."""
+    """The label of a group; the values of several columns are joined by commas."""
     return ", ".join(map(str, group)) if isinstance(group, tuple | list) else str(group)
 
 
 def check_group(runs: Runs, group: object, new_group: bool = False) -> str | None:
-    """The group's label, or None; refuses what is not there."""
+    """The label of the group, or None; a group that does not exist is refused."""
     if group is not None and new_group:
         raise ValueError("a known group and a new one exclude each other; give group or new_group.")
     if not runs.group and (group is not None or new_group):
@@ -32,12 +32,12 @@ def check_group(runs: Runs, group: object, new_group: bool = False) -> str | Non
 
 
 def check_levels(runs: Runs, groups: Sequence[Group] | Group | None, fewest: int = 2) -> tuple[str, ...]:
-    """The groups that are compared.
+    """The labels of the groups to compare.
 
     Raises
     ------
     ValueError
-        If there are too few, or one is not there.
+        If there are too few groups, or one does not exist.
     """
     if not runs.group:
         raise ValueError("the fit has no groups to compare; name a group column in read_runs.")
@@ -51,13 +51,14 @@ def check_levels(runs: Runs, groups: Sequence[Group] | Group | None, fewest: int
 def _known(runs: Runs, label: str) -> str:
     if label not in runs.levels:
         raise ValueError(
-            f"{runs.group_name} has no group {label!r}{nearest(label, runs.levels)}; the groups are {', '.join(runs.levels)}."
+            f"{runs.group_name} has no group {label!r}{nearest(label, runs.levels)}; the groups are "
+            f"{', '.join(runs.levels)}."
         )
     return label
 
 
 def check_comparable(groups: Mapping[str, tuple[Runs, str | None]]) -> None:
-    """Refuse groups whose losses are measured with another tokenizer or on another evaluation set."""
+    """Refuse groups whose losses are measured with different tokenizers or on different evaluation sets."""
     for what in ("tokenizer", "evaluation"):
         used = {}
         for name, (runs, level) in groups.items():
@@ -68,6 +69,6 @@ def check_comparable(groups: Mapping[str, tuple[Runs, str | None]]) -> None:
             columns = ", ".join(dict.fromkeys(column for column, _ in used.values()))
             said = "; ".join(f"{name}: {', '.join(values)}" for name, (_, values) in used.items())
             raise ValueError(
-                f"the groups declare another {what} ({columns}: {said}): their losses are not comparable. Convert them to bits "
-                "per byte on one evaluation set, or compare groups that share it."
+                f"the groups declare another {what} ({columns}: {said}): their losses are not comparable. Convert them "
+                "to bits per byte on one evaluation set, or compare groups that share it."
             )

@@ -1,4 +1,4 @@
-"""Which run to train next: how much each would be expected to reduce a doubt that matters."""
+"""Which run to train next: by how much each candidate is expected to reduce an uncertainty that matters."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from scalebayes.questions.points import points_of, read_points
 from scalebayes.questions.wording import html, number, plain, sentences, where
 from scalebayes.runs.cost import cost_at
 
-_FEWEST = 50  # draws that a simulated outcome has to leave with weight
-_NOTICED = 1e-3  # of what there is
+_FEWEST = 50  # effective draws that a simulated outcome has to leave
+_NOTICED = 1e-3  # smallest share of the uncertainty that counts as a reduction
 _UNITS = {"decision": "of expected regret", "width": "of the band's width in logs", "optimum": "of the sd of log N*"}
 
 
@@ -34,15 +34,21 @@ class NextRun:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per candidate, the best first: group (if there are groups), the inputs, cost (FLOPs), before (the doubt now), after (expected
-        once the run is known), reduction, se (its Monte Carlo error), per_flop, risk_after (expected decision risk; for that goal),
-        effective (draws that an outcome leaves with weight, on the median; few mean that the run would teach more than the
-        draws can say).
+        One row per candidate, the best first:
+
+        - group (if there are groups), the inputs, and cost (FLOPs);
+        - before: the uncertainty now; after: the uncertainty expected once the run is known;
+        - reduction, its Monte Carlo error se, and per_flop;
+        - risk_after: the expected decision risk, for the goal "decision";
+        - effective: the effective number of draws given an outcome (the median over outcomes). A small number means
+          that the run would teach more than the draws can resolve.
     goal : str
     now : float
-        The doubt: expected regret in the response's units, width of the band in logs, or sd of log N*.
+        The uncertainty now: expected regret in units of the response, width of the band in logs, or sd of log N*.
     inputs : tuple of str
+        Names of the inputs.
     response : str
+        Name of the response.
     diagnostics : Diagnostics
     """
 
@@ -63,21 +69,24 @@ class NextRun:
             then = ": a single such run would hardly change the choice" if self.goal == "decision" else ""
             return sentences(self.diagnostics, [*lines, f"{none} expected to reduce it{then}."])
         lines.append(
-            f"{self.run_in_words(best)} would reduce it most, by {number(best['reduction'])} +- {number(best['se'])} to "
-            f"{number(best['after'])}, for {number(best['cost'])} FLOPs."
+            f"{self.run_in_words(best)} would reduce it most, by {number(best['reduction'])} +- {number(best['se'])} "
+            f"to {number(best['after'])}, for {number(best['cost'])} FLOPs."
         )
         if cheap.name != best.name:
             lines.append(
-                f"Most per FLOP: {self.run_in_words(cheap)}, by {number(cheap['reduction'])} +- {number(cheap['se'])} for {number(cheap['cost'])}."
+                f"Most per FLOP: {self.run_in_words(cheap)}, by {number(cheap['reduction'])} +- {number(cheap['se'])} "
+                f"for {number(cheap['cost'])}."
             )
         near = self.table.iloc[1:]
         tied = near[near["reduction"] + 2 * np.hypot(near["se"], best["se"]) > best["reduction"]]
         if len(tied):
-            lines.append(f"{len(tied)} other candidate{'s' if len(tied) > 1 else ''} cannot be told from the best.")
+            lines.append(
+                f"{len(tied)} other candidate{'s' if len(tied) > 1 else ''} cannot be distinguished from the best."
+            )
         if (self.table["effective"] < _FEWEST).any():
             lines.append(
-                f"Of {int((self.table['effective'] < _FEWEST).sum())} candidates an outcome leaves fewer than {_FEWEST} draws with weight: more "
-                "draws of the fit would say more."
+                f"For {int((self.table['effective'] < _FEWEST).sum())} candidates an outcome leaves fewer than "
+                f"{_FEWEST} effective draws: fit with more draws."
             )
         return sentences(self.diagnostics, lines)
 
@@ -98,7 +107,7 @@ class NextRun:
         )
 
     def run_in_words(self, row: pd.Series) -> str:
-        """A row of the table: its group and inputs."""
+        """A row of the table in words: its group and inputs."""
         group = f"{row['group']} at " if "group" in row else ""
         return f"{group}{where({name: row[name] for name in self.inputs})}"
 
@@ -118,34 +127,39 @@ def next_run(
     prob: float = 0.89,
     seed: int = 0,
 ) -> NextRun:
-    r"""Rank runs by what they would be expected to teach.
+    r"""Rank candidate runs by how much each is expected to reduce an uncertainty.
 
-    For each candidate, outcomes y are drawn from the posterior predictive; each weighs the draws by :math:`p(y \mid \theta)`, and the
-    doubt is computed anew (nested Monte Carlo on the posterior's own draws, without fitting again). For ``"decision"`` the doubt is the
-    expected regret of the best choice at the target, and its reduction the value of sample information:
-    :math:`\min_k E f_k - E_y \min_k E[f_k \mid y]`.
+    For each candidate, outcomes y are drawn from the posterior predictive. Each outcome gives the posterior draws the
+    weights :math:`p(y \mid \theta)`, and the uncertainty is computed again with them. This is nested Monte Carlo on the
+    posterior's own draws; nothing is fitted again.
+
+    For ``"decision"`` the uncertainty is the expected regret of the best choice at the target. Its reduction is the
+    expected value of sample information, :math:`\min_k E f_k - E_y \min_k E[f_k \mid y]`.
 
     Parameters
     ----------
     fit : Fit
     candidates : pandas.DataFrame
-        A row per run that could be trained: the inputs, by the law's names or the columns', the group's columns if there are groups,
-        and ``cost`` in FLOPs; what the runs cost, by default 6 N D, where that is missing.
+        One row per run that could be trained: the inputs, by the law's names or the columns' names; the group's columns
+        if there are groups; and ``cost`` in FLOPs. Without a column ``cost``, the cost is that of the fit's runs, by
+        default 6 N D.
     goal : {"decision", "width", "optimum"}
-        Which group is best at the target; the band of one group's mean response there; or one group's N* at the budget ``to``.
+        The uncertainty to reduce: which group is best at the target, the width of the band of one group's mean response
+        there, or one group's N* at the budget ``to``.
     axis, to, path
         The target, see `crossover`. For ``"optimum"`` the axis is C.
     groups : sequence of str, optional
-        Between which the decision is; all by default.
+        The groups of the decision; all by default.
     group : str, optional
-        Of which the width or optimum is asked.
+        The group of the width or the optimum.
     budget : float, optional
-        Costlier candidates are left out.
+        Candidates with a higher cost are left out.
     outcomes : int
-        Simulated for each candidate.
+        Number of outcomes to simulate for each candidate.
     prob : float
-        Of the band.
+        Probability of the band.
     seed : int
+        Random seed of the outcomes, and of drifts and surfaces.
 
     Returns
     -------
@@ -154,7 +168,7 @@ def next_run(
     Raises
     ------
     ValueError
-        If a candidate has no cost, no group or a group that is not there, or the target is not determined.
+        If a candidate has no cost, no group or an unknown group, or if the target is not determined.
     """
     check_prob(prob)
     check_seed(seed)
@@ -170,7 +184,7 @@ def next_run(
             f"an optimum is at a budget: axis='C', for a law of N and D; {model.name} has {', '.join(runs.inputs)}."
         )
     if (group is not None and goal == "decision") or (groups is not None and goal != "decision"):
-        raise ValueError("groups= is what a decision is between; group= is of which the width or optimum is asked.")
+        raise ValueError("groups= names the groups of a decision; group= names the one group of a width or an optimum.")
     if goal == "decision":
         levels: tuple = check_levels(runs, groups)
         check_comparable({level: (runs, level) for level in levels})
@@ -207,9 +221,9 @@ def next_run(
     uniform = np.full((1, len(f)), 1 / len(f))
     now = _learnt(f, uniform, goal, prob)["after"]
     table = points.assign(before=now, **pd.DataFrame(rows_))
-    # Of the decision the expected loss falls; of the others the doubt itself.
+    # For a decision the expected loss is reduced; for the other goals the uncertainty itself.
     table["reduction"] = now - table["after"]
-    # What is nothing but for rounding.
+    # A reduction that is only rounding error is zero.
     table.loc[table["reduction"].abs() < 1e-12 * abs(now), "reduction"] = 0.0
     if goal == "decision":
         now = float((f - f.min(1, keepdims=True)).mean(0).min())
@@ -220,7 +234,7 @@ def next_run(
 
 
 def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.DataFrame:
-    """The candidates as numbers, with their group and cost."""
+    """The candidates as a table of numbers, with their group and cost."""
     runs = fit.model.runs
     if not isinstance(candidates, pd.DataFrame):
         raise TypeError(f"candidates are a DataFrame with a row per run, got {type(candidates).__name__}.")
@@ -240,14 +254,16 @@ def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.Data
         cost = cost_at(runs, {name: points[name].to_numpy() for name in runs.inputs if name in points})
         if cost is None:
             raise ValueError(
-                f"what a run of {', '.join(runs.inputs)} costs is not known; give the candidates a column 'cost' in FLOPs."
+                f"what a run of {', '.join(runs.inputs)} costs is not known; give the candidates a column 'cost' in "
+                "FLOPs."
             )
         points["cost"] = cost
     bad = ~(np.isfinite(points["cost"]) & (points["cost"] > 0))
     if bad.any():
         place = int(np.flatnonzero(bad)[0])
         raise ValueError(
-            f"cost is a positive finite number of FLOPs; {bad.sum()} of {len(points)} candidates have none, first: row {candidates.index[place]}."
+            f"cost is a positive finite number of FLOPs; {bad.sum()} of {len(points)} candidates have none, first: row "
+            f"{candidates.index[place]}."
         )
     if budget is not None:
         affordable = points["cost"] <= budget
@@ -267,7 +283,7 @@ def _weights(
     outcomes: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Of the draws, given each of some simulated outcomes of a run, shape (outcome, sample)."""
+    """Weights of the draws given each of some simulated outcomes of a run, shape (outcome, sample)."""
     of = np.linspace(0, len(mean) - 1, outcomes).round().astype(int)
     of = rng.permutation(len(mean))[of]
     observation = model.observation
@@ -279,10 +295,10 @@ def _weights(
 
 
 def _learnt(f: np.ndarray, weights: np.ndarray, goal: str, prob: float) -> dict[str, float]:
-    """The doubt that is left, on average over outcomes, and its Monte Carlo error."""
+    """The uncertainty that is left, on average over outcomes, and its Monte Carlo error."""
     if goal == "decision":
         means, now = weights @ f, f.mean(0)
-        # What is gained over the choice made now: never negative, and its mean has far less error than that of the losses.
+        # The gain over the choice made now is never negative, and its mean has far less error than that of the losses.
         left = now.min() - (means[:, now.argmin()] - means.min(1))
         chosen = means.argmin(1)
         behind = np.stack([f[:, k] > np.delete(f, k, axis=1).min(1) for k in range(f.shape[1])], 1)

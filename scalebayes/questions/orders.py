@@ -1,4 +1,4 @@
-"""Who is ahead, who crosses whom and where: draw by draw, of responses of which lower is better."""
+"""The order of groups in every draw: who is ahead, who crosses whom, and where; lower responses are better."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import numpy as np
 from scalebayes.numerics.roots import bisect
 from scalebayes.questions.along import ends_about, inverted
 
-FARTHER = 1e3  # beyond the target, in compute, a rival's response is looked for
+FARTHER = 1e3  # factor beyond the target up to which the scale for a rival's response is searched
 _HALVINGS = 50
 
 
 def p_best(f: np.ndarray) -> np.ndarray:
-    """Share of draws in which each group (second axis) is lowest; ties are divided."""
+    """Share of draws in which each group (second axis) is lowest; ties are divided equally."""
     lowest = f == f.min(1, keepdims=True)
     return (lowest / lowest.sum(1, keepdims=True)).mean(0)
 
 
 def risk(f: np.ndarray, w: int, margin: float) -> float:
-    """Share of draws in which another is better than one, by more than a margin."""
+    """Share of draws in which any other group is better than group ``w`` by more than a margin."""
     if not margin:
         return float(1 - p_best(f)[w])
     return float((f[:, w] > np.delete(f, w, axis=1).min(1) + margin).mean())
 
 
 def before(delta: np.ndarray) -> np.ndarray:
-    """1 where a difference is negative; a tie counts half."""
+    """1 where a difference is negative, 0.5 at a tie, else 0."""
     return (delta < 0) + 0.5 * (delta == 0)
 
 
 def order_at_both(first: np.ndarray, last: np.ndarray) -> dict[str, float]:
-    """Of a - b: who is ahead at the decision scale and at the target; a draw that is tied is half a's, half b's."""
-    same = (first == 0) & (last == 0)  # is no reversal, whoever is ahead
+    """Who is ahead at the decision scale and at the target, from draws of a - b; a tie counts half for either."""
+    same = (first == 0) & (last == 0)  # no reversal, and half of the draw for either
     orders = {"ahead": before(first), "behind": before(-first)}, {"ahead": before(last), "behind": before(-last)}
     cells = {
         f"{one}_{other}": np.where(same, 0.5 * (one == other), at_first * at_last).mean()
@@ -52,9 +52,9 @@ def order_at_both(first: np.ndarray, last: np.ndarray) -> dict[str, float]:
 def crossings(
     delta: np.ndarray, scales: np.ndarray, exact: tuple[Callable, Callable] | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Scale of the first change of sign, infinite if there is none, and the number of changes, for each draw."""
+    """For each draw, the scale of the first change of sign (infinite without one) and the number of changes."""
     signs = np.sign(delta)
-    # Where two curves meet on a point of the grid, what counts is on which side they were before.
+    # Where two curves meet at a point of the grid, the sign before it counts.
     last = np.maximum.accumulate(np.where(signs != 0, np.arange(signs.shape[1]), 0), axis=1)
     signs = np.take_along_axis(signs, last, axis=1)
     changes = signs[:, :-1] * signs[:, 1:] < 0
@@ -63,7 +63,7 @@ def crossings(
     rows = np.flatnonzero(count)
     low, high = logs[at], logs[at + 1]
     d_low, d_high = delta[every, at], delta[every, at + 1]
-    # Of all draws, those that do not cross too: one shape, compiled once.
+    # For all draws, also those that do not cross: one shape is compiled once.
     with np.errstate(divide="ignore", invalid="ignore"):
         root = low + (high - low) * d_low / (d_low - d_high)
     if exact is not None and len(rows):
@@ -78,7 +78,7 @@ def crossings(
 
 
 def summed(where: np.ndarray, count: np.ndarray, prob: float) -> dict[str, float]:
-    """Whether, where and how often two groups cross."""
+    """Whether, where and how often two groups cross, as probabilities and quantiles."""
     quantiles = list(crossing_quantiles(where, prob).values()) or [np.nan] * 3
     found: dict[str, Any] = {"p_cross": np.isfinite(where).mean()}
     found |= dict(zip(("crossing_lower", "crossing_median", "crossing_upper"), quantiles, strict=True))
@@ -91,7 +91,7 @@ def summed(where: np.ndarray, count: np.ndarray, prob: float) -> dict[str, float
 
 
 def crossing_quantiles(where: np.ndarray, prob: float) -> dict[float, float]:
-    """Of the scale of the first crossing, among the draws that have one."""
+    """Quantiles of the scale of the first crossing, among the draws that have one."""
     finite = where[np.isfinite(where)]
     levels = ((1 - prob) / 2, 0.5, (1 + prob) / 2)
     return {round(q, 6): float(np.quantile(finite, q)) for q in levels} if len(finite) else {}
@@ -100,7 +100,10 @@ def crossing_quantiles(where: np.ndarray, prob: float) -> dict[float, float]:
 def equivalent_gain(
     exact: Callable | None, winner: np.ndarray, wanted: np.ndarray, scales: np.ndarray, to: float, prob: float
 ) -> dict[str, float]:
-    """How many times the scale the winner needs for the rival's response at the target; infinite where it never gets there."""
+    """The factor on the scale that the winner needs for the rival's response at the target.
+
+    It is infinite in draws in which the winner never reaches that response.
+    """
     rows = np.arange(len(winner))
     if exact is not None:
         gain = inverted(exact, wanted, ends_about(to)) / to

@@ -1,4 +1,4 @@
-"""How the inputs of a law grow along one axis of scale: held, in a ratio, or compute-optimal."""
+"""Paths: how a law's inputs grow along one axis of scale, held, in a ratio, or compute-optimal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scalebayes.runs import Runs
 from scalebayes.runs.cost import FLOPS_PER_TOKEN, cost_of_runs
 
 _GRID, _HALVINGS = 48, 60
-_WIDEST = 46.0  # of log N on either side of equal N and D: twenty decades
+_WIDEST = 46.0  # range of log N on either side of equal N and D: twenty decades
 
 type Held = Mapping[str, float] | Callable | str | None
 
@@ -32,11 +32,12 @@ class Path:
     Parameters
     ----------
     said : str
-        In words, after "along": "its own compute-optimal path", "D/N = 20", "D".
+        The path in words, to follow "along": "its own compute-optimal path", "D/N = 20", "D".
     inputs : Callable
-        (scale, parameters) to a tuple of arrays, one for each input in the law's order. Scale and parameters broadcast.
+        A function (scale, parameters) to a tuple of arrays, one per input in the law's order. Scale and parameters
+        broadcast.
     of_draw : bool
-        Whether it depends on the parameters.
+        Whether the path depends on the parameters, and so differs between draws.
     """
 
     said: str
@@ -45,17 +46,18 @@ class Path:
 
 
 def path_along(model: Model, axis: str, path: Held, level: str | None = None) -> Path:
-    """The path that a caller means.
+    """The path that an axis and a caller's ``path`` describe.
 
     Parameters
     ----------
     model : Model
-        Its law has the inputs, its runs the constants of groups.
+        The model; its law has the inputs, and its runs hold the constants of groups.
     axis : str
         A scale among the inputs, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
     path : mapping, Callable, "optimal" or None
-        What is held (``{"D/N": 20}``, ``{"N": 1e9}``), or a function of the scale to a mapping of all inputs. None is the
-        optimal path for C, and nothing held otherwise. A constant of the groups is each group's own.
+        The values to hold (``{"D/N": 20}``, ``{"N": 1e9}``), or a function of the scale to a mapping of all inputs.
+        None is the optimal path along C, and no held value along another axis. Each group keeps its own value of an
+        input that is constant in each group.
     level : str or None
         The group.
 
@@ -66,7 +68,7 @@ def path_along(model: Model, axis: str, path: Held, level: str | None = None) ->
     Raises
     ------
     ValueError
-        If there is no such axis, or the path does not determine all inputs, or holds a constant of the groups.
+        If the axis does not exist, if the path does not determine all inputs, or if it holds a constant of the groups.
     """
     runs, name = model.runs, model.name
     constants = {key: runs.x(key)[runs.rows(level)][0] for key, each in runs.inputs.items() if each.kind == "constant"}
@@ -83,7 +85,8 @@ def path_along(model: Model, axis: str, path: Held, level: str | None = None) ->
     if path == "optimal" or (path is None and splits):
         if not splits:
             raise ValueError(
-                f"a compute-optimal path is along C, for a law of N and D; {name} has {', '.join(runs.inputs)} and the axis is {axis!r}."
+                f"a compute-optimal path is along C, for a law of N and D; {name} has {', '.join(runs.inputs)} and the "
+                f"axis is {axis!r}."
             )
 
         def optimal(flops, theta):
@@ -131,7 +134,7 @@ def _of_caller(path: Callable, inputs: tuple[str, ...], positive: tuple[str, ...
 
 
 def _held_path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, float]) -> Callable:
-    """The moving inputs as a function of the scale along the axis."""
+    """A function of the scale along the axis to the inputs that are not constant in each group."""
     if axis in inputs:
         others = [name for name in inputs if name != axis]
         if set(others) != set(held):
@@ -147,8 +150,8 @@ def _held_path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, 
         if missing or len(split) != 1 or not set(split) <= {"N", "D", "D/N"}:
             more = f" and {', '.join(missing)}" if missing else ""
             raise ValueError(
-                f"C alone does not determine N and D: hold one of N, D or D/N (tokens per parameter){more}, for example "
-                f"{{'D/N': 20}}; got {', '.join(held) or 'nothing'}."
+                f"C alone does not determine N and D: hold one of N, D or D/N (tokens per parameter){more}, for "
+                f"example {{'D/N': 20}}; got {', '.join(held) or 'nothing'}."
             )
         ((name, value),) = split.items()
 
@@ -165,12 +168,12 @@ def _held_path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, 
 
 
 def largest_scale(runs: Runs, axis: str, level: str | None) -> float:
-    """The largest observed value along an axis, C being the cost.
+    """The largest observed value along an axis; along C the largest cost.
 
     Raises
     ------
     ValueError
-        If the axis is neither.
+        If the axis is neither a scale among the inputs nor C with a known cost.
     """
     rows = runs.rows(level)
     if axis in runs.scales:
@@ -178,7 +181,8 @@ def largest_scale(runs: Runs, axis: str, level: str | None) -> float:
     cost = cost_of_runs(runs) if axis == "C" else None
     if cost is None:
         raise ValueError(
-            f"how far the runs go along {axis!r} is not known; it is no input ({', '.join(runs.inputs)}), nor C for N and D."
+            f"how far the runs go along {axis!r} is not known; it is no input ({', '.join(runs.inputs)}), nor C for N "
+            "and D."
         )
     return float(cost[rows].max())
 
@@ -188,16 +192,17 @@ def optimum(
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""N and D of the best response at a compute of C = 6 N D.
 
-    In closed form where the law has one (`Law.optimum`); for any other law from the root of its derivative along the budget.
+    A law with a closed form gives it (`Law.optimum`). For any other law the optimum is the root of the derivative along
+    the budget.
 
     Parameters
     ----------
     model : Model
     flops : array, shape (..., budget)
     theta : mapping of str to array
-        Broadcasting against it.
+        Draws of the parameters, which broadcast against ``flops``.
     constants : mapping of str to float, optional
-        The other inputs.
+        Values of the other inputs.
 
     Returns
     -------
@@ -216,7 +221,10 @@ def lowest(
     sign: float = 1.0,
     constants: Mapping[str, float] | None = None,
 ) -> np.ndarray:
-    """N of the lowest response, of the highest if the sign is -1, by search: a grid of log N, then bisection of the derivative."""
+    """N of the lowest response, or of the highest if the sign is -1.
+
+    The search is a grid of log N, then bisection of the derivative.
+    """
     names = tuple(theta)
     arrays = np.broadcast_arrays(flops, *(np.asarray(theta[name], float) for name in names))
     held = tuple(sorted((constants or {}).items()))

@@ -1,4 +1,4 @@
-"""Points at which a question is asked: what the caller gives, as a table with one column per input."""
+"""Points of a forecast: what the caller gives, as a table with one column per input."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ def grid(axes: Mapping[str, Sequence[float]]) -> pd.DataFrame:
 
 
 def read_points(model: Model, at: Points) -> pd.DataFrame:
-    """The points as numbers under the law's input names, with a group column if one was given.
+    """The points as a table of numbers under the law's input names, with a group column if one was given.
 
     Parameters
     ----------
     model : Model
-        Its runs say which inputs there are, and under which columns the caller knows them.
+        The model; its runs hold the inputs and the names of their columns in the caller's table.
     at : mapping, pandas.DataFrame or xarray.Dataset
-        Inputs by the law's names or the columns' names; arrays of equal length or scalars. A mapping has nothing
-        else but what the observation and the cost read; the further columns of a table are passed over.
+        Inputs by the law's names or the columns' names; arrays of equal length or scalars. A mapping may hold only
+        these, the group's columns, and what the observation and the cost read. Other columns of a table are ignored.
 
     Returns
     -------
     pandas.DataFrame
-        The inputs, but for constants of the groups that were not given; parts of a vector by their columns.
+        The inputs, without constants of the groups that were not given. A vector has one column per part.
 
     Raises
     ------
     ValueError
-        If an input is missing, a mapping names what is no input, or a value is not a positive finite number (of a plain input, a
-        finite one).
+        If an input is missing, if a mapping has a name that is not known, or if a value of a scale is not a positive
+        finite number (of a plain input, a finite number).
     TypeError
-        If ``at`` is of another kind.
+        If ``at`` is of another type.
     """
     runs, law = model.runs, model.name
     further = {*model.observation.columns.values(), *([runs.cost] if isinstance(runs.cost, str) else [])}
@@ -87,12 +87,13 @@ def read_points(model: Model, at: Points) -> pd.DataFrame:
                     continue
                 given = ", ".join(map(str, table.columns)) or "nothing"
                 raise ValueError(
-                    f"{law} needs {', '.join(runs.inputs)} at each point; {known}{runs.unit(name)} is missing, given: {given}. "
-                    f"For example {_example(runs)}."
+                    f"{law} needs {', '.join(runs.inputs)} at each point; {known}{runs.unit(name)} is missing, given: "
+                    f"{given}. For example {_example(runs)}."
                 )
             if len(found) == 2 and not table[known].equals(table[column]):
                 raise ValueError(
-                    f"the points have two columns for {name}, {name!r} and {column!r}, and they differ; leave one of them out."
+                    f"the points have two columns for {name}, {name!r} and {column!r}, and they differ; leave one of "
+                    "them out."
                 )
             points[known] = _checked(table, found[0], positive=each.kind == "scale")
     if len(table) == 0:
@@ -103,8 +104,8 @@ def read_points(model: Model, at: Points) -> pd.DataFrame:
     if of_group and len(of_group) < len(runs.group):
         missing = ", ".join(repr(column) for column in runs.group if column not in of_group)
         raise ValueError(
-            f"the points have {', '.join(map(repr, of_group))} and not {missing}, which say together of which group each is; give "
-            "all of them, or none to forecast every group."
+            f"the points have {', '.join(map(repr, of_group))} and not {missing}, which together name the group of "
+            "each point; give all of them, or none to forecast every group."
         )
     if of_group:
         parts = [table[column].astype(str) for column in runs.group]
@@ -116,15 +117,16 @@ def _of_mapping(runs: Runs, law: str, at: Mapping, further: set[str]) -> pd.Data
     widths = {name: np.size(value) for name, value in at.items()}
     if len(set(widths.values()) - {1}) > 1:
         raise ValueError(
-            f"the arrays to forecast at have lengths {widths}; give equal lengths, or every combination by sb.grid(...)."
+            f"the arrays to forecast at have lengths {widths}; give equal lengths, or every combination by "
+            "sb.grid(...)."
         )
     known = {*runs.inputs, *(c for each in runs.inputs.values() for c in each.columns), *runs.group, *further}
     strange = [name for name in at if name not in known]
     if strange:
         groups = f" and the group {', '.join(runs.group)}" if runs.group else ""
         raise ValueError(
-            f"the points name {', '.join(map(repr, strange))}, which {law} does not take{nearest(strange[0], known)}; it takes "
-            f"{_needed(runs)}{groups}, for example {_example(runs)}."
+            f"the points name {', '.join(map(repr, strange))}, which {law} does not take{nearest(strange[0], known)}; "
+            f"it takes {_needed(runs)}{groups}, for example {_example(runs)}."
         )
     rows = range(min(widths.values(), default=0) and max(widths.values()))
     columns = {name: np.ravel(value) for name, value in at.items()}
@@ -138,28 +140,29 @@ def _checked(table: pd.DataFrame, column: str, positive: bool) -> np.ndarray:
     if bad.any():
         place = int(np.flatnonzero(bad)[0])
         raise ValueError(
-            f"{column} must be a {'positive finite' if positive else 'finite'} number; {bad.sum()} of {len(table)} points "
-            f"{'is' if bad.sum() == 1 else 'are'} not, first: row {table.index[place]}: {table[column].iloc[place]!s}."
+            f"{column} must be a {'positive finite' if positive else 'finite'} number; {bad.sum()} of {len(table)} "
+            f"points {'is' if bad.sum() == 1 else 'are'} not, first: row {table.index[place]}: "
+            f"{table[column].iloc[place]!s}."
         )
     return values
 
 
 def points_of(model: Model, table: pd.DataFrame, level: str | None, *, new_runs: bool = True) -> NewPoints:
-    """Points of one group for the prediction, from rows of `read_points`.
+    """Points of one group for `predict`, from rows of `read_points`.
 
     Parameters
     ----------
     model : Model
     table : pandas.DataFrame
-        All of the group.
+        Rows of this group only.
     level : str or None
     new_runs : bool
-        Whether new runs are wanted, which need what the observation reads besides the response.
+        Whether to draw new runs, which need the columns that the observation reads besides the response.
 
     Raises
     ------
     ValueError
-        If a constant of the group or a column of the observation is neither given nor known.
+        If a constant of the group, or a column of the observation, is neither given nor known from the runs.
     """
     runs = model.runs
     x = {}
@@ -183,8 +186,8 @@ def points_of(model: Model, table: pd.DataFrame, level: str | None, *, new_runs:
         usual = np.unique(runs.column(column)[runs.rows(level)])
         if len(usual) > 1:
             raise ValueError(
-                f"a new run needs {column!r} ({role}) at each point, which differs between the runs ({usual.min():g} to "
-                f"{usual.max():g}); give it with the points."
+                f"a new run needs {column!r} ({role}) at each point, which differs between the runs ({usual.min():g} "
+                f"to {usual.max():g}); give it with the points."
             )
         columns[role] = np.full(len(table), usual[0])
     cost = table[runs.cost].to_numpy(float) if isinstance(runs.cost, str) and runs.cost in table else None
@@ -199,14 +202,14 @@ def extrapolation(runs: Runs, at: NewPoints, level: str | None) -> pd.DataFrame:
     runs : Runs
     at : Points
     level : str or None
-        Only the runs of this group count, if given.
+        A group, to compare with its runs only; None for all runs.
 
     Returns
     -------
     pandas.DataFrame
-        ``extrapolation``, the factor beyond the largest value of the scale that is exceeded most, 1 where none is;
-        ``extrapolated``, which scale ("" where none is); ``extrapolation_cost``, the factor beyond the largest cost, NaN where it
-        is not known; ``outside``, the plain inputs that lie outside the runs, in words.
+        ``extrapolation``: the largest factor by which a scale lies beyond its largest observed value, 1 where none
+        does; ``extrapolated``: the name of that scale, "" where none does; ``extrapolation_cost``: the factor beyond
+        the largest cost, NaN where it is not known; ``outside``: the plain inputs that lie outside the runs, in words.
     """
     rows, names = runs.rows(level), np.array(["", *runs.scales], dtype=object)
     factors = np.stack([np.ones(len(at)), *(at.x[n] / runs.x(n)[rows].max() for n in runs.scales)])

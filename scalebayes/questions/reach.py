@@ -1,4 +1,4 @@
-"""What it takes to reach a target: the inverse of a forecast."""
+"""The scale at which a target response is reached: the inverse of a forecast."""
 
 from __future__ import annotations
 
@@ -28,22 +28,25 @@ class Reach:
     Parameters
     ----------
     table : pandas.DataFrame
-        One row per group: target, axis, median, lower and upper of the scale at which the mean response reaches the
-        target (infinite where it never does), p_never, earliest (lower end among the draws that reach it), and
-        extrapolation of the median: factor beyond the largest observed value of the scale (extrapolated) exceeded most;
-        extrapolation_cost.
+        One row per group:
+
+        - target, axis;
+        - median, lower, upper of the scale at which the mean response reaches the target; infinite where it never does;
+        - p_never: the probability that it never does;
+        - earliest: the lower end of the interval among the draws that reach the target;
+        - extrapolation, extrapolated, extrapolation_cost of the median, as in `Forecast`.
     draws : xarray.DataArray
         The scale, dims (chain, draw, group); infinite where the target is never reached.
     prob : float
-        Of the equal-tailed interval.
+        Probability of the equal-tailed interval.
     response : str
-        What is to be reached.
+        Name of the response.
     held : dict of str to float
-        The inputs that were held.
+        The inputs that were held, with their values.
     path : str
-        Along what, in words.
+        The path in words.
     diagnostics : Diagnostics
-        Of the fit.
+        Diagnostics of the fit.
     """
 
     table: pd.DataFrame
@@ -78,7 +81,8 @@ class Reach:
             )
             lines.append(
                 f"{target} is reached at {row['axis']} = {number(row['median'])}{unit} ({100 * self.prob:g}% interval "
-                f"{number(row['lower'])} to {number(row['upper'])}), {reach}; never, with probability {row['p_never']:.3f}."
+                f"{number(row['lower'])} to {number(row['upper'])}), {reach}; never, with probability "
+                f"{row['p_never']:.3f}."
             )
         return sentences(self.diagnostics, lines)
 
@@ -113,27 +117,27 @@ def reach(
 ) -> Reach:
     r"""The scale at which the mean response is as good as a target, and the probability that it never is.
 
-    Solves :math:`f(x; \theta) = \mathrm{target}` along one axis for every draw of the posterior, for laws that improve
-    along it.
+    The equation :math:`f(x; \theta) = \mathrm{target}` is solved along one axis for every draw of the posterior. The
+    law has to improve along this axis.
 
     Parameters
     ----------
     fit : Fit
     target : float
-        Of the response, in its units.
+        Target of the mean response, in its units.
     axis : str
-        A scale among the law's inputs; or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
+        A scale among the law's inputs, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
     path : mapping, Callable or "optimal", optional
-        What is held: the other inputs, for ``axis="C"`` one of N, D or ``"D/N"`` (tokens per parameter), ``path={"D/N": 20}``;
-        without it a budget is divided optimally (see `allocate`), by each draw at its own optimum.
+        The values to hold: the other inputs; for ``axis="C"`` one of N, D or ``"D/N"`` (tokens per parameter), such as
+        ``path={"D/N": 20}``. Without a path, each draw divides the budget C at its own optimum (see `allocate`).
     group : str or tuple, optional
         A known group; by default every group.
     new_group : bool
-        A group that was not seen, drawn from the population.
+        Answer for a group that has no runs, drawn from the population.
     prob : float
-        Of the equal-tailed interval.
+        Probability of the equal-tailed interval.
     seed : int
-        Of new groups.
+        Random seed of new groups.
 
     Returns
     -------
@@ -142,9 +146,10 @@ def reach(
     Raises
     ------
     TypeError
-        If it is an average of fits.
+        If the fit is an average of fits.
     ValueError
-        If the axis or what is held does not determine the inputs, or the target is not a possible response.
+        If axis and path do not determine the inputs, if the target is not a possible response, or if the fit departs
+        from its law.
     """
     check_prob(prob)
     check_seed(seed)

@@ -1,4 +1,4 @@
-"""How answers are put into words, tables of plain numbers, and HTML."""
+"""The form of answers: numbers and sentences, plain dictionaries for JSON, and HTML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from scalebayes.inference.diagnostics import Diagnostics
 
-_MOST_ROWS = 30  # of a table in a notebook
+_MOST_ROWS = 30  # of a table shown in a notebook
 
 
 def number(value: float) -> str:
@@ -35,7 +35,7 @@ def response(value: float) -> str:
 
 
 def factor(value: float) -> str:
-    """How many times something is beyond something: 43.5x."""
+    """A factor in words: 43.5x."""
     return f"{number(float(f'{value:.3g}'))}x"
 
 
@@ -45,12 +45,12 @@ def where(x: Mapping[str, float]) -> str:
 
 
 def not_converged(diagnostics: Diagnostics) -> list[str]:
-    """The line that leads an answer from a fit that has not converged; none where it has."""
+    """The first line of an answer from a fit that has not converged; no line if it has."""
     return [f"NOT CONVERGED: {'; '.join(diagnostics.problems)}."] if diagnostics.problems else []
 
 
 def sentences(diagnostics: Diagnostics, lines: list[str]) -> str:
-    """An answer in words: what has not converged first, how the sampling went last."""
+    """An answer in words: problems of convergence first, the diagnostics of the sampling last."""
     return "\n".join([*not_converged(diagnostics), *lines, f"({diagnostics})"])
 
 
@@ -61,7 +61,7 @@ def html(answer: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Nested dictionaries and lists of numbers, strings and None, as JSON has them: what is not finite is None.
+    """Nested dictionaries and lists of numbers, strings and None, for JSON; a number that is not finite becomes None.
 
     >>> plain({"a": (np.float64(1.0), np.inf)})
     {'a': [1.0, None]}

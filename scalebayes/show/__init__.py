@@ -1,1 +1,1 @@
-"""Pictures of fits and answers; nothing is computed here but where to draw."""
+"""Pictures of fits and answers; they compute only what to draw where."""

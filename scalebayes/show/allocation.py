@@ -1,4 +1,4 @@
-"""Plans on contours of the expected response."""
+"""Picture of an allocation: plans on contours of the expected response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEVELS = 14
 
 
 def plot_allocation(answer: Allocation) -> Figure:
-    """Draw isoloss contours with the runs, the band of the optimum at each budget, and the plans almost as good.
+    """Draw contours of equal expected response, the runs, and for each budget the plan, its range and the optimum.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def plot_allocation(answer: Allocation) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Not shown and not saved.
+        Neither shown nor saved.
     """
     from matplotlib.figure import Figure
 
@@ -50,7 +50,7 @@ def _contours(panel: Axes, answer: Allocation, group: str) -> None:
     runs = answer.runs if level is None else answer.runs[answer.runs["group"] == level]
     n, d = (answer.contours[name].to_numpy() for name in ("N", "D"))
     loss = answer.contours.sel(group=group).to_numpy()
-    # Even in logs of what is above the floor, which is where the contours would else crowd.
+    # Levels are even in logs of the response above its minimum; evenly spaced ones would crowd where it is steep.
     above = np.log(loss - loss.min() + 0.01 * np.ptp(loss))
     levels = np.exp(np.linspace(above.min(), above.max(), _LEVELS)) + loss.min() - 0.01 * np.ptp(loss)
     lines = panel.contour(n, d, loss, levels=levels[1:-1], colors="0.75", linewidths=0.7)

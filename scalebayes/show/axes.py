@@ -1,4 +1,4 @@
-"""What pictures share: labels, ticks and titles."""
+"""Labels, ticks and titles that pictures share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def few_ticks(panel: Axes, ratio: float) -> None:
-    """Along a log axis of this length: labels that do not run into each other."""
+    """Few tick labels on a log abscissa whose ends have this ratio, so that they do not overlap."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     panel.xaxis.set_minor_formatter(NullFormatter())
@@ -23,18 +23,18 @@ def few_ticks(panel: Axes, ratio: float) -> None:
 
 
 def label(axis: str) -> str:
-    """An axis with its unit."""
+    """The label of an axis, with its unit."""
     return f"{axis} ({UNITS[axis]})" if axis in UNITS else axis
 
 
 def title(figure: Figure, said: str, problems: tuple[str, ...]) -> None:
-    """Above all panels; what has not converged comes first, in red."""
+    """Set a title above all panels; problems of convergence come first, in red."""
     text = f"NOT CONVERGED: {'; '.join(problems)}\n{said}" if problems else said
     figure.suptitle(text, fontsize=8.5, color="firebrick" if problems else "black")
 
 
 def label_log_axis(panel: Axes) -> None:
-    """Plain numbers on a logarithmic ordinate that spans less than a decade or two."""
+    """Label a logarithmic ordinate with plain numbers where it spans less than a factor of 30."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = panel.get_ylim()

@@ -1,4 +1,4 @@
-"""A back-test in three panels: coverage against distance, the probability integral transform, and one curve."""
+"""Picture of a back-test: coverage against distance, the probability integral transform, and one curve."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _BARS = 10
 
 
 def plot_backtest(result: Backtest, *, setting: str | None = None, curve: str | None = None) -> Figure:
-    """Draw whether the bands of a back-test cover.
+    """Draw the coverage of the bands of a back-test.
 
-    Left, the share of runs inside the 89% and 50% bands by how far beyond the known runs they lie, all settings
-    together; in the middle, how often runs fell into each tenth of their predictive distribution (level if forecasts
-    are calibrated, a hill if bands are too wide, a valley if they are too narrow); right, one curve: runs known and held
-    back, median and 89% band of a new run.
+    Left: the coverage of the 89% and 50% bands against the distance beyond the known runs, over all settings. Middle:
+    how often runs fell into each tenth of their predictive distribution. This histogram is flat if forecasts are
+    calibrated, a hill if bands are too wide, and a valley if bands are too narrow. Right, for one curve: known and
+    held-out runs, with the median and the 89% band of a new run.
 
     Parameters
     ----------
     result : Backtest
     setting, curve : str, optional
-        Of the curve to show; by default the first setting's, and in it the curve with the most runs known.
+        The curve to show; by default the first setting, and in it the curve with the most known runs.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Not shown and not saved; ``fig.savefig("backtest.png")`` does.
+        Neither shown nor saved; ``figure.savefig("backtest.png")`` saves it.
 
     Raises
     ------
     ValueError
-        If there is no such setting or curve, or nothing was forecast.
+        If the setting or the curve does not exist, or if nothing was forecast.
     """
     from matplotlib.figure import Figure
 
@@ -103,7 +103,7 @@ def _one_curve(axes: Axes, result: Backtest, setting: str, curve: str) -> None:
     axes.fill_between(ahead["scale"], *band, color="C0", alpha=0.2, linewidth=0, label="89%, a new run")
     axes.plot(ahead["scale"], ahead["median"], "--", color="C0", label="median")
     axes.plot(known["scale"], known["response"], ".", color="0.2", label="known")
-    axes.plot(ahead["scale"], ahead["response"], ".", color="C3", label="held back")
+    axes.plot(ahead["scale"], ahead["response"], ".", color="C3", label="held out")
     axes.set(xscale="log", yscale="log", xlabel="scale", ylabel=result.response)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")

@@ -1,4 +1,4 @@
-"""Differences between groups, parameter by parameter."""
+"""Picture of a comparison: differences between groups, parameter by parameter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def plot_comparison(answer: Comparison) -> Figure:
-    """Draw the differences of every parameter between pairs of groups, each with its interval.
+    """Draw the difference of every parameter between each pair of groups, with its interval.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def plot_comparison(answer: Comparison) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Not shown and not saved.
+        Neither shown nor saved.
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Crossing curves, and who is best at which scale."""
+"""Picture of a crossover: the curves of the groups, and who is best at which scale."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plot_crossover(answer: Crossover) -> Figure:
-    """Draw the groups' curves with where winner and rival cross, and the probability of each to be best.
+    """Draw the curves of the groups, where winner and rival cross, and the probability of each group to be best.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def plot_crossover(answer: Crossover) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Not shown and not saved.
+        Neither shown nor saved.
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Data, median and bands of a fit along one axis, with the extrapolated region marked."""
+"""Picture of a fit: runs, median and bands along one axis, with the extrapolated region marked."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ _MOST_LEVELS = 4
 
 
 def plot(fit: Fit, *, axis: str | None = None, to: float | None = None, prob: float = 0.89) -> Figure:
-    """Draw runs, median and bands along one scale, a panel for each group.
+    """Draw runs, median and bands along one scale, in one panel per group.
 
-    The darker band is the mean response's, the lighter one a single new run's. Beyond the largest run of the panel
-    the ground is shaded and the median dashed. With further inputs, runs and curves are coloured by the next one;
-    any others are held at their geometric mean, plain inputs at their mean.
+    The darker band is for the mean response, the lighter one for a single new run. Beyond the largest run of the panel
+    the background is shaded and the median is dashed. If the law has more inputs, runs and curves are coloured by the
+    next one. All others are held: scales at their geometric mean, plain inputs at their mean.
 
     Parameters
     ----------
     fit : Fit
     axis : str, optional
-        The input along the abscissa; the law's last by default.
+        The input along the abscissa; by default the law's last.
     to : float, optional
-        Right end of the axis; ten times the largest run by default.
+        Right end of the axis; by default 10 times the largest run.
     prob : float
-        Of both bands.
+        Probability of both bands.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Not shown and not saved; ``fig.savefig("curves.png")`` does.
+        Neither shown nor saved; ``figure.savefig("curves.png")`` saves it.
 
     Raises
     ------
     TypeError
-        If it is an average of fits.
+        If the fit is an average of fits.
     ValueError
         If the law has no such input, or ``to`` lies below the smallest run.
     """
@@ -105,7 +105,7 @@ def _panel(panel: Axes, fit: Fit, axis: str, level: str | None, ends: tuple[floa
     dots: Any = "black"
     if others:
         norm = LogNorm(runs.x(others[0]).min(), runs.x(others[0]).max())
-        # The palest end of the map would vanish on white.
+        # The palest colours of the map would be invisible on white.
         palette = LinearSegmentedColormap.from_list("readable", colormaps["viridis"](np.linspace(0.88, 0, 256)))
         mapped = ScalarMappable(norm, palette)
         slices = [(value, mapped.to_rgba(value)) for value in _levels(runs.x(others[0])[rows])]
@@ -135,7 +135,7 @@ def _panel(panel: Axes, fit: Fit, axis: str, level: str | None, ends: tuple[floa
 
 
 def _levels(values: np.ndarray) -> np.ndarray:
-    """A few values of an input that stand for all of them: its own if they are few, else evenly spread in logs."""
+    """A few typical values of an input: all distinct ones if there are few, else quantiles in logs."""
     distinct = np.unique(values)
     if len(distinct) <= _MOST_LEVELS:
         return distinct

@@ -1,4 +1,4 @@
-"""What each candidate run would be expected to teach, against its cost."""
+"""Picture of the next run: the expected reduction of each candidate, and its cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_CANDIDATES = 15
 
 
 def plot_next_run(answer: NextRun) -> Figure:
-    """Draw what each candidate would be expected to teach, the best first, against its cost.
+    """Draw the expected reduction of each candidate, the best first, and the reductions against cost.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def plot_next_run(answer: NextRun) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Not shown and not saved.
+        Neither shown nor saved.
     """
     from matplotlib.figure import Figure
 

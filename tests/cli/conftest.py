@@ -17,7 +17,7 @@ def run(monkeypatch, capsys, tmp_path_factory):
     """Runs a command in this process; returns its exit code, standard output and standard error."""
 
     def command(*arguments):
-        # Set here so that what main() sets is undone after the test.
+        # Set here, so that pytest undoes after the test what main() sets.
         monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "jax"))
         monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
         monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)

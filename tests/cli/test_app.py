@@ -1,4 +1,4 @@
-"""The command line: what it answers."""
+"""The command line: the answers of its commands."""
 
 import json
 import math
@@ -16,8 +16,19 @@ from scalebayes.cli import app
 
 README = Path(__file__).parents[2] / "README.md"
 COMMANDS = (
-    "fit", "summary", "backtest", "forecast", "reach", "crossover", "compare", "allocate", "next-run", "plot", "laws", "demo",
-)  # fmt: skip
+    "fit",
+    "summary",
+    "backtest",
+    "forecast",
+    "reach",
+    "crossover",
+    "compare",
+    "allocate",
+    "next-run",
+    "plot",
+    "laws",
+    "demo",
+)
 CALLBACKS = {info.name or info.callback.__name__: info.callback for info in app.app.registered_commands}
 FAMILIES = ["Cerebras-GPT", "Cerebras-GPT-muP", "Pythia"]
 
@@ -127,8 +138,8 @@ def test_a_change_of_schedule_lowers_a_forecast_beyond_it(ask, answer, fit_file)
 def test_forecast_in_words_is_a_sentence_for_each_group_and_one_on_the_draws(answer, fit_file):
     *sentences, warned, draws = answer("forecast", fit_file, "--at", "C=2.4e23").splitlines()
     assert warned == (
-        "These bands take the form of power_floor for true; on published runs 89% bands of a law alone held 69% at twice the known scale "
-        "and 27% at 33 times. Fit with discrepancy= to let runs depart from it."
+        "These bands take the form of power_floor for true; on published runs 89% bands of a law alone held 69% at "
+        "twice the known scale and 27% at 33 times. Fit with discrepancy= to let runs depart from it."
     )
     for sentence, family in zip(sentences, FAMILIES, strict=True):
         assert sentence.startswith(f"{family}: at C = 2.4e23 the expected loss is ")

@@ -1,4 +1,4 @@
-"""The command that tests forecasts on runs held back."""
+"""The command that tests forecasts on held-out runs."""
 
 import numpy as np
 import pandas as pd
@@ -61,14 +61,27 @@ def test_a_law_is_given_with_its_discrepancy(word, rest):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "say what is known by one of train= (a column of 0 and 1), cutoffs= or top= (command line: --train-column, --cutoffs or --holdout-top)."),
-        (("--cutoffs", "a few"), "--cutoffs takes numbers between 0 and 1, for example --cutoffs 0.1,0.3; got 'a few'."),
-        (("--cutoffs", "0.3"), "1 curve cannot be tested: 0.3, short: 0 known runs, and 4 are needed. skip=True (--skip) leaves them out."),
-        (("--cutoffs", "0.3", "--pooling", "crossed"), "pooling='crossed' is about curves that are fitted together: say which, pool=."),
+        (
+            (),
+            "say what is known by one of train= (a column of 0 and 1), cutoffs= or top= (command line: --train-column, "
+            "--cutoffs or --holdout-top).",
+        ),
+        (
+            ("--cutoffs", "a few"),
+            "--cutoffs takes numbers between 0 and 1, for example --cutoffs 0.1,0.3; got 'a few'.",
+        ),
+        (
+            ("--cutoffs", "0.3"),
+            "1 curve cannot be tested: 0.3, short: 0 known runs, and 4 are needed. skip=True (--skip) leaves them out.",
+        ),
+        (
+            ("--cutoffs", "0.3", "--pooling", "crossed"),
+            "pooling='crossed' is about curves that are fitted together: say which, pool=.",
+        ),
         (("--cutoffs", "0.3", "--input", "D=error"), "--input names D twice: n_samples and error."),
         (("--cutoffs", "0.3", "-o", "b.jpeg"), "a picture is written as .png, .pdf, .svg; got 'b.jpeg'."),
     ],
-)  # fmt: skip
+)
 def test_a_backtest_is_refused_in_one_line(run, curves_file, options, message):
     columns = ("--law", "power_floor", "--input", "D=n_samples", "--response", "error", "--curve", "curve")
     code, out, err = run("backtest", curves_file, *columns, *options)

@@ -1,4 +1,4 @@
-"""Commands for decisions: what they answer, and their pictures."""
+"""Commands for decisions: their answers and pictures."""
 
 import itertools
 import json
@@ -27,12 +27,43 @@ def test_pictures_and_commands(run, grid_runs, tmp_path):
 
     file, picture = tmp_path / "fit.nc", tmp_path / "picture.png"
     for words, keys in (
-        (("crossover", file, "--axis", "C", "--from", "1e21", "--to", "1e24"), {"winner_at_decision_scale", "ordered", "decision_risk", "reversal_risk", "prior_decision_risk", "p_cross_before_target", "crossing_quantiles", "expected_regret", "p_best", "extrapolation"}),
+        (
+            ("crossover", file, "--axis", "C", "--from", "1e21", "--to", "1e24"),
+            {
+                "winner_at_decision_scale",
+                "ordered",
+                "decision_risk",
+                "reversal_risk",
+                "prior_decision_risk",
+                "p_cross_before_target",
+                "crossing_quantiles",
+                "expected_regret",
+                "p_best",
+                "extrapolation",
+            },
+        ),
         (("crossover", file, "a", "b", "--to", "1e24", "--path", "ratio=20"), {"path"}),
         (("compare", file, "--margin", "alpha=0.01", "--target", "2.4"), {"pairs", "speed", "axis"}),
-        (("allocate", file, "--compute", "1e24", "--group", "a", "--margin", "0.005"), {"n_opt", "d_opt", "loss", "near_optimal"}),
-        (("next-run", file, "--candidates", tmp_path / "plan.csv", "--goal", "decision", "--axis", "C", "--to", "1e24"), {"candidates"}),
-    ):  # fmt: skip
+        (
+            ("allocate", file, "--compute", "1e24", "--group", "a", "--margin", "0.005"),
+            {"n_opt", "d_opt", "loss", "near_optimal"},
+        ),
+        (
+            (
+                "next-run",
+                file,
+                "--candidates",
+                tmp_path / "plan.csv",
+                "--goal",
+                "decision",
+                "--axis",
+                "C",
+                "--to",
+                "1e24",
+            ),
+            {"candidates"},
+        ),
+    ):
         code, out, err = run(*words, "--json", "-o", picture, "--force")
         assert code == 0, err
         assert keys <= set(json.loads(out))

@@ -1,4 +1,4 @@
-"""The command line: the one line with which it refuses."""
+"""The command line: refusals, each of one line."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,10 @@ EXISTS = "exists; choose another name or say --force to replace it."
 
 
 def test_fit_refuses_an_unknown_law(refuses, table_file, tmp_path):
-    message = "unknown law 'hyperbola'; the built-in laws are broken_power, chinchilla, kaplan, power, power_floor, saturating_power, shifted_power, sigmoid."
+    message = (
+        "unknown law 'hyperbola'; the built-in laws are broken_power, chinchilla, kaplan, power, power_floor, "
+        "saturating_power, shifted_power, sigmoid."
+    )
     refuses(message, "fit", table_file, "--law", "hyperbola", "-o", tmp_path / "fit.nc", "--input", "C=flops")
     assert not list(tmp_path.iterdir())
 
@@ -86,7 +89,10 @@ def test_plot_refuses_a_kind_of_picture_it_cannot_write(refuses, fit_file, tmp_p
 
 
 def test_forecast_refuses_a_point_without_an_input_of_the_law(refuses, fit_file):
-    message = "the points name 'N', which power_floor does not take; it takes C (FLOPs) and the group family, for example C=4e20."
+    message = (
+        "the points name 'N', which power_floor does not take; it takes C (FLOPs) and the group family, for example "
+        "C=4e20."
+    )
     refuses(message, "forecast", fit_file, "--at", "N=70e9")
 
 
@@ -138,7 +144,7 @@ def test_a_known_and_a_new_group_together_are_refused(refuses, fit_file):
 def test_a_truncated_fit_is_refused(refuses, fit_file, tmp_path):
     path = tmp_path / "cut.nc"
     path.write_bytes(fit_file.read_bytes()[:2000])
-    # In brackets, what HDF5 says.
+    # HDF5's own message stands in brackets.
     said = f"truncated file: eof = 2000, sblock->base_addr = 0, stored_eof = {fit_file.stat().st_size}"
     reason = f"Unable to synchronously open file ({said})"
     message = f"cut.nc cannot be read ({reason}); it is truncated or no netCDF file: {FILE_NEEDED}."

@@ -5,7 +5,7 @@ import scalebayes as sb
 
 @pytest.fixture(scope="session")
 def power_alone(made_fit, power_runs):
-    """Makes a fit of a power law to one curve without groups, a row of draws."""
+    """Makes a fit of a power law to one curve without groups; each parameter is a row of draws."""
 
     def fit(A, alpha, response="loss"):
         table = power_runs().table.iloc[:6].rename(columns={"loss": response})
@@ -17,7 +17,7 @@ def power_alone(made_fit, power_runs):
 
 @pytest.fixture(scope="session")
 def floors(made_fit, power_runs):
-    """Makes a fit of a power law with floor to each group."""
+    """Makes a fit of a power law with a floor to each group."""
 
     def fit(E, A, alpha, groups="ab"):
         return made_fit(sb.Model(sb.laws.power_floor, power_runs(groups)), {"E": E, "A": A, "alpha": alpha})
@@ -27,7 +27,7 @@ def floors(made_fit, power_runs):
 
 @pytest.fixture(scope="session")
 def chinchillas(made_fit, grid_runs, hoffmann):
-    """Makes a fit of a chinchilla law to two groups, Hoffmann's constants but for what is changed."""
+    """Makes a fit of a chinchilla law to two groups, with Hoffmann's constants except those changed."""
 
     def fit(**changed):
         values = {name: [value, value] for name, value in hoffmann.items()} | changed

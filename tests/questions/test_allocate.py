@@ -54,13 +54,16 @@ def test_plans_that_cannot_be_are_refused_with_their_reason(chinchillas, refuses
     fit = chinchillas()
     for arguments, message in (
         ({"C": 1.0}, "1 FLOPs do not pay for training any model on one token; raise C."),
-        ({"C": 1e20, "served": 1e30}, "1e20 FLOPs do not pay for training any model on one token after serving 1e30; raise C or lower served."),
+        (
+            {"C": 1e20, "served": 1e30},
+            "1e20 FLOPs do not pay for training any model on one token after serving 1e30; raise C or lower served.",
+        ),
         (
             {"C": 1e24, "cost": lambda N, D: 6 * N * 1e3 * D / (D + 1e3)},
             "the cost given comes to 1e24 FLOPs at no N up to 1e20 and D up to 1e30; it has to rise in both.",
         ),
         ({"C": 1e24, "ratio": 20}, "ratio is the least and the most tokens per parameter, got 20."),
-    ):  # fmt: skip
+    ):
         with refuses(ValueError, message):
             sb.allocate(fit, group="a", **arguments)
     row = sb.allocate(fit, C=1e24, group="a", ratio=(1, 3)).table.iloc[0]

@@ -1,4 +1,4 @@
-"""Questions about an average of fits: which have an answer, and what it is."""
+"""The answers of questions about an average of fits, and which questions refuse one."""
 
 import numpy as np
 import pytest
@@ -24,10 +24,12 @@ def test_what_is_of_one_fit_refuses_an_average(chinchillas):
     fit = chinchillas()
     both = sb.average({"one": fit, "other": fit})
     for what, ask in (
-        ("a plan", lambda: sb.allocate(both, C=1e24)), ("reach", lambda: sb.reach(both, target=2.0, axis="C")),
-        ("a plot of curves", lambda: sb.plot(both)), ("sensitivity", lambda: sb.sensitivity(both, at={"N": 1e9, "D": 1e10})),
-    ):  # fmt: skip
-        with pytest.raises(TypeError, match=f"{what} is of one Fit, got Average; ask each fit of an average by itself"):
+        ("a plan", lambda: sb.allocate(both, C=1e24)),
+        ("reach", lambda: sb.reach(both, target=2.0, axis="C")),
+        ("a plot of curves", lambda: sb.plot(both)),
+        ("sensitivity", lambda: sb.sensitivity(both, at={"N": 1e9, "D": 1e10})),
+    ):
+        with pytest.raises(TypeError, match=f"{what} is of one Fit, got Average; use each fit of an average by itself"):
             ask()
     with pytest.raises(TypeError, match="a path is 'optimal', what is held"):
         sb.crossover(both, axis="C", to=1e24, path=20)

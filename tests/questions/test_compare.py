@@ -18,11 +18,11 @@ def test_groups_are_compared_by_each_parameter(chinchillas):
     assert rows.loc["alpha", "mean"] == pytest.approx(difference.mean())
     assert rows.loc["alpha", "p_direction"] == pytest.approx((difference > 0).mean())
     assert rows.loc["alpha", "p_equivalent"] == pytest.approx((np.abs(difference) < 0.01).mean())
-    # The term A N**-alpha where the runs are, N = 1e9 in the geometric mean.
+    # The term A N**-alpha at N = 1e9, the geometric mean of the runs.
     assert rows.loc["A", "mean"] == pytest.approx(np.log(2) - difference.mean() * np.log(1e9))
     assert rows.loc["A", "scale"] == "log ratio"
     assert rows.loc["E", "p_direction"] == 0.5
-    assert "alpha: a's less b's is 0.0" in str(found)
+    assert "alpha: a's minus b's is 0.0" in str(found)
     assert "Term of A at N = 1e9: a's is 0.8" in str(found)
     assert rows.loc["A", "at"] == "N = 1e9"
     assert rows.loc["alpha", "at"] == ""
@@ -48,7 +48,7 @@ def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_
     neither = sb.compare(above(3.0, 3.0), target=2.5)
     assert (neither.speed["p_a_never"].iloc[0], neither.speed["p_b_never"].iloc[0]) == (1.0, 1.0)
     assert "At loss = 2.5, neither a nor b gets there." in str(neither)
-    # Where equal curves are, and units in which the scale is far below one.
+    # Equal curves, and units in which the scale is far below 1.
     same = powers(np.full((2, 2), 30.0), np.full((2, 2), 0.05))
     assert [sb.compare(same, **at).speed["p_faster"].iloc[0] for at in ({"to": 1e22}, {"target": 2.5})] == [0.5, 0.5]
     table = power_runs().table.assign(flops=lambda t: t["flops"] / 1e30)
@@ -65,7 +65,7 @@ def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_
 
 
 def test_what_a_curve_reaches_before_it_rises_is_reached(power_runs, made_fit):
-    # Falls by C**-.1 up to 1e40 and rises from there on.
+    # The curve falls as C**-0.1 up to 1e40 and rises beyond it.
     model = sb.Model(sb.laws.broken_power, power_runs())
     values = {"E": [0.0, 0.0], "A": [100.0, 102.0], "alpha": [0.1, 0.1], "d_1": [1e40, 1e40], "delta_1": [-0.4, -0.4]}
     fit = made_fit(model, values | {"f_1": [1.0, 1.0]}, draws=2)
@@ -97,7 +97,7 @@ def test_of_laws_it_is_said_whether_the_runs_tell_them_apart():
 
 
 @pytest.mark.fits
-@pytest.mark.filterwarnings("ignore:Estimated shape parameter")  # ArviZ's, of leaving one run out: on some processors
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")  # from ArviZ's LOO, on some processors
 def test_answers_about_several_fits_say_which_has_not_converged(two_fits):
     worse = two_fits[0].idata.copy()
     worse.attrs = {**worse.attrs, "max_r_hat": 1.2}
@@ -113,10 +113,13 @@ def test_answers_about_several_fits_say_which_has_not_converged(two_fits):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda f: sb.compare(f, margin={"gamma": 1.0}), "margin is of parameters that differ between groups, A, alpha; got 'gamma'."),
+        (
+            lambda f: sb.compare(f, margin={"gamma": 1.0}),
+            "margin is of parameters that differ between groups, A, alpha; got 'gamma'.",
+        ),
         (lambda f: sb.compare_laws({"one": f}), "two fits or more are needed, got 1."),
     ],
-)  # fmt: skip
+)
 def test_bad_questions_are_refused(ask, message, powers, refuses):
     with refuses(ValueError, message):
         ask(powers([30.0, 31.0], [0.05, 0.05]))

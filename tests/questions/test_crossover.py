@@ -19,7 +19,7 @@ def test_two_powers_cross_where_their_closed_form_says(powers):
     assert (found.winner, found.rival, found.ordered) == ("a", "b", True)
     assert (found.decision_risk, found.reversal_risk, found.p_cross_before_target) == (1.0, 1.0, 1.0)
     assert row[["none", "once", "twice", "more"]].tolist() == [0, 1, 0, 0]
-    # Curves that never cross are risk nought.
+    # Curves that never cross have no risk.
     apart = sb.crossover(powers([30.0, 31.0], [0.05, 0.05]), axis="C", to=1e30, start=1e10)
     assert (apart.decision_risk, apart.reversal_risk, apart.p_cross_before_target) == (0.0, 0.0, 0.0)
     assert apart.crossing_quantiles == {}
@@ -27,7 +27,7 @@ def test_two_powers_cross_where_their_closed_form_says(powers):
 
 
 def test_two_roots_are_counted_as_two(floors):
-    # A difference of .01 + 3 C**-.1 - 2 C**-.07 in logs of C has two positive roots: y = x**.1 by Newton beside it.
+    # The difference 0.01 + 3 C**-0.1 - 2 C**-0.07 has two positive roots in logs of C, found on a grid for comparison.
     def difference(log_c):
         return 0.01 + 3.0 * np.exp(-0.1 * log_c) - 2.0 * np.exp(-0.07 * log_c)
 
@@ -44,7 +44,7 @@ def test_two_roots_are_counted_as_two(floors):
 
 
 def test_a_crossing_on_a_point_of_the_grid_is_one(powers):
-    # 4 C**-.5 and 2 C**-.25 meet at C = 16, the middle of the scales looked at.
+    # 4 C**-0.5 and 2 C**-0.25 meet at C = 16, the middle of the grid of scales.
     found = sb.crossover(powers([4.0, 2.0], [0.5, 0.25]), axis="C", start=1.0, to=256.0)
     row = found.pairs.iloc[0]
     assert (row["p_cross"], row["once"], row["reversal_risk"]) == (1.0, 1.0, 1.0)
@@ -57,7 +57,7 @@ def test_equal_curves_are_not_ordered(powers):
     assert (found.p_ahead, found.decision_risk, found.reversal_risk) == (0.5, 0.5, 0.0)
     assert found.table["p_best"].tolist() == [0.5, 0.5]
     assert "Not yet ordered at C = 1e21" in str(found)
-    assert "cannot be told from these runs" in str(found)
+    assert "These runs do not show which of the two is better there." in str(found)
 
 
 def test_of_three_equal_curves_one_is_best_a_third_of_the_time(powers):
@@ -67,7 +67,7 @@ def test_of_three_equal_curves_one_is_best_a_third_of_the_time(powers):
 
 
 def test_a_winner_that_is_tied_is_not_ordered_whoever_is_best_farther_out(powers):
-    # a and b are one; c, far behind at the decision scale, is best at the target.
+    # a and b are equal on average; c is far behind at the decision scale and best at the target.
     rng = np.random.default_rng(0)
     A = np.stack(
         [30 * np.exp(0.01 * rng.normal(size=400)), 30 * np.exp(0.01 * rng.normal(size=400)), np.full(400, 1e4)]
@@ -143,7 +143,7 @@ def test_a_path_need_not_be_defined_where_nothing_is_asked(chinchillas, hoffmann
         chinchillas(A=[406.4, 430.0]), axis="C", to=1e24, path=lambda c: {"N": 1e9, "D": (c - 1e18) / 6e9}
     )
     assert found.gain["within"] == 1000
-    # N being held, more tokens make up for the larger A: B D^-beta falls by what A N^-alpha is larger.
+    # With N held, more tokens compensate a larger A: B D^-beta falls by as much as A N^-alpha is larger.
     held, D = hoffmann, (1e24 - 1e18) / 6e9
     needed = (D ** -held["beta"] + (430 - 406.4) * 1e9 ** -held["alpha"] / held["B"]) ** (-1 / held["beta"])
     assert found.gain["median"] == pytest.approx((6e9 * needed + 1e18) / 1e24, rel=0.01)
@@ -172,7 +172,7 @@ def test_curves_fitted_apart_are_compared_as_if_they_knew_nothing_of_each_other(
     found = sb.crossover(apart, axis="C", to=1e24)
     assert found.winner == together.winner
     assert found.decision_risk == pytest.approx(together.decision_risk, abs=0.03)
-    # Whatever goes along in the draws of two fits is chance: the same fit twice differs from itself.
+    # Draws of two fits are paired at random, so one fit compared with itself is undecided.
     twice = sb.crossover({"one": apart["a"], "other": apart["a"]}, axis="C", to=1e24)
     assert twice.decision_risk == pytest.approx(0.5, abs=0.03)
     assert not twice.ordered
@@ -187,9 +187,14 @@ def test_a_fit_that_drifts_is_decided_with_its_drift():
     C = np.geomspace(1e18, 1e21, 14)
     rng = np.random.default_rng(0)
     table = pd.concat(
-        [pd.DataFrame({"C": C, "loss": (1 + b * (C / 1e18) ** -0.1) * np.exp(0.003 * rng.normal(size=14)), "arch": g}) for g, b in (("a", 2.0), ("b", 2.05))],
+        [
+            pd.DataFrame(
+                {"C": C, "loss": (1 + b * (C / 1e18) ** -0.1) * np.exp(0.003 * rng.normal(size=14)), "arch": g}
+            )
+            for g, b in (("a", 2.0), ("b", 2.05))
+        ],
         ignore_index=True,
-    )  # fmt: skip
+    )
     runs = sb.read_runs(table, response="loss", group="arch")
     fits = {d: sb.fit(sb.laws.power_floor, runs, discrepancy=d, draws=500) for d in ("drift", None)}
     found = {d: sb.crossover(fit, axis="C", to=1e24) for d, fit in fits.items()}
@@ -210,12 +215,12 @@ def test_published_crossings_lie_within_their_forecast(public_data):
     """Beck et al. (2025), arXiv:2510.02228: mLSTM leads at few tokens per parameter, Llama at many."""
     table = pd.read_csv(public_data / "xlstm_vs_llama.csv").query("experiment == 'tokenparam'")
     table = table.assign(ratio=table["n_tokens"] / table["n_params"])
-    # The best learning rate of each cell; sizes agree to a per cent or so.
+    # The best learning rate of each size and number of tokens; sizes agree to about 1%.
     best = table.loc[table.groupby(["architecture", "n_params", "n_tokens"])["loss"].idxmin()]
     known = best[best["ratio"] < 125]
     runs = sb.read_runs(known, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="architecture")
     fit = sb.fit(sb.laws.chinchilla, runs)
-    # Between which ratios the runs beyond change order; none in range for the two largest sizes.
+    # The tokens per parameter between which the order of later runs changes; no change in range for two sizes.
     crossed = {1.6e8: (44, 110), 4.1e8: (110, 220), 8.4e8: (220, 550), 1.42e9: (220, 550), 2.78e9: None, 6.86e9: None}
     held = 0
     for N, between in crossed.items():
@@ -248,17 +253,36 @@ def test_runs_at_equal_compute_do_not_turn_round(public_data):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda f: sb.crossover(f, axis="C", to=1e20), "the target lies beyond the decision scale: to=1e20, start=1e21, the largest at which all groups were seen."),
+        (
+            lambda f: sb.crossover(f, axis="C", to=1e20),
+            "the target lies beyond the decision scale: to=1e20, start=1e21, the largest at which all groups were "
+            "seen.",
+        ),
         (lambda f: sb.crossover(f, groups=["a"], axis="C", to=1e24), "2 different groups or more are compared, got a."),
-        (lambda f: sb.crossover(f, groups=["a", "z"], axis="C", to=1e24), "family has no group 'z'; the groups are a, b."),
+        (
+            lambda f: sb.crossover(f, groups=["a", "z"], axis="C", to=1e24),
+            "family has no group 'z'; the groups are a, b.",
+        ),
         (lambda f: sb.crossover(f, axis="N", to=1e24), "power has no axis 'N'; it has C."),
         (lambda f: sb.crossover(f, axis="C", to=1e24, margin=-1), "margin is a difference of loss from 0 on, got -1."),
-        (lambda f: sb.crossover(f, axis="C", to=1e24, path="optimal"), "a compute-optimal path is along C, for a law of N and D; power has C and the axis is 'C'."),
-        (lambda f: sb.crossover(f, axis="C", to=1e24, path={"N": 1e9}), "to move along C, power needs no other input held; got N."),
-        (lambda f: sb.crossover(f, axis="N", to=1e24, path=lambda c: {"C": c}), "how far the runs go along 'N' is not known; it is no input (C), nor C for N and D."),
-        (lambda f: sb.crossover(f, axis="C", to=1e24, path=lambda c: {"C": c * np.nan}), "a path gives positive finite inputs; at a scale of 1e21 C is nan."),
+        (
+            lambda f: sb.crossover(f, axis="C", to=1e24, path="optimal"),
+            "a compute-optimal path is along C, for a law of N and D; power has C and the axis is 'C'.",
+        ),
+        (
+            lambda f: sb.crossover(f, axis="C", to=1e24, path={"N": 1e9}),
+            "to move along C, power needs no other input held; got N.",
+        ),
+        (
+            lambda f: sb.crossover(f, axis="N", to=1e24, path=lambda c: {"C": c}),
+            "how far the runs go along 'N' is not known; it is no input (C), nor C for N and D.",
+        ),
+        (
+            lambda f: sb.crossover(f, axis="C", to=1e24, path=lambda c: {"C": c * np.nan}),
+            "a path gives positive finite inputs; at a scale of 1e21 C is nan.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_questions_are_refused(ask, message, powers, refuses):
     with refuses(ValueError, message):
         ask(powers([30.0, 31.0], [0.05, 0.05]))
@@ -266,7 +290,7 @@ def test_bad_questions_are_refused(ask, message, powers, refuses):
 
 def test_fits_that_are_no_single_curves_are_refused(power_alone, powers):
     one, two = power_alone([30.0], [0.05]), powers([30.0, 31.0], [0.05, 0.05])
-    with pytest.raises(ValueError, match=r"'pair' has the groups a, b\. Ask about that fit alone\."):
+    with pytest.raises(ValueError, match=r"'pair' has the groups a, b\. Compare the groups of that fit alone\."):
         sb.crossover({"one": one, "pair": two}, axis="C", to=1e24)
     with pytest.raises(ValueError, match="2 different fits or more are compared, got one"):
         sb.crossover({"one": one}, axis="C", to=1e24)

@@ -103,9 +103,9 @@ def test_a_change_of_schedule_ahead_is_said(two_fits):
     found = sb.forecast(two_fits[0], at={"D": [2e9, 1e10]}, schedule_change=5e9)
     assert found.table["schedule_change"].tolist() == [False, True]
     assert "A change of schedule lies between the runs and 1 of these points" in str(found)
-    # One among the runs has been seen.
+    # A change among the runs is in the fit already.
     assert "schedule lies" not in str(sb.forecast(two_fits[0], at={"D": 1e10}, schedule_change=5e8))
-    # At the largest run itself it lies ahead of none, however its ratio to a point is rounded.
+    # A change at the largest run itself is not ahead of any point, however ratios are rounded.
     largest = float(two_fits[0].model.runs.x("D").max())
     points = largest * np.random.default_rng(0).uniform(2, 10, 400)
     assert not sb.forecast(two_fits[0], at={"D": points}, schedule_change=largest).table["schedule_change"].any()
@@ -129,7 +129,7 @@ def test_what_a_schedule_gains_moves_the_points_beyond_its_change_and_no_others(
     assert "of these points: there the response is taken to be 3.0% lower (89% interval 1.6 to 5.5%) for it" in str(
         found
     )
-    # An average, and a gain of either sign, likewise; one of a change among the runs has been seen.
+    # The same for an average and a gain of either sign; a change among the runs moves nothing.
     of_both = {"schedule_change": 5e9, "schedule_gain": sb.Normal(0.03, 1e-9)}
     mixture = sb.average(list(two_fits))
     ratio = sb.forecast(mixture, at=points, **of_both).table["median"] / sb.forecast(mixture, at=points).table["median"]

@@ -1,4 +1,4 @@
-"""The next run: what it is expected to teach, on posteriors made by hand."""
+"""The next run: the expected reduction of uncertainty, on posteriors made by hand."""
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,13 @@ def test_the_next_run_is_of_the_group_in_doubt(powers):
     assert found.table["group"].tolist() == ["a", "b"]
     f = A * 1e24**-0.05
     assert found.now == pytest.approx(f.mean(1).min() - f.min(0).mean())
-    # A run of a with noise .01 tells most about its level of doubt .02, one of b nothing.
+    # A run of a with noise 0.01 removes most of the uncertainty 0.02 of its level; a run of b removes nothing.
     first, second = found.table["reduction"]
     assert 0.5 * found.now < first < found.now
     assert second == pytest.approx(0, abs=1e-12)
     width = sb.next_run(fit, candidates=plan, goal="width", group="a", axis="C", to=1e24)
     assert width.now == pytest.approx(np.diff(np.quantile(np.log(f[0]), [0.055, 0.945]))[0], rel=0.01)
-    # Normal prior of sd .02 on log A, Student-t noise of scale .01 and 8 degrees of freedom: about .6 of the doubt goes.
+    # Normal prior of sd 0.02 on log A, Student-t noise of scale 0.01 and 8 degrees of freedom: about 0.6 is removed.
     assert 0.45 < width.table["reduction"].iloc[0] / width.now < 0.65
     assert "a at C = 1e21 would reduce it most" in str(width)
 
@@ -55,17 +55,74 @@ def test_it_is_said_when_no_candidate_would_teach_anything(powers):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21]}), goal="decision", axis="C", to=1e24), "each candidate needs its group: a column 'family'."),
-        (lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21], "family": ["z"]}), goal="decision", axis="C", to=1e24), "a candidate is of 'z', which was not fitted; the groups are a, b."),
-        (lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21, 1e22], "family": ["a", "b"], "cost": [1.0, None]}), goal="decision", axis="C", to=1e24), "cost is a positive finite number of FLOPs; 1 of 2 candidates have none, first: row 1."),
-        (lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", axis="C", to=1e24, budget=1e20), "no candidate costs 1e20 FLOPs or less; the cheapest costs 1e21."),
-        (lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="width", axis="C", to=1e24), "the width is of one group; name it, group='a'."),
-        (lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="fun", axis="C", to=1e24), "goal is 'decision', 'width' or 'optimum', got 'fun'."),
-        (lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", axis="C", to=-1), "to is a positive finite C, got -1."),
-        (lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="optimum", group="a", axis="C", to=1e24), "an optimum is at a budget: axis='C', for a law of N and D; power has C."),
-        (lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", group="a", axis="C", to=1e24), "groups= is what a decision is between; group= is of which the width or optimum is asked."),
+        (
+            lambda f: sb.next_run(f, candidates=pd.DataFrame({"C": [1e21]}), goal="decision", axis="C", to=1e24),
+            "each candidate needs its group: a column 'family'.",
+        ),
+        (
+            lambda f: sb.next_run(
+                f, candidates=pd.DataFrame({"C": [1e21], "family": ["z"]}), goal="decision", axis="C", to=1e24
+            ),
+            "a candidate is of 'z', which was not fitted; the groups are a, b.",
+        ),
+        (
+            lambda f: sb.next_run(
+                f,
+                candidates=pd.DataFrame({"C": [1e21, 1e22], "family": ["a", "b"], "cost": [1.0, None]}),
+                goal="decision",
+                axis="C",
+                to=1e24,
+            ),
+            "cost is a positive finite number of FLOPs; 1 of 2 candidates have none, first: row 1.",
+        ),
+        (
+            lambda f: sb.next_run(
+                f,
+                candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}),
+                goal="decision",
+                axis="C",
+                to=1e24,
+                budget=1e20,
+            ),
+            "no candidate costs 1e20 FLOPs or less; the cheapest costs 1e21.",
+        ),
+        (
+            lambda f: sb.next_run(
+                f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="width", axis="C", to=1e24
+            ),
+            "the width is of one group; name it, group='a'.",
+        ),
+        (
+            lambda f: sb.next_run(
+                f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="fun", axis="C", to=1e24
+            ),
+            "goal is 'decision', 'width' or 'optimum', got 'fun'.",
+        ),
+        (
+            lambda f: sb.next_run(
+                f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="decision", axis="C", to=-1
+            ),
+            "to is a positive finite C, got -1.",
+        ),
+        (
+            lambda f: sb.next_run(
+                f, candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}), goal="optimum", group="a", axis="C", to=1e24
+            ),
+            "an optimum is at a budget: axis='C', for a law of N and D; power has C.",
+        ),
+        (
+            lambda f: sb.next_run(
+                f,
+                candidates=pd.DataFrame({"C": [1e21], "family": ["a"]}),
+                goal="decision",
+                group="a",
+                axis="C",
+                to=1e24,
+            ),
+            "groups= names the groups of a decision; group= names the one group of a width or an optimum.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_questions_are_refused(ask, message, powers, refuses):
     with refuses(ValueError, message):
         ask(powers([30.0, 31.0], [0.05, 0.05]))

@@ -1,4 +1,4 @@
-"""Whole messages: what is said of points and groups that cannot be asked about, before anything is compiled."""
+"""Whole messages of points and groups that are refused, before anything is compiled."""
 
 import numpy as np
 import pandas as pd
@@ -75,8 +75,8 @@ def test_a_mistyped_group_column_of_a_forecast_is_refused(table, refuses):
     runs = sb.read_runs(table(family=["a", "a", "a", "b", "b", "b"]), group="family")
     model = sb.Model(sb.laws.chinchilla, runs)
     message = (
-        "the points name 'familly', which chinchilla does not take (did you mean 'family'?); it takes N (parameters), D (tokens) and the group "
-        "family, for example N=6e08, D=1e10."
+        "the points name 'familly', which chinchilla does not take (did you mean 'family'?); it takes N (parameters), "
+        "D (tokens) and the group family, for example N=6e08, D=1e10."
     )
     with refuses(ValueError, message):
         read_points(model, {"N": 1e9, "D": 1e10, "familly": "a"})
@@ -91,8 +91,8 @@ def test_points_that_say_a_thing_by_half_or_twice_are_refused(refuses):
     model = sb.Model(sb.laws.power, runs)
     with refuses(
         ValueError,
-        "the points have 'arch' and not 'task', which say together of which group each is; give all of them, or none to forecast "
-        "every group.",
+        "the points have 'arch' and not 'task', which together name the group of each point; give all of them, or none "
+        "to forecast every group.",
     ):
         read_points(model, {"C": 1e22, "arch": "a"})
     with refuses(
