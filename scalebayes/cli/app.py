@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from scalebayes.cli import asking, checking, deciding, fitting
+from scalebayes.cli import ahead, checking, deciding, fitting
 
 app = typer.Typer(
     name="scalebayes",
@@ -26,13 +26,13 @@ for command in (
     fitting.fit,
     fitting.summary,
     checking.backtest,
-    asking.forecast,
-    asking.reach,
+    ahead.forecast,
+    ahead.reach,
     deciding.crossover,
     deciding.compare,
     deciding.allocate,
     deciding.next_run,
-    asking.plot,
+    ahead.plot,
     fitting.laws,
     checking.demo,
 ):

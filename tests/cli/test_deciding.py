@@ -30,7 +30,7 @@ def test_pictures_and_commands(run, grid_runs, tmp_path):
         (
             ("crossover", file, "--axis", "C", "--from", "1e21", "--to", "1e24"),
             {
-                "winner_at_decision_scale",
+                "winner",
                 "ordered",
                 "decision_risk",
                 "reversal_risk",

@@ -65,10 +65,10 @@ def forecast(
         raise ValueError(f"--weights {weights} is about several fits, which are averaged; got {paths[0]} alone.")
     fits = {str(path): load(path) for path in paths}
     result = next(iter(fits.values())) if len(paths) == 1 else average(fits, weights=cast(Any, weights))
-    places = read_table(at_file)[0] if at_file is not None else points(at or [])
+    at_points = read_table(at_file)[0] if at_file is not None else points(at or [])
     answer = ask(
         result,
-        at=places,
+        at=at_points,
         group=group,
         new_group=new_group,
         prob=prob,
