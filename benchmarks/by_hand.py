@@ -1,8 +1,8 @@
 """The same posterior as scalebayes' as a good user writes it by hand, in PyMC and in NumPyro.
 
-A good user knows the tricks: amplitudes are what the terms contribute at the centre of the runs, powers are exponentials
-of centred logarithms, positive parameters are sampled as logarithms. Groups are standard offsets from the population,
-or centred on it: which is better depends on the runs, so both are here. same_posterior.py proves that all are one.
+A good user knows the tricks: amplitudes are values of the terms at the centre of the runs, powers are exponentials of
+centred logarithms, positive parameters are sampled as logarithms. Groups are standard offsets from the population, or
+centred on it: which is better depends on the runs, so both are here. same_posterior.py proves that all are the same.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Inputs:
     log_references : tuple of float
         Logarithms of the references of N and D.
     E, A, B, alpha, beta : tuple of float
-        Place and scale of the prior, and, with groups, the scale of the spread.
+        Location and scale of the prior and, with groups, the scale of the spread.
     sigma, nu : tuple of float
-        Of the noise: place and scale, shape and rate.
+        Of the noise: location and scale, shape and rate.
     """
 
     n: np.ndarray
@@ -137,7 +137,7 @@ def pymc_pooled(given: Inputs, centred: bool):
 
 
 def in_numpyro(case: Case, centred: bool) -> tuple[Callable, tuple]:
-    """The case as a NumPyro model and the arguments to call it with: the data, so that others can follow uncompiled."""
+    """The case as a NumPyro model and its arguments, the data, so that other data need no compilation."""
     given = inputs(case)
     if case.groups:
         return numpyro_pooled(given, centred), (given.n, given.d, given.log_loss, given.group)

@@ -1,4 +1,4 @@
-"""The four tables that the benchmarks fit, each with the law, the settings and the parameters that are judged."""
+"""The four tables that the benchmarks fit, each with its law, its settings and the parameters that are judged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = {"N": "n_params", "D": "n_tokens"}
 
 LAW_PARAMETERS = ("E", "A", "B", "alpha", "beta")
 NOISE_PARAMETERS = ("sigma", "nu")
-# What a population has is the value at the reference, as a share of the loss above the floor, not A and B at N = D = 1.
+# Instead of A and B at N = D = 1, a population has their terms at the reference, as shares of the loss above the floor.
 POOLED = ("E", "A_share", "B_share", "alpha", "beta")
 
 # The truth of six_groups: the population's centre, and the standard deviation of the groups' logarithms about it.

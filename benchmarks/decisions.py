@@ -1,4 +1,4 @@
-"""Can the decisions be relied on? Nulls, simulated pairs whose truth is known, the next run against brute force, pairing."""
+"""Are the decisions reliable? Nulls, simulated pairs with known truth, the next run against brute force, pairing."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ SIZES = {"N": "n_params", "D": "n_tokens"}
 
 
 def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
-    """Runs of one architecture divided at random under two names: is it said that neither is ahead?"""
+    """Runs of one architecture, divided at random under two names: do the answers say that neither is ahead?"""
     tables = {
         "chinchilla": pd.read_csv(table_at("nulls", "chinchilla_besiroglu.csv")).query("epoch_excluded == 0"),
-        "llama": pd.read_csv(table_at("nulls", "xlstm_vs_llama.csv")).query("architecture == 'llama' and context_length == 8192"),
-    }  # fmt: skip
+        "llama": pd.read_csv(table_at("nulls", "xlstm_vs_llama.csv")).query(
+            "architecture == 'llama' and context_length == 8192"
+        ),
+    }
     rows = []
     for called, table in tables.items():
         C = 6.0 * table["n_params"] * table["n_tokens"]
@@ -48,11 +50,21 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
                 expected = np.mean([np.log(sb.forecast(fit, at=at, group=g).table["median"]) for g in "ab"], axis=0)
                 left = pd.Series(np.log(held["loss"].to_numpy()) - expected).groupby(held["half"].to_numpy()).mean()
                 worse = left[found.winner] > left[found.rival]
-                rows.append({
-                    "table": called, "fit": kind, "ordered": found.ordered, "risk": found.decision_risk,
-                    "confident": not 0.05 <= found.decision_risk <= 0.95, "reversal": found.reversal_risk, "worse": worse, "converged": not fit.diagnostics.problems,
-                    "wrong": bool((found.decision_risk < 0.05 and worse) or (found.decision_risk > 0.95 and not worse)),
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "table": called,
+                        "fit": kind,
+                        "ordered": found.ordered,
+                        "risk": found.decision_risk,
+                        "confident": not 0.05 <= found.decision_risk <= 0.95,
+                        "reversal": found.reversal_risk,
+                        "worse": worse,
+                        "converged": not fit.diagnostics.problems,
+                        "wrong": bool(
+                            (found.decision_risk < 0.05 and worse) or (found.decision_risk > 0.95 and not worse)
+                        ),
+                    }
+                )
     return pd.DataFrame(rows)
 
 
@@ -63,7 +75,7 @@ def two_laws_or_one(runs: sb.Runs) -> tuple[sb.Fit, sb.Average]:
 
 
 def real_pairs() -> pd.DataFrame:
-    """What the average with one law for both says of groups that do differ."""
+    """Groups that do differ: the risk by a law for each, and by its average with one law for both."""
     rows = []
     for table, column in published().values():
         for two in combinations(sorted(table[column].unique()), 2):
@@ -71,22 +83,28 @@ def real_pairs() -> pd.DataFrame:
             to = 10 * float((6.0 * known["n_params"] * known["n_tokens"]).max())
             _, average = found = two_laws_or_one(sb.read_runs(known, inputs=SIZES, response="loss", group=column))
             each, mixed = (sb.crossover(fit, axis="C", to=to) for fit in found)
-            rows.append({
-                "pair": ", ".join(two), "runs": len(known), "one": average.weights["one"], "risk": each.decision_risk, "mixed": mixed.decision_risk,
-                "converged": not average.diagnostics.problems,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "pair": ", ".join(two),
+                    "runs": len(known),
+                    "one": average.weights["one"],
+                    "risk": each.decision_risk,
+                    "mixed": mixed.decision_risk,
+                    "converged": not average.diagnostics.problems,
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def published() -> dict[str, tuple[pd.DataFrame, str]]:
-    """Tables of groups that differ, and the column that tells them apart."""
+    """Tables of groups that differ, and the column that distinguishes them."""
     xlstm = pd.read_csv(table_at("pairs", "xlstm_vs_llama.csv")).query("experiment == 'tokenparam'")
     gadre = pd.read_csv(table_at("pairs", "gadre_overtraining.csv"))
     return {"xlstm": (xlstm, "architecture"), "gadre": (gadre, "dataset")}
 
 
 def truths(kind: str, x: np.ndarray, at: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Mean responses along x, shape (curve, place), of the form that is fitted or of another; x rises, 1 is the frontier."""
+    """Mean responses along rising x, 1 at the frontier, shape (curve, point): of the fitted form or of another."""
     wide = {name: value[:, None] for name, value in at.items()}
     curves, h = len(at["E"]), np.log(x)
     reducible = wide["A_at_frontier"] * x ** -wide["alpha"]
@@ -122,17 +140,17 @@ def truths(kind: str, x: np.ndarray, at: dict[str, np.ndarray], rng: np.random.G
 def simulated(
     kinds: Sequence[str] = ("fitted", "broken", "shifted", "drifting"), every: int = SIMULATED
 ) -> pd.DataFrame:
-    """Pairs with known truth, half of them of the form that is fitted, that lie near each other at the frontier."""
+    """Pairs with known truth that lie near each other at the frontier, half of them of the fitted form."""
     known, beyond = np.geomspace(0.01, 1.0, KNOWN), np.geomspace(1.0, BEYOND, 49)[1:]
     x = np.concatenate([known, beyond])
     template = sb.read_runs(pd.DataFrame({"D": known, "loss": 1.7 + 0.6 * known**-0.2}), response="loss")
-    told = {"discrepancy": "drift", "horizon": BEYOND}
-    model = sb.Model(sb.laws.power_floor, template, **told)
+    options = {"discrepancy": "drift", "horizon": BEYOND}
+    model = sb.Model(sb.laws.power_floor, template, **options)
     rows = []
     for number, kind in enumerate(kinds):
         pairs = every // 2 if kind == "fitted" else every // 2 // (len(kinds) - 1) + 1
         rng = np.random.default_rng(number)
-        # Of more than are needed, those whose known losses are losses.
+        # There are more candidates than needed: known values of some are too large for losses.
         candidates = 5 * pairs
         prior = model.prior(candidates, seed=number)["prior"].to_dataset().isel(chain=0)
         at = {name: prior[name].to_numpy() for name in ("E", "A", "alpha", "sigma", "drift", "kappa", "rho", "ell")}
@@ -144,7 +162,7 @@ def simulated(
             together = at["rho"][i] * np.exp(-apart / at["ell"][i]) + (1 - at["rho"][i]) * np.eye(KNOWN)
             noise = at["sigma"][i] * rng.multivariate_normal(np.zeros(KNOWN), together, method="cholesky")
             y[i] = np.log(f[i, :KNOWN]) + noise
-        # Neighbours at the frontier as observed: what is known chooses the pairs, so their risks stay what they are.
+        # Pairs are neighbours at the frontier as observed: known values choose them, so that their risks stay valid.
         possible = np.flatnonzero(y.max(1) < np.log(13))[: 2 * pairs]
         order = possible[np.argsort(np.median(y[possible, -3:], axis=1))]
         neighbours = order.reshape(-1, 2)
@@ -152,7 +170,7 @@ def simulated(
             tables = {str(i): pd.DataFrame({"D": known, "loss": np.exp(y[i])}) for i in some.ravel()}
             fits = sb.fit_many(
                 {
-                    name: sb.Model(sb.laws.power_floor, sb.read_runs(table, response="loss"), **told)
+                    name: sb.Model(sb.laws.power_floor, sb.read_runs(table, response="loss"), **options)
                     for name, table in tables.items()
                 },
                 draws=300,
@@ -164,7 +182,7 @@ def simulated(
 
 
 def _against(found: sb.Crossover, f: np.ndarray, rng: np.random.Generator) -> dict:
-    """The forecast of two curves beside what they do, from the frontier to the target."""
+    """The forecast of two curves beside their true course, from the frontier to the target."""
     gap = f[0] - f[1]
     changes = np.flatnonzero(gap[:-1] * gap[1:] < 0)
     scales = np.geomspace(1.0, BEYOND, f.shape[1])
@@ -172,30 +190,38 @@ def _against(found: sb.Crossover, f: np.ndarray, rng: np.random.Generator) -> di
         i = changes[0]
         share = gap[i] / (gap[i] - gap[i + 1])
         first = np.exp(np.log(scales[i]) + share * np.log(scales[i + 1] / scales[i]))
-        place = float(np.interp(np.log(first), np.log(found.curve.index), found.curve["p_crossed"]))
-    else:  # somewhere in what is left for no crossing
-        place = found.p_cross_before_target + (1 - found.p_cross_before_target) * rng.uniform()
+        position = float(np.interp(np.log(first), np.log(found.curve.index), found.curve["p_crossed"]))
+    else:  # uniform in the probability that is left for no crossing
+        position = found.p_cross_before_target + (1 - found.p_cross_before_target) * rng.uniform()
     last = np.log(found.draws.isel(scale=-1).to_numpy())
     low, high = np.quantile(last, [0.055, 0.945], axis=0)
     ends = np.quantile(last[:, 0] - last[:, 1], [0.055, 0.945])
     truth = np.log(f[:, -1])
     winner = 0 if found.winner == "a" else 1
     return {
-        "risk": found.decision_risk, "behind": bool(f[winner, -1] > f[1 - winner, -1]), "crossed": len(changes) > 0, "p_cross": found.p_cross_before_target, "place": place,
-        "covers": float(((low <= truth) & (truth <= high)).mean()), "covers_gap": bool(ends[0] <= truth[0] - truth[1] <= ends[1]),
+        "risk": found.decision_risk,
+        "behind": bool(f[winner, -1] > f[1 - winner, -1]),
+        "crossed": len(changes) > 0,
+        "p_cross": found.p_cross_before_target,
+        "position": position,
+        "covers": float(((low <= truth) & (truth <= high)).mean()),
+        "covers_gap": bool(ends[0] <= truth[0] - truth[1] <= ends[1]),
         "converged": not found.diagnostics.problems,
-    }  # fmt: skip
+    }
 
 
 def by_brute_force() -> pd.DataFrame:
-    """Does `next_run` choose what refitting to simulated outcomes chooses? Two groups on a power of compute, four candidates."""
+    """Does `next_run` choose like refitting to simulated outcomes? Two groups, powers of compute; four candidates."""
     rows, case = [], -1
     while len(rows) < CASES:
         case += 1
         rng = np.random.default_rng(case)
         C, noise = np.geomspace(1e18, 1e20, 6), 0.01
         A, alpha = 3.0 * np.exp(rng.normal(0, 0.02, 2)), rng.normal(0.05, 0.004, 2)
-        tables = [pd.DataFrame({"C": C, "family": g, "loss": a * (C / 1e18) ** -s * np.exp(noise * rng.normal(size=6))}) for g, a, s in zip("ab", A, alpha, strict=True)]  # fmt: skip
+        tables = [
+            pd.DataFrame({"C": C, "family": g, "loss": a * (C / 1e18) ** -s * np.exp(noise * rng.normal(size=6))})
+            for g, a, s in zip("ab", A, alpha, strict=True)
+        ]
         poor = int(rng.integers(2))  # one group has half the runs
         tables[poor] = tables[poor].iloc[::2]
         table = pd.concat(tables, ignore_index=True)
@@ -208,7 +234,7 @@ def by_brute_force() -> pd.DataFrame:
         now = sb.crossover(fit, axis="C", to=1e23).value_of_information
         if now < UNDECIDED:  # nothing to learn
             continue
-        said = sb.next_run(fit, candidates=candidates, goal="decision", axis="C", to=1e23).table
+        answer = sb.next_run(fit, candidates=candidates, goal="decision", axis="C", to=1e23).table
         simulated = []
         for _, row in candidates.iterrows():
             drawn = (
@@ -225,13 +251,22 @@ def by_brute_force() -> pd.DataFrame:
         after = np.asarray([sb.crossover(fleet[name], axis="C", to=1e23).value_of_information for name in fleet])
         brute = now - after.reshape(len(candidates), OUTCOMES)
         ours = (
-            said.set_index(["group", "C"])["reduction"]
+            answer.set_index(["group", "C"])["reduction"]
             .loc[list(zip(candidates["family"], candidates["C"], strict=True))]
             .to_numpy()
         )
         best = brute.mean(1)
         se = np.std(brute[best.argmax()] - brute[ours.argmax()]) / OUTCOMES**0.5
-        rows.append({"case": case, "now": now, "ours": int(ours.argmax()), "brute": int(best.argmax()), "short": best.max() - best[ours.argmax()], "se": se})  # fmt: skip
+        rows.append(
+            {
+                "case": case,
+                "now": now,
+                "ours": int(ours.argmax()),
+                "brute": int(best.argmax()),
+                "short": best.max() - best[ours.argmax()],
+                "se": se,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -246,9 +281,14 @@ def pairing() -> pd.DataFrame:
         runs = sb.read_runs(known, inputs=SIZES, response="loss", group=column)
         joint = sb.crossover(sb.fit(sb.laws.chinchilla, runs), axis="C", to=float(C.max()))
         apart = sb.crossover(
-            {g: sb.fit(sb.laws.chinchilla, sb.read_runs(known[known[column] == g], inputs=SIZES, response="loss")) for g in two},
-            axis="C", to=float(C.max()), start=joint.start,
-        )  # fmt: skip
+            {
+                g: sb.fit(sb.laws.chinchilla, sb.read_runs(known[known[column] == g], inputs=SIZES, response="loss"))
+                for g in two
+            },
+            axis="C",
+            to=float(C.max()),
+            start=joint.start,
+        )
         widths = []
         for found in (joint, apart):
             last = found.draws.isel(scale=-1).to_numpy()
@@ -271,7 +311,8 @@ def _of_nulls(discrepancy: str | None = None, splits: int = SPLITS) -> list[str]
 
 def _of_real_pairs() -> list[str]:
     return [
-        f"| {row['pair']} | {row['runs']} | {row['one']:.3f} | {row['risk']:.2f} | {row['mixed']:.2f} | {'yes' if row['converged'] else 'no'} |"
+        f"| {row['pair']} | {row['runs']} | {row['one']:.3f} | {row['risk']:.2f} | {row['mixed']:.2f} | "
+        f"{'yes' if row['converged'] else 'no'} |"
         for row in real_pairs().to_dict("records")
     ]
 
@@ -279,26 +320,33 @@ def _of_real_pairs() -> list[str]:
 def _of_simulated() -> list[str]:
     frame, lines = simulated(), []
     other = frame["kind"] != "fitted"
-    for called, part in (("fitted form", frame[~other]), *frame[other].groupby("kind", sort=False), ("all other forms", frame[other]), ("all", frame)):  # fmt: skip
+    for called, part in (
+        ("fitted form", frame[~other]),
+        *frame[other].groupby("kind", sort=False),
+        ("all other forms", frame[other]),
+        ("all", frame),
+    ):
         risk, behind = part["risk"].to_numpy(), part["behind"].to_numpy()
         tenths = np.array_split(np.argsort(risk, kind="stable"), 10)
         bins = [rows for k in range(10) if len(rows := np.flatnonzero(np.minimum((10 * risk).astype(int), 9) == k))]
         within, of_bins = ([_surprise(risk[t], behind[t]) for t in parts] for parts in (tenths, bins))
         worst = tenths[int(np.argmin(within))]
-        places = chisquare(np.histogram(part["place"], bins=10, range=(0, 1))[0]).pvalue
+        positions = chisquare(np.histogram(part["position"], bins=10, range=(0, 1))[0]).pvalue
         crossed = f"{part['p_cross'].mean():.3f}, {part['crossed'].mean():.3f}"
         lines.append(
-            f"| {called} | {len(part)} | {risk.mean():.3f}, {behind.mean():.3f} | {sum(p > 0.01 for p in within)} of 10 | "
+            f"| {called} | {len(part)} | {risk.mean():.3f}, {behind.mean():.3f} | "
+            f"{sum(p > 0.01 for p in within)} of 10 | "
             f"{min(within):.2g}: {risk[worst].sum():.1f}, {behind[worst].sum()} of {len(worst)} | "
             f"{sum(p > 0.01 for p in of_bins)} of {len(bins)}, {min(of_bins):.2g} | "
-            f"{crossed} | {places:.2g} | {part['covers'].mean():.3f} | {part['covers_gap'].mean():.3f} | "
-            f"{((risk - behind) ** 2).mean():.4f}, {behind.mean() * (1 - behind.mean()):.4f} | {part['converged'].mean():.2f} |"
+            f"{crossed} | {positions:.2g} | {part['covers'].mean():.3f} | {part['covers_gap'].mean():.3f} | "
+            f"{((risk - behind) ** 2).mean():.4f}, {behind.mean() * (1 - behind.mean()):.4f} | "
+            f"{part['converged'].mean():.2f} |"
         )
     return lines
 
 
 def _surprise(risk: np.ndarray, behind: np.ndarray) -> float:
-    """p of what came of some pairs, if each is behind with the mean of their risks."""
+    """p value of the outcomes of some pairs, if each is behind with the mean of their risks."""
     return binomtest(int(behind.sum()), len(behind), float(np.clip(risk.mean(), 1e-4, 1 - 1e-4))).pvalue
 
 
@@ -310,19 +358,24 @@ def _of_brute_force() -> list[str]:
 
 def _of_pairing() -> list[str]:
     return [
-        f"| {row['table']} | {row['runs']} | {row['joint']:.4f} | {row['apart']:.4f} | {row['joint'] / row['apart']:.2f} |"
+        f"| {row['table']} | {row['runs']} | {row['joint']:.4f} | {row['apart']:.4f} | "
+        f"{row['joint'] / row['apart']:.2f} |"
         for row in pairing().to_dict("records")
     ]
 
 
 DIVIDED = (
-    "| table | fit | splits | not ordered | decision risk | between 0.25 and 0.75 | reversal risk | confident | confident and wrong | converged |\n"
+    "| table | fit | splits | not ordered | decision risk | between 0.25 and 0.75 | reversal risk | confident | "
+    "confident and wrong | converged |\n"
     "|---|---|---:|---:|---|---:|---:|---:|---:|---:|"
 )
 
 
 def _of_allocation() -> list[str]:
-    """Ours beside Hoffmann et al. (2022), arXiv:2203.15556, tables 2 and 3, and Besiroglu et al. (2024), arXiv:2404.10102."""
+    """Our plans beside published ones.
+
+    Hoffmann et al. (2022), arXiv:2203.15556, tables 2 and 3, and Besiroglu et al. (2024), arXiv:2404.10102.
+    """
     table = pd.read_csv(table_at("allocation", "chinchilla_besiroglu.csv"))
     runs = sb.read_runs(table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", where="epoch_excluded == 0")
     fit = sb.fit(sb.laws.chinchilla, runs)
@@ -340,9 +393,11 @@ def _of_allocation() -> list[str]:
         f"{large['near_n_lower']:.2g} to {large['near_n_upper']:.2g} | {seconds:.2f} s |",
         "| Hoffmann et al., approach 1 | 0.50 (0.488, 0.502) | 6.7e10 | | |",
         "| approach 2 | 0.49 (0.462, 0.534) | | | |",
-        f"| approach 3 | 0.46 (0.454, 0.455) | {_published(1.69, 406.4, 410.7, 0.34, 0.28):.3g} by its rounded constants | | |",
-        f"| Besiroglu et al. | {0.3658 / (0.3478 + 0.3658):.3f} | {_published(1.8172, 482.01, 2085.43, 0.3478, 0.3658):.3g} | | |",
-    ]  # fmt: skip
+        f"| approach 3 | 0.46 (0.454, 0.455) | {_published(1.69, 406.4, 410.7, 0.34, 0.28):.3g} "
+        "by its rounded constants | | |",
+        f"| Besiroglu et al. | {0.3658 / (0.3478 + 0.3658):.3f} | "
+        f"{_published(1.8172, 482.01, 2085.43, 0.3478, 0.3658):.3g} | | |",
+    ]
 
 
 def _published(E: float, A: float, B: float, alpha: float, beta: float) -> float:
@@ -353,19 +408,23 @@ def _published(E: float, A: float, B: float, alpha: float, beta: float) -> float
 PARTS = {
     "allocation": (
         "Compute-optimal plans beside published ones",
-        "| source | a in N* ~ C^a | N* at 5.76e23 FLOPs | within 0.005 of the best at 1e24 | 4000 draws, 100 budgets |\n|---|---|---|---|---:|",
+        "| source | a in N* ~ C^a | N* at 5.76e23 FLOPs | within 0.005 of the best at 1e24 | "
+        "4000 draws, 100 budgets |\n"
+        "|---|---|---|---|---:|",
         _of_allocation,
     ),
     "nulls": ("Nulls: one architecture under two names", DIVIDED, _of_nulls),
     "pairs": (
         "Real pairs: a law each, or one law for both",
-        "| pair | runs | weight of one law, by LOO | decision risk, a law each | averaged | converged |\n|---|---:|---:|---:|---:|---|",
+        "| pair | runs | weight of one law, by LOO | decision risk, a law each | averaged | converged |\n"
+        "|---|---:|---:|---:|---:|---|",
         _of_real_pairs,
     ),
     "surfaces": ("Nulls with a surface", DIVIDED, lambda: _of_nulls("surface", OF_SURFACE)),
     "simulated": (
         "Simulated pairs",
-        "| truth | pairs | behind: forecast, observed | tenths of the risk with p > 0.01 | smallest p: forecast, observed | "
+        "| truth | pairs | behind: forecast, observed | tenths of the risk with p > 0.01 | "
+        "smallest p: forecast, observed | "
         "of risks 0 to 0.1, 0.1 to 0.2, ... with p > 0.01, smallest p | crossed: forecast, observed | p of the first "
         "crossing's position | loss covered | difference covered | Brier, of the rate | converged |\n"
         "|---|---:|---|---|---:|---|---|---:|---:|---:|---|---:|",
@@ -373,7 +432,8 @@ PARTS = {
     ),
     "brute": (
         "The next run against refitting",
-        "| cases | same choice | same, or within two standard errors of the refits | largest loss by the choice, of what there was |\n"
+        "| cases | same choice | same, or within two standard errors of the refits | "
+        "largest loss by the choice, of what there was |\n"
         "|---:|---:|---:|---:|",
         _of_brute_force,
     ),

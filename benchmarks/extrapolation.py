@@ -1,8 +1,9 @@
 """Do bands cover beyond the runs? Published curves and tables of final runs, cut off and forecast.
 
-``python benchmarks/extrapolation.py`` back-tests learning curves (few-shot error, translation, language modelling, and of two
-other sources) at several cut-offs, and tables of final runs in model size and data, with laws that depart and without, on
-average and alone; and a simulated design. It rewrites the tables of ``extrapolation.md``, each as soon as it is done.
+``python benchmarks/extrapolation.py`` back-tests learning curves at several cut-offs (few-shot error, translation,
+language modelling, and curves of two other sources), tables of final runs in model size and data, and a simulated
+design. The laws are fitted with a discrepancy and without, on average and alone. It rewrites the tables of
+``extrapolation.md``, each as soon as it is done.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ import scalebayes as sb
 CHOSEN_ON = ("birds", "cifar100")
 DATA_SETS = (*CHOSEN_ON, "caltech101", "imagenet")
 AVERAGED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift"), (sb.laws.power_floor, None)]
-# One to all curves of a data set, whose architectures and numbers of shots cross, one to each by itself.
+# One fit to all curves of a data set, whose architectures and numbers of shots cross, and one to each curve alone.
 POOLED = [(sb.laws.power_floor, "drift"), (sb.laws.shifted_power, "drift", "separate")]
 SURFACE, STILL = (sb.laws.chinchilla, "surface"), (sb.laws.chinchilla, "still surface")
 CUTOFFS = ("is_train", 0.3, 0.1, 0.03)
-ENOUGH = 6  # known runs; curves of four or five are few and err most, so the others are shown by themselves as well
+ENOUGH = 6  # known runs; curves with four or five are few and err most, so the others are also shown alone
 TOPS = (0.1, 0.3)
 DESIGNS = 200
 DRAWS = 400
@@ -49,10 +50,11 @@ NUMBERS = {"rmsle": 4, "coverage_50": 2, "coverage_89": 2, "width_89": 3, "crps"
 HEADER = "RMSLE | 50% covers | 89% covers | width of 89% | CRPS | log score | converged, r-hat, diverging, s"
 
 
-def said(table: pd.DataFrame, seconds: float | None) -> str:
-    """How the sampling of some fits went."""
+def state_of(table: pd.DataFrame, seconds: float | None) -> str:
+    """The state of the sampling of some fits: converged, r-hat, diverging, seconds."""
     time_ = "" if seconds is None else f", {seconds:.0f}"
-    return f"{int(table['converged'].sum())} of {len(table)}, {table['max_r_hat'].max():.3f}, {table['diverging'].max():.2%}{time_}"
+    converged = f"{int(table['converged'].sum())} of {len(table)}"
+    return f"{converged}, {table['max_r_hat'].max():.3f}, {table['diverging'].max():.2%}{time_}"
 
 
 def cells(row: pd.Series) -> str:
@@ -60,7 +62,7 @@ def cells(row: pd.Series) -> str:
     shown = []
     for name, digits in NUMBERS.items():
         text = f"{row[name]:.{digits}f}"
-        if name in ("rmsle", "coverage_89") and pd.notna(row[f"{name}_lower"]):  # there is one of two clusters or more
+        if name in ("rmsle", "coverage_89") and pd.notna(row[f"{name}_lower"]):  # an interval needs two clusters
             text += f" [{row[f'{name}_lower']:.{digits}f}, {row[f'{name}_upper']:.{digits}f}]"
         shown.append(text)
     return " | ".join(shown)
@@ -80,9 +82,9 @@ def timed(**arguments) -> tuple[sb.Backtest, float]:
 def lines_of(
     result: sb.Backtest, seconds: float, name: str, domains: dict[str, str], called: str = "average"
 ) -> list[str]:
-    """Rows of every method, by domain: the average, the posteriors it is of, and what people do without one.
+    """Rows of every method, by domain: the average, its members, and the baselines without a posterior.
 
-    Curves that have no domain are left out.
+    Curves without a domain are left out.
     """
     named = {called: result.curves} | dict(list(result.members.groupby("method", sort=False)))
     own = [table.assign(pool=table["curve"].map(domains), method=method) for method, table in named.items()]
@@ -90,7 +92,8 @@ def lines_of(
     lines = []
     for _, row in whole.table.iterrows():
         table = next(table for table in own if table["method"].iloc[0] == row["method"])
-        went = said(table[table["pool"] == row["pool"]], seconds if row["method"] == own[0]["method"].iloc[0] else None)
+        took = seconds if row["method"] == own[0]["method"].iloc[0] else None
+        went = state_of(table[table["pool"] == row["pool"]], took)
         lines.append(f"| {name} | {row['pool']} | {row['curves']} | {row['method']} | {cells(row)} | {went} |")
     others = result.baselines.assign(pool=result.baselines["curve"].map(domains))
     for (pool, method), part in others.groupby(["pool", "method"], sort=False):
@@ -103,21 +106,25 @@ def lines_of(
 
 
 def curves(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
-    """Rows of the table of curves, each fitted by itself."""
+    """Rows of the table of curves, each fitted alone."""
     return _of_curves(settings, data_sets, "average", AVERAGED)
 
 
 def pooled(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
-    """Rows of the table of few-shot curves of which one fit is to all of a data set."""
+    """Rows of the table of few-shot curves, with one fit to all curves of a data set."""
     return _of_curves(
         settings, data_sets, "average, one pooled", POOLED, "dataset", ["dataset", "shots", "architecture"]
     )
 
 
 def _of_curves(
-    settings: Sequence[float | str], data_sets: Sequence[str], called: str, law: Sequence, pool: str | None = None,
+    settings: Sequence[float | str],
+    data_sets: Sequence[str],
+    called: str,
+    law: Sequence,
+    pool: str | None = None,
     group: Sequence[str] = ("curve_id",),
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
     table["cluster"] = table["architecture"].astype(str) + " " + table["dataset"].astype(str)
     table.loc[table["domain"] != "IC", "cluster"] = table["curve_id"]
@@ -125,16 +132,23 @@ def _of_curves(
         table = table.query("dataset in @data_sets and domain == 'IC'")
     lines = []
     for setting in settings:
-        # Of the domains with few curves only the official split is asked, each by itself.
+        # The domains with few curves are tested at the official split only, and each curve is fitted alone.
         here = table if setting == "is_train" and not pool else table[table["domain"] == "IC"]
         where = {"train": setting} if isinstance(setting, str) else {"cutoffs": [setting]}
         name = "official" if setting == "is_train" else f"{setting:.0%}"
         runs = sb.read_runs(here, inputs={"D": "n_samples"}, response="loss", group=group)
         domains = dict(zip(runs.group_labels, here["domain"], strict=True))
         result, seconds = timed(
-            law=law, runs=runs, pool=pool, pooling="crossed" if pool else None, baselines=not pool, cluster="cluster",
-            skip=True, draws=DRAWS, **where,
-        )  # fmt: skip
+            law=law,
+            runs=runs,
+            pool=pool,
+            pooling="crossed" if pool else None,
+            baselines=not pool,
+            cluster="cluster",
+            skip=True,
+            draws=DRAWS,
+            **where,
+        )
         lines += lines_of(result, seconds, name, domains, called)
         enough = result.curves.query("known >= @ENOUGH")["curve"]
         if len(enough) < len(result.curves):
@@ -148,7 +162,7 @@ def other_curves() -> list[str]:
     lines = []
     for name, (file, scale, response, group) in OTHER_CURVES.items():
         table = pd.read_csv(table_at(name, file)).sort_values(scale)
-        # Some are perplexities, which the laws refuse: in units of each curve's first value, which changes no score.
+        # Some are perplexities, which the laws refuse. They are in units of each curve's first value; no score changes.
         table[response] = table[response] / table.groupby(group)[response].transform("first")
         runs = sb.read_runs(table, inputs={"D": scale}, response=response, group=group)
         for cutoff in (0.3, 0.1):
@@ -165,9 +179,12 @@ def final_runs(names: Sequence[str] = tuple(FINAL_RUNS), surfaces: Sequence = (S
         for name in names:
             file, where, group = FINAL_RUNS[name]
             runs = sb.read_runs(
-                table_at(name, file), inputs={"N": "n_params", "D": "n_tokens"}, response="loss", where=where,
+                table_at(name, file),
+                inputs={"N": "n_params", "D": "n_tokens"},
+                response="loss",
+                where=where,
                 group=group or None,
-            )  # fmt: skip
+            )
             departs = timed(law=surfaces, runs=runs, top=[top], tested=10_000, draws=DRAWS)
             alone = timed(law=sb.laws.chinchilla, runs=runs, top=[top], tested=10_000, draws=DRAWS, baselines=False)
             first = "average" if len(surfaces) > 1 else "chinchilla+surface"
@@ -183,7 +200,7 @@ def final_runs(names: Sequence[str] = tuple(FINAL_RUNS), surfaces: Sequence = (S
 
 
 def design() -> list[str]:
-    """Coverage of 95% bands of the mean response in a published design, with the law's own priors and with vaguer ones."""
+    """Coverage of 95% bands of the mean response in a published design, with default priors and with vaguer ones."""
 
     def truth(N, D):
         return 1.0 + 2.0 * N**-0.3 + 1.5 * D**-0.25
@@ -221,7 +238,7 @@ def design() -> list[str]:
 
 
 def cost() -> list[str]:
-    """A fit of one curve again, as in a notebook: with drift and without."""
+    """Rows of the cost of fitting a curve a second time, as in a notebook: with drift and without."""
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
     lines = []
     for curve in table.query("domain == 'IC' and dataset in @CHOSEN_ON")["curve_id"].unique()[:3]:
@@ -235,7 +252,8 @@ def cost() -> list[str]:
             steps = float(fit.idata["sample_stats"]["n_steps"].mean())
             ess = fit.diagnostics.min_ess_bulk
             lines.append(
-                f"| {curve.replace('|', ' ')} | {called} | {seconds:.2f} | {ess:.0f} | {ess / seconds:.0f} | {steps:.1f} |"
+                f"| {curve.replace('|', ' ')} | {called} | {seconds:.2f} | {ess:.0f} | {ess / seconds:.0f} | "
+                f"{steps:.1f} |"
             )
             print(lines[-1], flush=True)
     return lines
@@ -243,7 +261,10 @@ def cost() -> list[str]:
 
 SCORED = f"| cut-off | domain | curves | method | {HEADER} |\n|---|---|---:|---|---:|---:|---:|---:|---:|---:|---|"
 DESIGNED = "| priors | tables | 95% covers | p of 0.95 | width | converged, r-hat, s |\n|---|---:|---:|---:|---:|---|"
-COSTS = "| curve | model | s, second fit | smallest bulk ESS | ESS per s | leapfrogs per draw |\n|---|---|---:|---:|---:|---:|"
+COSTS = (
+    "| curve | model | s, second fit | smallest bulk ESS | ESS per s | leapfrogs per draw |\n"
+    "|---|---|---:|---:|---:|---:|"
+)
 PARTS = {
     "curves": ("Curves", SCORED, curves),
     "pooled": ("Curves, one fit to all of a data set", SCORED, pooled),
@@ -255,7 +276,7 @@ PARTS = {
 
 
 def main() -> None:
-    """Everything, or some tables of the page, or a part of one that is printed only."""
+    """Write all tables of the page or some of them, or print a part of one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", action="append", choices=PARTS, help="only this table; repeat")
     parser.add_argument("--setting", action="append", help="curves at is_train, 0.3, 0.1 or 0.03; nothing written")
@@ -264,18 +285,18 @@ def main() -> None:
     parser.add_argument(
         "--still", action="store_true", help="with --table: also surfaces without drift, and both mixed"
     )
-    asked = parser.parse_args()
-    if asked.setting or asked.data_set:
-        settings = [s if s == "is_train" else float(s) for s in asked.setting or CUTOFFS]
+    arguments = parser.parse_args()
+    if arguments.setting or arguments.data_set:
+        settings = [s if s == "is_train" else float(s) for s in arguments.setting or CUTOFFS]
         for part in (curves, pooled):
-            part(settings, asked.data_set or [])
-    if asked.table:
-        final_runs(asked.table, (SURFACE, STILL) if asked.still else (SURFACE,))
-    if asked.setting or asked.data_set or asked.table:
+            part(settings, arguments.data_set or [])
+    if arguments.table:
+        final_runs(arguments.table, (SURFACE, STILL) if arguments.still else (SURFACE,))
+    if arguments.setting or arguments.data_set or arguments.table:
         return
     at = commit("extrapolation.md")
-    for name in asked.part or PARTS:
-        if not asked.part:  # each in a process of its own: what one compiles is no burden to the next
+    for name in arguments.part or PARTS:
+        if not arguments.part:  # each in its own process, without what the one before compiled
             subprocess.run([sys.executable, __file__, "--part", name], check=True)
             continue
         title, head, of_part = PARTS[name]

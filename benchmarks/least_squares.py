@@ -1,4 +1,4 @@
-"""What most papers do: a robust least-squares fit of each group by itself, refitted to bootstrap samples."""
+"""What most papers do: a robust least-squares fit of each group alone, refitted to bootstrap samples."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ DELTA = 1e-3
 def refits(case: Case, count: int, seed: int) -> np.ndarray:
     """Huber loss on log residuals by L-BFGS.
 
-    A good user centres log N and log D, gives the gradient, and measures the loss in units of DELTA squared, lest
-    L-BFGS stops early at its absolute tolerances.
+    A good user centres log N and log D, gives the gradient, and measures the loss in units of DELTA squared, so that
+    L-BFGS does not stop early at its absolute tolerances.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def refits(case: Case, count: int, seed: int) -> np.ndarray:
         n, d, y = (np.log(values[rows]) for values in (case.runs.x("N"), case.runs.x("D"), case.runs.y))
         n, d = n - n.mean(), d - d.mean()
         resampled = [rng.integers(len(y), size=len(y)) for _ in range(count)]
-        # Threads that wait for each other over five numbers make it twenty times slower on a busy machine.
+        # On a busy machine, threads that wait for each other over five numbers make this 20 times slower.
         with threadpool_limits(1):
             first = best_of(starts(y), n, d, y)
             parts.append([best_of([first], n[i], d[i], y[i]) for i in resampled])

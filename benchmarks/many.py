@@ -1,6 +1,7 @@
 """Many fits at once, many groups in one fit, and a surface over many runs: wall seconds warm, convergence, memory.
 
-``python benchmarks/many.py`` prints a Markdown table and, unless given ``--smoke``, writes it into benchmarks/README.md.
+``python benchmarks/many.py`` prints a Markdown table and, unless given ``--smoke``, writes it into
+benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MARK, END = "<!-- many fits: written by make bench -->", "<!-- end of many fits 
 
 
 def small_tables(tables: int) -> dict[str, sb.Model]:
-    """Simulated tables of 60 runs under a power law with floor, all parameters drawn anew for each."""
+    """Simulated tables of 60 runs under a power law with floor, with new parameters for each table."""
     models = {}
     for seed in range(tables):
         rng = np.random.default_rng(seed)
@@ -39,7 +40,7 @@ def small_tables(tables: int) -> dict[str, sb.Model]:
 
 
 def curves(most: int) -> dict[str, sb.Model]:
-    """The published curves of vision and language models, the part of each that is for fitting."""
+    """The published curves of vision and language models, each up to its official split."""
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
     models = {}
     for name, rows in table[table["is_train"] == 1].groupby("curve_id"):
@@ -58,8 +59,11 @@ def fleet(models: dict[str, sb.Model], draws: int) -> dict:
             found = sb.fit_many(models, draws=draws, seed=seed)
             seconds.append(time.perf_counter() - start)
     return {
-        "fits": len(models), "cold": seconds[0], "warm": seconds[1], "converged": int(found.table["converged"].sum()),
-    }  # fmt: skip
+        "fits": len(models),
+        "cold": seconds[0],
+        "warm": seconds[1],
+        "converged": int(found.table["converged"].sum()),
+    }
 
 
 def groups(n: int, draws: int) -> dict:
@@ -77,7 +81,7 @@ def groups(n: int, draws: int) -> dict:
 
 
 def surface(n: int, draws: int) -> dict:
-    """One pooled fit of n published final runs, evenly chosen in order of compute, with a surface for each of two corpora."""
+    """One pooled fit of n published final runs, evenly spaced in order of compute, with a surface per corpus (two)."""
     table = pd.read_csv(table_at("surface", "porian_isoflop.csv")).query("loss_split == 'val'")
     table = table.assign(C=table["n_params"] * table["n_tokens"]).sort_values("C")
     some = table.iloc[np.linspace(0, len(table) - 1, n).round().astype(int)]
@@ -97,9 +101,12 @@ def twice(fitted: Callable[[int], sb.Fit]) -> dict:
             fit = fitted(seed)
             seconds.append(time.perf_counter() - start)
     return {
-        "cold": seconds[0], "warm": seconds[1], "converged": int(not fit.diagnostics.problems),
-        "steps": float(fit.idata["sample_stats"]["n_steps"].mean()), "ess": fit.diagnostics.min_ess_bulk,
-    }  # fmt: skip
+        "cold": seconds[0],
+        "warm": seconds[1],
+        "converged": int(not fit.diagnostics.problems),
+        "steps": float(fit.idata["sample_stats"]["n_steps"].mean()),
+        "ess": fit.diagnostics.min_ess_bulk,
+    }
 
 
 def one(job: str, smoke: bool) -> dict:
@@ -126,7 +133,8 @@ def row(job: str, found: dict) -> str:
             each = f"{1e3 * found['warm'] / found['fits']:.0f} ms per group"
         steps, converged = f"{found['steps']:.0f}", "yes" if found["converged"] else "no"
     else:
-        what = f"{found['fits']} {'simulated tables of 60 runs' if kind == 'tables' else 'published curves'}, power with floor"
+        tables = "simulated tables of 60 runs" if kind == "tables" else "published curves"
+        what = f"{found['fits']} {tables}, power with floor"
         each, steps = f"{1e3 * found['warm'] / found['fits']:.0f} ms per fit", ""
         converged = f"{found['converged']} of {found['fits']}"
     return (

@@ -14,18 +14,18 @@ HISTORY, COMMITS = "HISTORY.md", "<!-- below: one row for each table that the be
 
 
 def commit(*written: str) -> str:
-    """The commit that is run; dirty if anything but what benchmarks write was changed since."""
+    """The commit that is run; dirty if anything has changed since, except what benchmarks write."""
     found, but = _git("rev-parse", "--short", "HEAD"), [f":(exclude){name}" for name in (HISTORY, *written)]
     return found + ("-dirty" if _git("status", "--porcelain", "--", ":/", *but) else "")
 
 
 def written(page: str, title: str, head: str, lines: Sequence[str], seconds: float, at: str) -> None:
-    """Put one table on a page, in the place of the one with its title, else at the end."""
+    """Write a table to a page: over the one with its title, else at the end."""
     path = HERE / page
     before, mark, after = path.read_text().partition(WRITTEN)
     tables = {part.partition("\n")[0]: part.strip() for part in after.split("\n## ")[1:]}
-    said = f"Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {seconds / 60:.1f} minutes."
-    tables[title] = f"{title}\n\n{said}\n\n{head}\n" + "\n".join(lines)
+    note = f"Python {sys.version.split()[0]}; {datetime.now(UTC):%Y-%m-%d}; {seconds / 60:.1f} minutes."
+    tables[title] = f"{title}\n\n{note}\n\n{head}\n" + "\n".join(lines)
     path.write_text(before + mark + "".join(f"\n\n## {table}" for table in tables.values()) + "\n")
     recorded(page, title, at)
 

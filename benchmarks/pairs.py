@@ -1,4 +1,4 @@
-"""Pairs of published curves, cut off where one had to choose between them: what is known, and what came of it."""
+"""Pairs of published curves, cut off at the scale of a decision: what is known there, and the outcome."""
 
 from __future__ import annotations
 
@@ -11,33 +11,50 @@ import pandas as pd
 from cases import table_at
 
 CUTOFFS = (0.03, 0.1, 0.3)
-FEWEST = 4  # known scales of either curve
-SAME = 0.15  # in log scale: values so near are of one scale
+FEWEST = 4  # known scales of each curve
+SAME = 0.15  # in log scale; nearer values count as of one scale
 # One expert for each token in every second layer: the settings that all sizes have.
 ROUTED = "k == 1 and routing_frequency == 0.5"
 
 
 def curves(pythia: bool = False) -> pd.DataFrame:
-    """Every curve: source, task and cluster (pairs within one share runs), group, x and y; Pythia's if asked for."""
+    """Every curve: source, task, cluster (pairs within it share runs), group, x and y; optionally Pythia's."""
     return pd.concat(
-        [_vision(), _translation(), _porian(), _xlstm(), _clip(), _upstream(), _repeated(), _routing(), _corpora(), _families(pythia)],
+        [
+            _vision(),
+            _translation(),
+            _porian(),
+            _xlstm(),
+            _clip(),
+            _upstream(),
+            _repeated(),
+            _routing(),
+            _corpora(),
+            _families(pythia),
+        ],
         ignore_index=True,
-    )  # fmt: skip
+    )
 
 
 def _of(source: str, table: pd.DataFrame, task, group, x: str, y: str, cluster=None) -> pd.DataFrame:
     task = task if isinstance(task, str) else task.astype(str)
-    parts = {"source": source, "task": task, "cluster": task if cluster is None else cluster.astype(str),
-             "group": group.astype(str), "x": table[x].astype(float), "y": table[y].astype(float)}  # fmt: skip
+    parts = {
+        "source": source,
+        "task": task,
+        "cluster": task if cluster is None else cluster.astype(str),
+        "group": group.astype(str),
+        "x": table[x].astype(float),
+        "y": table[y].astype(float),
+    }
     found = pd.DataFrame(parts).dropna()
     found["cluster"] = source + " " + found["cluster"]
-    # Seeds, and values logged twice at one scale.
+    # Mean over seeds, and over values logged twice at one scale.
     by = ["source", "task", "cluster", "group", "x"]
     return found.groupby(by, as_index=False)["y"].agg(lambda y: np.exp(np.log(y).mean()))
 
 
 def _frontier(table: pd.DataFrame, by: list[str], x: str, y: str) -> pd.DataFrame:
-    """Runs that none of the same group with less compute is better than."""
+    """Runs that are at least as good as every run of the same group with less compute."""
     lowest = table.groupby([*by, x], as_index=False)[y].min().sort_values([*by, x])
     return lowest[lowest[y] <= lowest.groupby(by)[y].cummin()]
 
@@ -45,7 +62,9 @@ def _frontier(table: pd.DataFrame, by: list[str], x: str, y: str) -> pd.DataFram
 def _vision() -> pd.DataFrame:
     t = pd.read_csv(table_at("reversals", "revisiting_benchmark.csv")).query("domain == 'IC'")
     # Few-shot errors at 5, 10 and 25 shots are of the same runs.
-    return _of("vision", t, t["dataset"] + " " + t["shots"].astype(str), t["architecture"], "n_samples", "loss", t["dataset"])  # fmt: skip
+    return _of(
+        "vision", t, t["dataset"] + " " + t["shots"].astype(str), t["architecture"], "n_samples", "loss", t["dataset"]
+    )
 
 
 def _translation() -> pd.DataFrame:
@@ -118,12 +137,12 @@ def _corpora() -> pd.DataFrame:
 
 
 def _families(pythia: bool) -> pd.DataFrame:
-    # Pythia's figure is a mean of several, losses and perplexities: no metric on which to choose.
+    # Pythia's figure is a mean of losses and perplexities, which is no metric for a choice.
     t = pd.read_csv(table_at("reversals", "colpret_curves.csv"))
     if not pythia:
         t = t.query("metric != 'mean_over_reported_losses'").copy()
     task = t["family"] + " " + t["dataset"]
-    # Some are perplexities, which the laws refuse: in units of a task's first value.
+    # Some are perplexities, which the laws refuse. They are in units of a task's first value.
     t["loss"] = t["loss"] / t.sort_values("n_tokens").groupby(task)["loss"].transform("first")
     return _of("colpret sizes", t, task, t["model"], "n_tokens", "loss", t["family"].str.partition("|")[0])
 
@@ -138,7 +157,7 @@ def at_scale(x: np.ndarray, y: np.ndarray, scale: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two curves, the one ahead at the decision scale first, what is known of them and what came of it."""
+    """Two curves, first the one ahead at the decision scale, with their known runs and the outcome."""
 
     source: str
     cluster: str
@@ -178,6 +197,14 @@ def pairs(table: pd.DataFrame, cutoff: float) -> Iterator[Pair]:
             )
             leader, other = sorted((a, b), key=first.__getitem__)
             yield Pair(
-                source, of_task["cluster"].iloc[0], task, cutoff, {leader: known[leader], other: known[other]}, at, to,
-                float(np.log(first[other] / first[leader])), last[leader], last[other],
-            )  # fmt: skip
+                source,
+                of_task["cluster"].iloc[0],
+                task,
+                cutoff,
+                {leader: known[leader], other: known[other]},
+                at,
+                to,
+                float(np.log(first[other] / first[leader])),
+                last[leader],
+                last[other],
+            )

@@ -1,10 +1,10 @@
 """Is the risk that an order turns round calibrated on published curves?
 
-``python benchmarks/reversals.py`` takes every pair of comparable curves (one task, metric and test set) of nine tables,
-shows scalebayes what lies below 3, 10 or 30% of their common largest scale, and asks for the probability that the one
-ahead there is behind at that scale. Every curve is fitted by itself with the defaults, by three laws that drift and by one
-that does not; four ways to use these fits are scored. With ``--folder`` answers are kept there, and a second run goes on
-where the first stopped. It rewrites tables and the picture of ``decisions.md``.
+``python benchmarks/reversals.py`` takes every pair of comparable curves (one task, metric and test set) of nine tables.
+It fits the runs below 3, 10 or 30% of their common largest scale, and forecasts the probability that the curve ahead
+there is behind at that largest scale. Every curve is fitted alone with the defaults, by three laws that drift and by
+one that does not; four ways to use these fits are scored. With ``--folder`` the forecasts are kept there, and a second
+run continues where the first stopped. It rewrites tables and the picture of ``decisions.md``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FITS = {
     "sigmoid": (sb.laws.sigmoid, "drift"),
     "law alone": (sb.laws.power_floor, None),
 }
-# Of each forecaster the fits that it averages; the first is the one whose risk is shown.
+# The fits that each forecaster averages; the risk of the first forecaster is shown.
 KINDS = {
     "average": tuple(FITS),
     "three that drift": ("drift", "shifted", "sigmoid"),
@@ -45,15 +45,16 @@ KINDS = {
     "law alone": ("law alone",),
 }
 SHOWN = next(iter(KINDS))
-# Language models whose learning rate a cosine takes down by the target (so the papers; the tables do not say how far). What
-# that gains is known of other language models (Luo et al. 2025, arXiv:2503.12811), and the forecasts of a loss are made with it.
+# Language models whose learning rate falls along a cosine by the target, according to the papers; the tables do not say
+# how far. The gain of such a schedule is known from other language models (Luo et al. 2025, arXiv:2503.12811), and
+# forecasts of a loss use it.
 SCHEDULED, GAIN = ("datablations", "routing, tokens"), sb.LogNormal(median=0.023, spread=0.5)
 NAMED = ("vision", "translation", "porian recipes", "xlstm", "openclip curves", "openclip upstream", "datablations")
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 1.0)
 
 
-def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """The risk of each pair by each forecaster, every curve fitted by itself, and how its bands cover."""
+def forecasts(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The risk of each pair by each forecaster, with every curve fitted alone, and how the bands cover."""
     wanted = tuple(dict.fromkeys(name for names in kinds.values() for name in names))
     fits = _fitted(some, wanted)
 
@@ -75,7 +76,7 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFr
                 for gain, of_both in apart.items()
             }
             own = {curve: fit_of(kind, key) for curve, key in keys.items()}
-            rows.append({**_told(pair), "kind": kind, **_judged(own, pair, drawn)})
+            rows.append({**_described(pair), "kind": kind, **_judged(own, pair, drawn)})
         return rows
 
     with ThreadPoolExecutor(2) as pool:
@@ -83,39 +84,45 @@ def asked(some: Sequence[Pair], kinds: Mapping[str, Sequence[str]]) -> pd.DataFr
 
 
 def _at_target(fit: sb.Fit | sb.Average, to: float, gain: sb.LogNormal | None) -> dict[str, np.ndarray]:
-    """Logs of what is drawn of a curve at the target, of the mean response and of a new run."""
+    """Logs of the draws of a curve at the target: of the mean response and of a new run."""
     change = to if gain is not None else None
     draws = sb.forecast(fit, at={"D": [to]}, schedule_change=change, schedule_gain=gain).draws
     return {str(name): np.log(values.to_numpy().ravel()) for name, values in draws.items()}
 
 
 def _gain(pair: Pair) -> sb.LogNormal | None:
-    """What the end of a schedule at the target is known to gain."""
+    """The known gain of a schedule that ends at the target, if there is one."""
     return GAIN if pair.source in SCHEDULED else None
 
 
-def _told(pair: Pair) -> dict:
+def _described(pair: Pair) -> dict:
     return {
-        "source": pair.source, "cluster": pair.cluster, "pair": pair.name, "cutoff": pair.cutoff, "to": pair.to,
-        "margin": pair.margin, "reversed": pair.reversed, "regret_naive": max(0.0, np.log(pair.leader / pair.other)),
-    }  # fmt: skip
+        "source": pair.source,
+        "cluster": pair.cluster,
+        "pair": pair.name,
+        "cutoff": pair.cutoff,
+        "to": pair.to,
+        "margin": pair.margin,
+        "reversed": pair.reversed,
+        "regret_naive": max(0.0, np.log(pair.leader / pair.other)),
+    }
 
 
 def _key(known: pd.DataFrame, cutoff: float) -> str:
-    """A curve, known as far; in several pairs it is the same."""
+    """The key of a curve with its known runs, which is the same in all its pairs."""
     values = known[["x", "y"]].to_numpy()
     return f"{cutoff:g} {hashlib.sha256(values.tobytes()).hexdigest()[:16]}"
 
 
 def _fitted(some: Sequence[Pair], names: Sequence[str]) -> dict[str, sb.Fit]:
-    """Every curve by itself, with the defaults; once more and more carefully where that has not converged, as anyone would."""
+    """Every curve fitted alone with the defaults; those that have not converged once more and more carefully."""
     every = {_key(known, pair.cutoff): (known, pair.cutoff) for pair in some for known in pair.known.values()}
     models = {}
     for key, (known, cutoff) in every.items():
         runs = sb.thin(sb.read_runs(known, inputs={"D": "x"}, response="y"), 24)
         for name in names:
             law, discrepancy = FITS[name]
-            # That one will ask so far is known when one fits.
+            # How far the forecast reaches is known when the curve is fitted.
             horizon = 1 / cutoff if discrepancy else None
             models[f"{name} {key}"] = sb.Model(law, runs, discrepancy=discrepancy, horizon=horizon)
     return _sampled(models)
@@ -131,27 +138,29 @@ def _sampled(models: Mapping[str, sb.Model]) -> dict[str, sb.Fit]:
 def _judged(
     fit: Mapping[str, sb.Fit | sb.Average], pair: Pair, drawn: Mapping[sb.LogNormal | None, Mapping[str, np.ndarray]]
 ) -> dict:
-    """Risk, regret and what bands hold, by draws at the target with the schedule stated and not stated."""
+    """Risk, regret and coverage, from draws at the target with the schedule stated and not stated."""
     two = list(fit)
     found = sb.crossover(fit, groups=two, axis="D", start=pair.at, to=pair.to)
     (of_pair,) = found.pairs.to_dict("records")
     mean = np.log(found.draws.isel(scale=-1).transpose("group", "sample").sel(group=two).to_numpy())
     winner, ahead = two.index(found.winner), of_pair["p_a_ahead_at_target"]
-    # In logs, as the regret that came is: of the loss itself the mean hangs on the tail of a drift far out.
-    foretold = (mean[winner] - mean.min(0)).mean()
+    # In logs, like the observed regret: the mean of the loss itself depends on the tail of a drift far out.
+    expected = (mean[winner] - mean.min(0)).mean()
     judged = {
-        "risk": 1 - ahead if of_pair["a"] == two[0] else ahead, "ordered": found.ordered,
-        "expected_regret_log": foretold,
+        "risk": 1 - ahead if of_pair["a"] == two[0] else ahead,
+        "ordered": found.ordered,
+        "expected_regret_log": expected,
         "regret": max(0.0, np.log((pair.leader, pair.other)[winner] / min(pair.leader, pair.other))),
-        "converged": not found.diagnostics.problems, "max_r_hat": found.diagnostics.max_r_hat,
-    }  # fmt: skip
+        "converged": not found.diagnostics.problems,
+        "max_r_hat": found.diagnostics.max_r_hat,
+    }
     truth = np.log([pair.leader, pair.other])
-    told, new = drawn[_gain(pair)], drawn[None]["new_run"]
-    # What a schedule gains is common to both, and no part of their difference.
+    stated, new = drawn[_gain(pair)], drawn[None]["new_run"]
+    # The gain of a schedule is the same for both, and no part of their difference.
     for called, values in (("mean", mean), ("new", new)):
         ends = np.quantile(values[0] - values[1], [0.055, 0.945])
         judged[f"covers_gap_{called}"] = bool(ends[0] <= truth[0] - truth[1] <= ends[1])
-    for called, values in (("mean", told["mean_response"]), ("new", told["new_run"]), ("untold", new)):
+    for called, values in (("mean", stated["mean_response"]), ("new", stated["new_run"]), ("unstated", new)):
         low, high = np.quantile(values, [0.055, 0.945], axis=1)
         judged[f"covers_{called}"] = float(((low <= truth) & (truth <= high)).mean())
     return judged
@@ -168,10 +177,11 @@ def _log(risk: np.ndarray, happened: np.ndarray) -> np.ndarray:
 
 
 def baselines(one: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What a forecaster without a law says of the same pairs.
+    """The risk of the same pairs by forecasters without a law.
 
-    The rate of reversals of these very pairs at each cut-off, which nobody knows before; that of the other clusters; that the
-    order stays; and a logistic regression on the margin at the decision scale, fitted to the other clusters.
+    They are the base rate of reversals of these pairs at each cut-off, which nobody knows in advance; the base rate of
+    the other clusters; zero, as if the order stays; and a logistic regression on the margin at the decision scale,
+    fitted to the other clusters.
     """
     happened, cluster = one["reversed"].to_numpy(float), one["cluster"].to_numpy()
     log_margin = np.log(np.maximum(one["margin"].to_numpy(), 1e-5))
@@ -184,13 +194,15 @@ def baselines(one: pd.DataFrame) -> dict[str, np.ndarray]:
         others[own] = [happened[rest & (one["cutoff"] == c)].mean() for c in one["cutoff"][own]]
         regressed[own] = expit(design[own] @ _logistic(design[rest], happened[rest]))
     return {
-        "base rate of these pairs": rate, "base rate of the other clusters": others, "order stays": np.zeros(len(one)),
+        "base rate of these pairs": rate,
+        "base rate of the other clusters": others,
+        "order stays": np.zeros(len(one)),
         "margin, logistic": regressed,
-    }  # fmt: skip
+    }
 
 
 def _logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Coefficients, drawn to nothing by the least bit so that they exist."""
+    """Coefficients, with a slight penalty so that they exist."""
 
     def loss(b):
         eta = x @ b
@@ -200,7 +212,7 @@ def _logistic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def resampled(value: np.ndarray, cluster: np.ndarray) -> tuple[float, float]:
-    """89% interval of a mean when the clusters are drawn anew."""
+    """89% bootstrap interval of a mean, from resampled clusters."""
     rng, codes = np.random.default_rng(0), pd.factorize(cluster)[0]
     total, count = np.bincount(codes, value), np.bincount(codes)
     drawn = rng.integers(len(total), size=(RESAMPLES, len(total)))
@@ -213,13 +225,14 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
     one = frame[frame["kind"] == frame["kind"].iloc[0]].reset_index(drop=True)
     forecasters = {kind: part["risk"].to_numpy() for kind, part in frame.groupby("kind", sort=False)} | baselines(one)
     happened, cluster = one["reversed"].to_numpy(float), one["cluster"].to_numpy()
-    # One pair at several cut-offs or shots is one.
+    # A pair at several cut-offs or shots counts as one.
     names = one["pair"].str.partition(": ")[2].map(lambda pair: " ".join(sorted(pair.split(", "))))
     lines = []
     for cutoff in (*cutoffs, None):
         rows = np.ones(len(one), bool) if cutoff is None else (one["cutoff"] == cutoff).to_numpy()
         distinct = len(set(zip(cluster[rows & one["reversed"]], names[rows & one["reversed"]], strict=True)))
-        part = f"{called}, {'all cut-offs' if cutoff is None else f'{cutoff:.0%}'} | {rows.sum()} | {len(np.unique(cluster[rows]))}"
+        which = "all cut-offs" if cutoff is None else f"{cutoff:.0%}"
+        part = f"{called}, {which} | {rows.sum()} | {len(np.unique(cluster[rows]))}"
         held = f"{part} | {happened[rows].mean():.3f} ({distinct} distinct)"
         for name, risk in forecasters.items():
             brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
@@ -234,25 +247,28 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
 
 
 def all_scores(frame: pd.DataFrame) -> list[str]:
-    """Of the tables named in advance, of all, and of what might carry them alone."""
-    told = frame[frame["kind"] == SHOWN].set_index(["cutoff", "pair"])["ordered"]
-    ordered = told[pd.MultiIndex.from_frame(frame[["cutoff", "pair"]])].to_numpy(bool)
+    """Scores of the tables named in advance, of all tables, and of parts on which the whole might rest."""
+    shown = frame[frame["kind"] == SHOWN].set_index(["cutoff", "pair"])["ordered"]
+    ordered = shown[pd.MultiIndex.from_frame(frame[["cutoff", "pair"]])].to_numpy(bool)
     return [
-        *scored(frame[frame["source"].isin(NAMED)], "named", CUTOFFS), *scored(frame, "all", CUTOFFS),
-        *scored(frame[frame["source"] != "datablations"], "all but datablations"), *scored(frame[ordered], "ordered"),
-    ]  # fmt: skip
+        *scored(frame[frame["source"].isin(NAMED)], "named", CUTOFFS),
+        *scored(frame, "all", CUTOFFS),
+        *scored(frame[frame["source"] != "datablations"], "all but datablations"),
+        *scored(frame[ordered], "ordered"),
+    ]
 
 
 def by_source(frame: pd.DataFrame) -> list[str]:
-    """Rows by source: where it helps and where not."""
+    """Rows by source: where the forecasts help and where they do not."""
     lines = []
     for (source, cutoff), part in frame.groupby(["source", "cutoff"], sort=False):
         own = part[part["kind"] == SHOWN]
         rate, happened = own["reversed"].mean(), own["reversed"].to_numpy(float)
         scores = [f"{_squared(p['risk'].to_numpy(), happened).mean():.4f}" for _, p in part.groupby("kind", sort=False)]
         lines.append(
-            f"| {source} | {cutoff:.0%} | {len(own)} | {int(own['reversed'].sum())} | {own['risk'].sum():.1f} | {' | '.join(scores)} | "
-            f"{rate * (1 - rate):.4f} | {own['covers_new'].mean():.2f} | {own['covers_gap_new'].mean():.2f} | {own['converged'].mean():.2f}, {own['max_r_hat'].max():.3f} |"
+            f"| {source} | {cutoff:.0%} | {len(own)} | {int(own['reversed'].sum())} | {own['risk'].sum():.1f} | "
+            f"{' | '.join(scores)} | {rate * (1 - rate):.4f} | {own['covers_new'].mean():.2f} | "
+            f"{own['covers_gap_new'].mean():.2f} | {own['converged'].mean():.2f}, {own['max_r_hat'].max():.3f} |"
         )
     return lines
 
@@ -264,7 +280,17 @@ def reliability(risk: np.ndarray, happened: np.ndarray, cluster: np.ndarray) -> 
         own = (risk >= low) & ((risk < high) | (high == 1.0))
         if own.any():
             ends = resampled(happened[own], cluster[own])
-            rows.append({"from": low, "to": high, "pairs": int(own.sum()), "foretold": risk[own].mean(), "came": happened[own].mean(), "lower": ends[0], "upper": ends[1]})  # fmt: skip
+            rows.append(
+                {
+                    "from": low,
+                    "to": high,
+                    "pairs": int(own.sum()),
+                    "forecast": risk[own].mean(),
+                    "observed": happened[own].mean(),
+                    "lower": ends[0],
+                    "upper": ends[1],
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -275,7 +301,10 @@ def alarms(one: pd.DataFrame) -> list[str]:
     for threshold in (0.05, 0.1, 0.25, 0.5):
         flagged = risk > threshold
         false = (~happened[flagged]).mean() if flagged.any() else np.nan
-        lines.append(f"| {threshold} | {flagged[~happened].mean():.3f} | {(~flagged[happened]).mean():.3f} | {false:.3f} | {int(flagged.sum())} |")  # fmt: skip
+        lines.append(
+            f"| {threshold} | {flagged[~happened].mean():.3f} | {(~flagged[happened]).mean():.3f} | {false:.3f} | "
+            f"{int(flagged.sum())} |"
+        )
     return lines
 
 
@@ -284,10 +313,10 @@ def covered(frame: pd.DataFrame) -> list[str]:
     lines = []
     for (kind, cutoff), part in frame.groupby(["kind", "cutoff"], sort=False):
         cells = []
-        for name in ("covers_mean", "covers_new", "covers_untold", "covers_gap_mean", "covers_gap_new"):
+        for name in ("covers_mean", "covers_new", "covers_unstated", "covers_gap_mean", "covers_gap_new"):
             low, high = resampled(part[name].to_numpy(float), part["cluster"].to_numpy())
             cells.append(f"{part[name].mean():.2f} [{low:.2f}, {high:.2f}]")
-        regret = f"{part['expected_regret_log'].mean():.4f} | {part['regret'].mean():.4f} | {part['regret_naive'].mean():.4f}"
+        regret = " | ".join(f"{part[name].mean():.4f}" for name in ("expected_regret_log", "regret", "regret_naive"))
         lines.append(f"| {kind} | {cutoff:.0%} | {' | '.join(cells)} | {regret} |")
     return lines
 
@@ -299,10 +328,18 @@ def drawn(table: pd.DataFrame, path: Path) -> None:
     figure = Figure(figsize=(5.2, 4.6), layout="constrained", dpi=150)
     panel = figure.subplots()
     panel.plot([0, 1], [0, 1], color="0.7", lw=1)
-    error = np.abs(table[["lower", "upper"]].to_numpy().T - table["came"].to_numpy())
-    panel.errorbar(table["foretold"], table["came"], error, fmt="o", color="C0", ms=5, lw=1.2)
+    error = np.abs(table[["lower", "upper"]].to_numpy().T - table["observed"].to_numpy())
+    panel.errorbar(table["forecast"], table["observed"], error, fmt="o", color="C0", ms=5, lw=1.2)
     for row in table.to_dict("records"):
-        panel.annotate(f"{row['pairs']}", (row["foretold"], row["upper"]), (0, 3), textcoords="offset points", fontsize=7, ha="center", color="0.4")  # fmt: skip
+        panel.annotate(
+            f"{row['pairs']}",
+            (row["forecast"], row["upper"]),
+            (0, 3),
+            textcoords="offset points",
+            fontsize=7,
+            ha="center",
+            color="0.4",
+        )
     panel.set(
         xlim=(-0.02, 1.02),
         ylim=(-0.02, 1.06),
@@ -314,25 +351,28 @@ def drawn(table: pd.DataFrame, path: Path) -> None:
 
 
 SCORES = (
-    "| pairs of | pairs | clusters | reversed | forecaster | Brier | log score | Brier less that of the base rate | less that of the logistic |\n"
+    "| pairs of | pairs | clusters | reversed | forecaster | Brier | log score | Brier less that of the base rate | "
+    "less that of the logistic |\n"
     "|---|---:|---:|---|---|---:|---:|---|---|"
 )
 SOURCES = (
-    "| source | cut-off | pairs | reversed | forecast | Brier, average | three that drift | drift | law alone | base rate of these pairs | loss covered | "
-    "difference covered | converged, r-hat |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    "| source | cut-off | pairs | reversed | forecast | Brier, average | three that drift | drift | law alone | "
+    "base rate of these pairs | loss covered | difference covered | converged, r-hat |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 ALARMS = (
     "| flagged above | false alarms | misses | of the flagged, did not reverse | flagged |\n|---:|---:|---:|---:|---:|"
 )
 COVERED = (
-    "| forecaster | cut-off | loss, mean response | loss, new run | new run, schedule not stated | difference, mean | difference, new runs | regret, forecast | "
-    "regret of its choice | regret of the leader |\n|---|---|---|---|---|---|---|---:|---:|---:|"
+    "| forecaster | cut-off | loss, mean response | loss, new run | new run, schedule not stated | difference, mean | "
+    "difference, new runs | regret, forecast | regret of its choice | regret of the leader |\n"
+    "|---|---|---|---|---|---|---|---:|---:|---:|"
 )
 RELIABLE = "| risk | pairs | forecast | observed |\n|---|---:|---:|---|"
 
 
 def answers(folder: Path | None, at: str) -> pd.DataFrame:
-    """The forecast of every pair, one source and cut-off after the other, with the commit that did it."""
+    """The forecast of every pair, one source and cut-off after the other, with the commit that made it."""
     table, found = curves(), []
     for cutoff in CUTOFFS:
         every = list(pairs(table, cutoff))
@@ -343,8 +383,8 @@ def answers(folder: Path | None, at: str) -> pd.DataFrame:
                 found.append(pd.read_csv(kept))
                 continue
             start = time.perf_counter()
-            told = asked(some, KINDS)
-            found.append(told.assign(commit=at, seconds=(time.perf_counter() - start) / len(told)))
+            made = forecasts(some, KINDS)
+            found.append(made.assign(commit=at, seconds=(time.perf_counter() - start) / len(made)))
             print(f"{cutoff:.0%} {source}: {len(some)} pairs, {found[-1]['seconds'].sum():.0f} s", flush=True)
             if kept is not None:
                 found[-1].to_csv(kept, index=False)
@@ -352,21 +392,21 @@ def answers(folder: Path | None, at: str) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Ask, score, and write the page."""
+    """Forecast, score, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, help="keep answers here, and go on from what is there")
+    parser.add_argument("--folder", type=Path, help="keep answers here, and continue from those kept")
     parser.add_argument(
         "--pythia", action="store_true", help="3%% with Pythia's curves, which are left out; printed only"
     )
-    told = parser.parse_args()
-    if told.pythia:
+    arguments = parser.parse_args()
+    if arguments.pythia:
         some = list(pairs(curves(pythia=True), CUTOFFS[0]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sb.ConvergenceWarning)
-            frame = asked(some, {"drift": ("drift",)})
+            frame = forecasts(some, {"drift": ("drift",)})
         print("\n".join(scored(frame, "3%, with Pythia")))
         return
-    folder = told.folder
+    folder = arguments.folder
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -376,15 +416,18 @@ def main() -> None:
     one = frame[frame["kind"] == SHOWN].reset_index(drop=True)
     bins = reliability(one["risk"].to_numpy(), one["reversed"].to_numpy(float), one["cluster"].to_numpy())
     rows = [
-        f"| {row['from']:g} to {row['to']:g} | {row['pairs']} | {row['foretold']:.3f} | {row['came']:.3f} [{row['lower']:.3f}, {row['upper']:.3f}] |"
+        f"| {row['from']:g} to {row['to']:g} | {row['pairs']} | {row['forecast']:.3f} | "
+        f"{row['observed']:.3f} [{row['lower']:.3f}, {row['upper']:.3f}] |"
         for row in bins.to_dict("records")
     ]
     drawn(bins, HERE / PICTURE)
     for title, head, lines in (
-        ("Reversals: scores", SCORES, all_scores(frame)), ("Reversals: reliability of the risk", RELIABLE, rows),
-        ("Reversals: false alarms and misses", ALARMS, alarms(one)), ("Reversals: coverage and regret", COVERED, covered(frame)),
+        ("Reversals: scores", SCORES, all_scores(frame)),
+        ("Reversals: reliability of the risk", RELIABLE, rows),
+        ("Reversals: false alarms and misses", ALARMS, alarms(one)),
+        ("Reversals: coverage and regret", COVERED, covered(frame)),
         ("Reversals: by source", SOURCES, by_source(frame)),
-    ):  # fmt: skip
+    ):
         written(PAGE, title, head, lines, seconds, at)
 
 

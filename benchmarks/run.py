@@ -30,7 +30,7 @@ GROUPED_ONLY = ("pymc_centred", "nutpie_centred", "numpyro_centred")
 METHODS = ("scalebayes", "pymc", "nutpie", "numpyro", *GROUPED_ONLY, "least_squares")
 SMOKE_CASES = ("chinchilla", "six_groups")
 SMOKE_METHODS = ("scalebayes", "pymc", "numpyro", "least_squares")
-# An alternative that is further from convergence has no effective draws to compare with.
+# An alternative that is farther from convergence has no effective draws to compare with.
 LARGEST_R_HAT, LARGEST_DIVERGING_SHARE = 1.05, 0.005
 
 LABELS = {
@@ -102,7 +102,7 @@ def measured_rounds(case: Case, methods: list[str], draws: int, repeats: int, ro
 
 
 def contenders(rows: list[Row]) -> list[str]:
-    """Methods that by some rate came within a third of the best alternative's, in their order."""
+    """Methods that reach by some rate at least a third of the best alternative's, in their order."""
     others = [row for row in rows if "error" not in row and row["method"] not in ("scalebayes", "least_squares")]
     near = {
         row["method"]
@@ -120,7 +120,7 @@ def sound(row: Row) -> bool:
 
 
 def ratio(rows: list[Row], rate: str, among: tuple[str, ...]) -> tuple[float, str] | None:
-    """scalebayes' min ESS per second over the best of some others', and which that is."""
+    """scalebayes' min ESS per second over that of the best of some others, and which other that is."""
     by_name = {row["method"]: row for row in rows if "error" not in row}
     others = {name: by_name[name] for name in among if name in by_name}
     others = {name: row for name, row in others.items() if name == "least_squares" or sound(row)}
@@ -133,7 +133,7 @@ def ratio(rows: list[Row], rate: str, among: tuple[str, ...]) -> tuple[float, st
 def ratios(rounds: list[list[Row]]) -> str:
     """The line under a table: how many times as many effective draws per second as the best alternative."""
     by_hand = tuple(method for method in METHODS if method not in ("scalebayes", "least_squares"))
-    said = []
+    sentences = []
     for what, rate, among in (
         ("sampling alone (stricter)", "rate_sampling", by_hand),
         ("the whole call, compilation included, as a user meets it", "rate_whole", by_hand),
@@ -144,10 +144,10 @@ def ratios(rounds: list[list[Row]]) -> str:
         measured_any = any(row["method"] in among for rows in rounds for row in rows)
         none = "none has converged" if measured_any else "not measured"
         number = f"{median(number for number, _ in found):.1f}x ({best})" if found else none
-        said.append(f"{what}: {number}")
+        sentences.append(f"{what}: {number}")
     if not all(sound(row) for rows in rounds for row in rows if row["method"] == "scalebayes"):
-        said.append("but scalebayes' own draws are not sound by the rule for the alternatives")
-    return f"Warm scalebayes' min ESS per second over the best alternative's: {'; '.join(said)}."
+        sentences.append("but scalebayes' own draws are not sound by the rule for the alternatives")
+    return f"Warm scalebayes' min ESS per second over the best alternative's: {'; '.join(sentences)}."
 
 
 def table(rounds: list[list[Row]]) -> str:
@@ -174,14 +174,14 @@ def section(case: Case, rounds: list[list[Row]], draws: int, repeats: int) -> st
     """What the README says of a case."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
     note = (
-        f"{case}. 4 chains x {draws} draws; rounds: {len(rounds)}, warm fits of scalebayes in each: {repeats}, medians; "
-        f"{machine}; {datetime.now(UTC):%Y-%m-%d}."
+        f"{case}. 4 chains x {draws} draws; rounds: {len(rounds)}, "
+        f"warm fits of scalebayes in each: {repeats}, medians; {machine}; {datetime.now(UTC):%Y-%m-%d}."
     )
     return "\n\n".join([f"## {case.name}", note, table(rounds), ratios(rounds)])
 
 
 def write(sections: Mapping[str, str]) -> None:
-    """Put the sections in the README in place of the older ones of these cases."""
+    """Write the sections to the README, over the older ones of these cases."""
     readme = HERE / "README.md"
     before, _, rest = readme.read_text().partition(MARK)
     old, _, after = rest.partition(END)
@@ -192,7 +192,7 @@ def write(sections: Mapping[str, str]) -> None:
 
 
 def run_case(name: str, among: Sequence[str], smoke: bool, rounds: int) -> None:
-    """Prove, measure, print, and unless this is a trial write."""
+    """Prove, measure and print one case, and write it unless this is a trial."""
     try:
         case = named(name)
     except FileNotFoundError as missing:
@@ -219,7 +219,7 @@ def run_case(name: str, among: Sequence[str], smoke: bool, rounds: int) -> None:
 
 
 def main() -> None:
-    """Run all of them and write the tables."""
+    """Run the cases and write their tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="smallest setting, nothing written")
     parser.add_argument("--case", choices=CASES, action="append", help="only this case; may be repeated")

@@ -18,8 +18,8 @@ TOLERANCE = 1e-6
 def same_posterior(case: Case, points: int = 5) -> float:
     """Largest disagreement of the log densities by hand with scalebayes', as differences between points.
 
-    All are compared on the unconstrained scale, where they have the same variables; the centred ones have others, and
-    a Jacobian.
+    All are compared on the unconstrained scale, where they have the same variables. Centred models have other
+    variables, and need a Jacobian.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def numpyro_densities(case: Case, centred: bool, points: list[Mapping]) -> np.nd
 
 
 def recentred(case: Case, point: Mapping) -> dict[str, np.ndarray]:
-    """The same point with the logarithms of the groups' values in the place of offsets."""
+    """The same point with the logarithms of the groups' values instead of offsets."""
     moved = dict(point)
     for name in POOLED:
         logit = point.get(f"{name}_population_logit")

@@ -31,7 +31,7 @@ CHAINS, CORES = 4, 2
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """What a call leaves behind.
+    """What a call returns.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def with_scalebayes(case: Case, draws: int) -> Callable[[int], Draws]:
 
 
 def with_pymc(case: Case, draws: int, centred: bool, sampler: str) -> Callable[[int], Draws]:
-    """PyMC by hand, each call from model to draws as a user's script has it; 1000 draws have PyMC's 1000 of tuning."""
+    """PyMC by hand, each call from model to draws as in a user's script; 1000 draws follow PyMC's 1000 of tuning."""
     import pymc as pm
 
     def call(seed: int) -> Draws:
@@ -101,7 +101,7 @@ def from_stats(posterior: xr.Dataset, stats: xr.DataTree, sampling: float | None
 
 
 def with_numpyro(case: Case, draws: int, centred: bool) -> Callable[[int], Draws]:
-    """NumPyro by hand, all chains in one program. It compiles its loop at every run, even with the same MCMC object."""
+    """NumPyro by hand, all chains in one program. It compiles its loop at every run, also with the same MCMC object."""
     import jax
     import numpyro
     from numpyro.infer import MCMC, NUTS, init_to_median
@@ -111,9 +111,14 @@ def with_numpyro(case: Case, draws: int, centred: bool) -> Callable[[int], Draws
     # Starts at random, its default, overflow in some groups and end in an error.
     kernel = NUTS(model, init_strategy=init_to_median)
     mcmc = MCMC(
-        kernel, num_warmup=draws, num_samples=draws, num_chains=CHAINS, chain_method="vectorized",
-        progress_bar=False, jit_model_args=True,
-    )  # fmt: skip
+        kernel,
+        num_warmup=draws,
+        num_samples=draws,
+        num_chains=CHAINS,
+        chain_method="vectorized",
+        progress_bar=False,
+        jit_model_args=True,
+    )
     compiling: list[float] = []
     jax.monitoring.register_event_duration_secs_listener(partial(note_compilation, compiling))
 
@@ -164,7 +169,7 @@ METHODS = {
 
 
 def measure(case: Case, method: str, draws: int, repeats: int) -> dict[str, float | str | None]:
-    """One cold call and some warm ones, as flat numbers: medians over the warm calls, the worst for what must be small.
+    """One cold call and some warm ones, as flat numbers: medians of the warm calls, or the worst where small is good.
 
     Parameters
     ----------
@@ -176,8 +181,8 @@ def measure(case: Case, method: str, draws: int, repeats: int) -> dict[str, floa
     Returns
     -------
     dict
-        ``seconds_warm`` is a whole call as a user meets it, from model to draws: scalebayes has compiled before, what is
-        written by hand compiles again. ``seconds_sampling`` leaves that out.
+        ``seconds_warm`` is a whole call as a user meets it, from model to draws: scalebayes has compiled before, models
+        by hand compile again. ``seconds_sampling`` leaves compilation out.
     """
     for module in ("arviz_stats", *METHODS[method].imports):
         import_module(module)
@@ -254,7 +259,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000, help="per chain, of 4")
     parser.add_argument("--repeats", type=int, default=1, help="warm calls")
     arguments = parser.parse_args()
-    # What the draws are worth is in the numbers.
+    # The numbers show the quality of the draws.
     warnings.simplefilter("ignore")
     logging.getLogger("pymc").setLevel(logging.ERROR)
     print(json.dumps(measure(named(arguments.case), arguments.method, arguments.draws, arguments.repeats)))
