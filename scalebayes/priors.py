@@ -91,7 +91,9 @@ class LogNormal:
 
 @dataclass(frozen=True)
 class Gamma:
-    r"""A quantity above a bound, :math:`x = \mathrm{above} + \mathrm{Gamma}(\mathrm{shape}, \mathrm{rate})`, shared by all groups.
+    r"""A quantity above a bound, shared by all groups.
+
+    .. math:: x = \mathrm{above} + \mathrm{Gamma}(\mathrm{shape}, \mathrm{rate})
 
     Parameters
     ----------
@@ -125,9 +127,9 @@ class FloorShare:
 
     .. math:: E = y_{\min} \cdot \mathrm{logistic}(e), \quad e \sim \mathrm{Normal}(\mathrm{logit}, \mathrm{sd})
 
-    The smallest response is read off the runs, so the data are used once for the place of this prior. When E is
-    ``pooled`` this is the prior of the population's value and a single group may lie above the bound; when it is
-    ``separate`` each group has its own smallest response.
+    The smallest response comes from the runs, so the data are used once to locate this prior. When E is ``pooled``,
+    this is the prior of the population's value, and a single group may lie above the bound. When E is ``separate``,
+    each group has its own smallest response.
 
     Parameters
     ----------
@@ -141,7 +143,7 @@ class FloorShare:
 
     Examples
     --------
-    Between .67 and .94 of the smallest loss, with probability .95:
+    Between 0.67 and 0.94 of the smallest loss, with probability 0.95:
 
     >>> FloorShare(logit=1.7, sd=0.5)
     FloorShare(logit=1.7, sd=0.5)
@@ -160,7 +162,7 @@ class Share:
 
     .. math:: x = \mathrm{logistic}(e), \quad e \sim \mathrm{Normal}(\mathrm{logit}, \mathrm{sd})
 
-    A pooled one varies between groups in log-odds.
+    A pooled share varies between groups in log-odds.
 
     Parameters
     ----------
@@ -192,17 +194,17 @@ class ResponseShare:
     .. math:: x = s\, \max(\bar y - E,\ \bar y / 20), \quad
               \log s \sim \mathrm{Normal}(\log \mathrm{share}, \mathrm{spread})
 
-    with :math:`\bar y` the geometric mean response. It serves any unit, nats per token as well as error rates. What a
-    term contributes is judged against what is left above the *same draw's* floor: where the floor is uncertain, the
-    level of the curve is not, and a prior that respects this is also far easier to sample.
+    with :math:`\bar y` the geometric mean response. It suits any unit, nats per token as well as error rates. A term is
+    stated as a share of the response above the *same draw's* floor: the level of a curve is well known even where its
+    floor is uncertain, and a prior that respects this is also far easier to sample.
 
     Parameters
     ----------
     share, spread : float
         Both > 0.
     floor : str or None
-        Name of the parameter that is the irreducible loss, by default the floor that the law declares; None for a share of
-        the whole response, :math:`x = s \bar y`.
+        Name of the parameter that is the irreducible loss, by default the floor that the law declares. None for a share
+        of the whole response, :math:`x = s \bar y`.
 
     Raises
     ------
@@ -227,7 +229,8 @@ class ResponseShare:
 class Anchored:
     r"""An amplitude whose prior is stated where the runs are, not at N = 1.
 
-    A is meaningless at N = 1 and correlates with alpha at .999; the value of its term at a reference scale does not.
+    At N = 1, A has no meaning, and its correlation with alpha is 0.999. The value of its term at a reference scale has
+    neither fault.
 
     .. math:: A = a\, N_\mathrm{ref}^{\alpha} \quad (\texttt{form="amplitude"}), \qquad
               N_c = N_\mathrm{ref}\, a^{1/\alpha} \quad (\texttt{form="scale"})
@@ -239,7 +242,7 @@ class Anchored:
     value : LogNormal or ResponseShare
         Prior of a.
     input, exponent : str
-        Names of the law's input and exponent that the term consists of.
+        Names of the input and the exponent of the term.
     form : {"amplitude", "scale"}
         How the law writes the term.
     reference : float, optional
@@ -248,7 +251,7 @@ class Anchored:
     Raises
     ------
     ValueError
-        If ``form`` is neither, or ``reference`` is not positive.
+        If ``form`` is neither of these, or ``reference`` is not positive.
     TypeError
         If ``value`` is not a prior of a positive quantity.
 
@@ -303,13 +306,13 @@ class Pooled:
         return f"pooled({self.prior!r}, spread={self.spread!r})"
 
     def spreads(self, group: str) -> dict[str, float]:
-        """The spread over each factor; a single number is that over the groups as they are."""
+        """The spread over each factor; a single number is the spread over the groups themselves."""
         return dict(self.spread) if isinstance(self.spread, Mapping) else {group: self.spread}
 
 
 @dataclass(frozen=True, repr=False)
 class Separate:
-    """One value per group, none learns from another (no pooling); made by `separate`."""
+    """One value per group, of which none informs another (no pooling); made by `separate`."""
 
     prior: Prior
 
@@ -351,8 +354,8 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
     .. math:: \log x_g \sim \mathrm{Normal}(\log x_\mathrm{population}, \tau), \quad
               \tau \sim \mathrm{HalfNormal}(\mathrm{spread})
 
-    (without logarithms for a `Normal` prior, and for an `Anchored` one about its value at the reference). With several
-    group columns, crossed or nested, the deviations of a group's factors add up:
+    For a `Normal` prior this is without logarithms; for an `Anchored` one it is about the value at the reference. With
+    several group columns, crossed or nested, the deviations of a group's factors add up:
 
     .. math:: \log x_g = \log x_\mathrm{population} + \sum_f u_{f, \mathrm{level}_f(g)}, \quad
               u_{f,l} \sim \mathrm{Normal}(0, \tau_f), \quad \tau_f \sim \mathrm{HalfNormal}(\mathrm{spread}_f)
@@ -362,9 +365,9 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
     prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare or Anchored
         Prior of the population's value.
     spread : float or mapping of str to float
-        Scale of the half-normal prior of tau: 0.3 means "groups differ by some 30%". One number is for the groups as
-        they are (every combination of the group columns); a mapping has one for each factor: a group column, or the
-        columns' names joined by ``_`` for their combinations.
+        Scale of the half-normal prior of tau: 0.3 means "groups differ by some 30%". One number is for the groups
+        themselves (every combination of the group columns). A mapping has one number for each factor: a group column,
+        or the columns' names joined by ``_`` for their combinations.
 
     Returns
     -------
@@ -397,7 +400,7 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
 
 
 def separate(prior: Prior) -> Separate:
-    """A value of the parameter per group, each with the same prior and none informing another.
+    """A value of the parameter per group; all have the same prior, and none informs another.
 
     Parameters
     ----------
@@ -430,12 +433,12 @@ def _a_prior(prior: object) -> Prior:
 
 
 def with_pooling(prior: Prior | Pooling) -> Pooling:
-    """The prior itself if it says how groups divide it, else shared by all of them."""
+    """The prior itself if it states its pooling, else the prior shared by all groups."""
     return prior if isinstance(prior, Shared | Pooled | Separate) else shared(prior)
 
 
 def with_floor[T](prior: T, floor: str | None) -> T:
-    """The same with the floor of a `ResponseShare` that says "the law's" named; None counts from zero."""
+    """The same prior, with the law's floor as that of a `ResponseShare` that refers to it; None counts from zero."""
     if isinstance(prior, Shared | Pooled | Separate | Anchored):
         field = "value" if isinstance(prior, Anchored) else "prior"
         return replace(prior, **{field: with_floor(getattr(prior, field), floor)})
@@ -448,7 +451,7 @@ _BLANK = Shared(Normal(0.0, 1.0))
 
 
 def without_numbers[T](value: T) -> T:
-    """A frozen value with every prior among its fields replaced by one and the same: what is left shapes a program."""
+    """A frozen value with all priors among its fields replaced by one; what is left decides what is compiled."""
     part: Any = value
     return replace(part, **{f.name: _BLANK for f in fields(part) if isinstance(getattr(part, f.name), Pooling)})
 
@@ -457,9 +460,9 @@ WORDS = ("shared", "pooled", "crossed", "separate")
 
 
 def repool(pooling: Pooling, how: str, factors: tuple[str, ...] = ()) -> Pooling:
-    """The same prior under another word; a parameter that was not pooled gets a spread of 0.3.
+    """The same prior with another pooling; a parameter that becomes pooled gets a spread of 0.3.
 
-    ``"crossed"`` leaves what is not pooled as it is, and divides the variance of what is evenly among the factors.
+    ``"crossed"`` changes pooled priors only: it divides their variance evenly among the factors.
     """
     match how:
         case "shared":
@@ -476,7 +479,7 @@ def repool(pooling: Pooling, how: str, factors: tuple[str, ...] = ()) -> Pooling
 
 
 def repool_fields[T](value: T, how: str) -> T:
-    """A frozen value with every prior among its fields under another word; what is a `Gamma` stays shared."""
+    """A frozen value with another pooling for every prior among its fields; a `Gamma` stays shared."""
     part: Any = value
     own = {f.name: getattr(part, f.name) for f in fields(part)}
     pooled_otherwise = {

@@ -1,4 +1,4 @@
-"""Whole messages: what is said of priors that cannot be, before anything is compiled."""
+"""Whole messages about priors that are refused before anything is compiled."""
 
 import numpy as np
 import pytest

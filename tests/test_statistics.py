@@ -1,4 +1,4 @@
-"""Statistical promises, each judged by a test whose failure probability is stated. Run by make test-slow."""
+"""Statistical promises, each judged by a test with a stated failure probability. Run by make test-slow."""
 
 import importlib
 import warnings
@@ -22,10 +22,14 @@ def _simulate(seed, n=40):
     rng = np.random.default_rng(seed)
     N, D = np.exp(rng.uniform(np.log(1e8), np.log(1e10), n)), np.exp(rng.uniform(np.log(2e9), np.log(2e11), n))
     truth = {
-        "E": rng.lognormal(np.log(1.8), 0.1), "alpha": rng.lognormal(np.log(0.3), 0.2), "beta": rng.lognormal(np.log(0.3), 0.2),
-        "A_at_ref": rng.lognormal(np.log(0.35), 0.3), "B_at_ref": rng.lognormal(np.log(0.35), 0.3),
-        "sigma": rng.lognormal(np.log(0.01), 0.3), "nu": 2 + rng.gamma(2.0, 1 / 0.2),
-    }  # fmt: skip
+        "E": rng.lognormal(np.log(1.8), 0.1),
+        "alpha": rng.lognormal(np.log(0.3), 0.2),
+        "beta": rng.lognormal(np.log(0.3), 0.2),
+        "A_at_ref": rng.lognormal(np.log(0.35), 0.3),
+        "B_at_ref": rng.lognormal(np.log(0.35), 0.3),
+        "sigma": rng.lognormal(np.log(0.01), 0.3),
+        "nu": 2 + rng.gamma(2.0, 1 / 0.2),
+    }
     law = (
         truth["E"] + truth["A_at_ref"] * (N / 1e9) ** -truth["alpha"] + truth["B_at_ref"] * (D / 2e10) ** -truth["beta"]
     )
@@ -37,14 +41,16 @@ def _simulate(seed, n=40):
 def _same_priors():
     """The priors that `_simulate` draws from, so that the intervals have exactly their nominal coverage."""
     return {
-        "E": sb.LogNormal(1.8, 0.1), "alpha": sb.LogNormal(0.3, 0.2), "beta": sb.LogNormal(0.3, 0.2),
+        "E": sb.LogNormal(1.8, 0.1),
+        "alpha": sb.LogNormal(0.3, 0.2),
+        "beta": sb.LogNormal(0.3, 0.2),
         "A": sb.Anchored(sb.LogNormal(0.35, 0.3), input="N", exponent="alpha", reference=1e9),
         "B": sb.Anchored(sb.LogNormal(0.35, 0.3), input="D", exponent="beta", reference=2e10),
-    }  # fmt: skip
+    }
 
 
 def _fit(model, seed):
-    """A fit that has converged: one that has not is no result, and is drawn again with twice the draws."""
+    """A fit that has converged; one that has not is drawn again with twice as many draws."""
     for attempt in range(4):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sb.ConvergenceWarning)
@@ -79,7 +85,7 @@ def _agrees(fit, reference, names, thin=8):
             for draws in (fit.posterior, reference)
         )
         for g in range(ours.shape[1]):
-            # Thinned to draws that are about independent, as the two-sample test assumes.
+            # Thinned to nearly independent draws, as the two-sample test assumes.
             pvalue = ks_2samp(ours[::thin, g], theirs[::thin, g]).pvalue
             assert pvalue > FAILURE_PROBABILITY, (name, g, pvalue)
 
@@ -92,9 +98,14 @@ def _pm_sample(model, target_accept=0.9):
     try:
         with model.pymc():
             drawn = pm.sample(
-                1000, tune=1000, chains=4, nuts_sampler="numpyro", random_seed=5, progressbar=False,
+                1000,
+                tune=1000,
+                chains=4,
+                nuts_sampler="numpyro",
+                random_seed=5,
+                progressbar=False,
                 nuts={"chain_method": "vectorized", "target_accept": target_accept},
-            )  # fmt: skip
+            )
         return drawn["posterior"].to_dataset()
     finally:
         jax.config.update("jax_enable_x64", before)
@@ -160,9 +171,10 @@ def _drifting_model(y):
     """A curve of 24 runs that drifts, with priors that do not look at the runs."""
     runs = sb.read_runs(pd.DataFrame({"flops": np.logspace(20, 22, 24), "loss": y}), response="loss")
     priors = {
-        "E": sb.LogNormal(0.3, 0.2), "alpha": sb.LogNormal(0.15, 0.3),
+        "E": sb.LogNormal(0.3, 0.2),
+        "alpha": sb.LogNormal(0.15, 0.3),
         "A": sb.Anchored(sb.LogNormal(0.3, 0.3), input="C", exponent="alpha", reference=1e22),
-    }  # fmt: skip
+    }
     return sb.Model(sb.Law(_with_floor, floor="E"), runs, priors=priors, discrepancy="drift")
 
 
@@ -186,14 +198,16 @@ def _chinchilla(N, D, *, E, A, B, alpha, beta):
 
 
 def _departing_model(y):
-    """24 runs over two inputs off their law, with priors that do not look at the runs."""
+    """24 runs over two inputs that depart from their law, with priors that do not look at the runs."""
     N, D = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 1e10, 4), np.geomspace(1e9, 1e11, 6)))
     runs = sb.read_runs(pd.DataFrame({"N": N, "D": D, "loss": y}))
     priors = {
-        "E": sb.LogNormal(1.5, 0.1), "alpha": sb.LogNormal(0.3, 0.2), "beta": sb.LogNormal(0.3, 0.2),
+        "E": sb.LogNormal(1.5, 0.1),
+        "alpha": sb.LogNormal(0.3, 0.2),
+        "beta": sb.LogNormal(0.3, 0.2),
         "A": sb.Anchored(sb.LogNormal(0.4, 0.2), input="N", exponent="alpha", reference=1e9),
         "B": sb.Anchored(sb.LogNormal(0.4, 0.2), input="D", exponent="beta", reference=1e10),
-    }  # fmt: skip
+    }
     surface = sb.Surface(
         misfit=sb.LogNormal(0.05, 0.3),
         length=sb.LogNormal(1.5, 0.3),
@@ -223,7 +237,7 @@ def _departure(model, truth, expected, rng):
 
 
 def ranks_of_simulated_truths(of, length, noise, tables=200, seed=0):
-    """Simulation-based calibration: where each true value, drawn from the prior, lies among its posterior's draws."""
+    """Simulation-based calibration: the rank of each true value, drawn from the prior, among posterior draws."""
     template = of(np.linspace(3, 2, length))
     prior = template.prior(tables, seed=seed)
     truth, rng = prior["prior"].to_dataset().isel(chain=0), np.random.default_rng(seed)
@@ -275,12 +289,14 @@ def test_pooling_helps_a_corpus_with_four_runs(public_data):
         corpus = corpora[choice % 3]
         own = table.index[table["dataset"] == corpus]
         kept = rng.choice(own, 4, replace=False)
-        # The other two corpora differ by a run or so; equal counts let every choice share one compilation.
+        # The other two corpora differ by about one run; with equal counts all choices share one compilation.
         others = [rng.choice(table.index[table["dataset"] == c], 32, replace=False) for c in corpora if c != corpus]
         runs = sb.read_runs(
             table.loc[np.concatenate([kept, *others])],
-            inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset",
-        )  # fmt: skip
+            inputs={"N": "n_params", "D": "n_tokens"},
+            response="loss",
+            group="dataset",
+        )
         rest = table.loc[own.difference(kept)]
         error = []
         for pooling in ("pooled", "separate"):

@@ -1,1 +1,1 @@
-"""How far answers can be trusted: back-tests against runs that were held back."""
+"""How far answers can be trusted: back-tests on held-out runs, baselines, and sensitivity to priors."""

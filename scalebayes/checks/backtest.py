@@ -1,4 +1,4 @@
-"""Forecasts of runs that were held back, scored: do the bands cover?"""
+"""Back-tests: forecasts of held-out runs, and how well they score and cover."""
 
 from __future__ import annotations
 
@@ -42,27 +42,28 @@ class Backtest:
     Parameters
     ----------
     points : pandas.DataFrame
-        A row per run forecast: setting, pool, curve, the inputs, reach (its scale, or compute, over the curve's largest
-        known), response, median, lower and upper (89% of a new run), error (log of median over response), crps,
+        A row per forecast run: setting, pool, curve, the inputs, scale (or compute), reach (that over the curve's
+        largest known), response, median, lower and upper (89% of a new run), error (log of median over response), crps,
         log_score, pit.
     curves : pandas.DataFrame
-        A row per setting and curve, of the average where there are several fits: known, fitted, ahead and tested (numbers of runs:
-        up to the cut-off and how many of them were fitted, beyond it and how many of them were forecast), rmsle, crps, log_score,
-        coverage_50, _80, _89, _95, width_89 (in logs), converged, max_r_hat, diverging (share of draws), problem, and fit: what was
-        fitted together, empty where that differs between the fits that were averaged.
+        A row per setting and curve; where several fits are averaged, it is about the average. It has numbers of runs:
+        known (up to the cut-off) and fitted (of these), ahead (beyond the cut-off) and tested (of these). It has
+        scores: rmsle, crps, log_score, coverage_50, _80, _89, _95, width_89 (in logs). It says how the sampling went:
+        converged, max_r_hat, diverging (share of draws), problem, and fit (what was fitted together; empty where that
+        differs between averaged fits).
     members : pandas.DataFrame
-        The same scores of each fit that was averaged, by method; empty where there is one. Where some are fitted to a pool and
-        others to each curve by itself, they are called pooled and separate.
+        The same scores for each averaged fit, by method; empty where there is one fit. If some are fitted to a pool and
+        others to each curve alone, methods are called pooled and separate.
     baselines : pandas.DataFrame
-        A row per setting, curve and method: rmsle, for the bootstrap coverage_89 and width_89, and of a search converged and
-        problem: why it has no error, or that it has not converged.
+        A row per setting, curve and method: rmsle; for the bootstrap also coverage_89 and width_89; for least squares
+        also converged. Its problem says why there is no error, or that the search has not converged.
     known : pandas.DataFrame
-        The runs up to the cut-off, of which the fits have at most ``points`` each: setting, curve, scale, response.
+        The runs up to the cut-off: setting, curve, scale, response. A fit has at most ``points`` of each curve.
     skipped : tuple of (setting, curve, reason)
-        Left out, by the caller's leave.
+        Curves that were left out, if the caller allowed it.
     law, response : str
     clusters : mapping of str to str
-        Of each curve: what is resampled together.
+        The cluster of each curve; the curves of a cluster are resampled together.
     """
 
     points: pd.DataFrame
@@ -79,8 +80,8 @@ class Backtest:
     def table(self) -> pd.DataFrame:
         """Means over curves by setting, pool and method, with 89% cluster-bootstrap intervals (``_lower``, ``_upper``).
 
-        They are of ``curves`` curves; ``failed`` are those whose fits have no draws to forecast with.
-        An average comes before its members. One cluster by itself has no interval.
+        ``curves`` is the number of curves in a mean, ``failed`` that of curves whose fits have no draws to forecast
+        with. An average comes before its members. A single cluster has no interval.
         """
         rows = []
         whole = pd.concat([table for table in (self.curves, self.members) if len(table)])
@@ -102,7 +103,7 @@ class Backtest:
     def compared(self, setting: str) -> pd.DataFrame:
         """Mean RMSLE, coverage and width of every method at a setting, the posterior's first.
 
-        They are of ``curves`` curves, with ``unconverged`` of which the sampling or search has not converged.
+        ``curves`` is the number of curves in a mean; for ``unconverged`` of them sampling or search has not converged.
         """
         tables = (_means(table, setting) for table in (self.curves, self.members, self.baselines))
         return pd.concat([table for table in tables if len(table)], ignore_index=True)
@@ -113,7 +114,7 @@ class Backtest:
         return table[table["method"] == method]
 
     def _divergences(self, setting: str) -> int:
-        """Of all fits, each once."""
+        """Divergences of all fits, each counted once."""
         fits = self.members if len(self.members) else self.curves
         return int(fits[fits["setting"] == setting].drop_duplicates(["method", "fit"])["divergences"].sum())
 
@@ -130,24 +131,26 @@ class Backtest:
             interval = f" [{low:.0f}, {high:.0f}]" if np.isfinite(low) else ""
             lines.append(
                 f"{where} ({n}): the median is off by {100 * row['rmsle']:.1f}% (RMSLE); 89% bands of a new run hold "
-                f"{100 * row['coverage_89']:.0f}%{interval} of the runs held back, 50% bands {100 * row['coverage_50']:.0f}%; mean width {row['width_89']:.3f} in logs."
+                f"{100 * row['coverage_89']:.0f}%{interval} of the held-out runs, 50% bands "
+                f"{100 * row['coverage_50']:.0f}%; mean width {row['width_89']:.3f} in logs."
             )
         for setting in self.curves["setting"].unique():
             others = self.compared(str(setting)).iloc[1:].dropna(subset="rmsle")
-            said = "; ".join(
+            errors = "; ".join(
                 f"{r['method']} {100 * r['rmsle']:.1f}%"
                 + (f" ({r['unconverged']} not converged)" if r["unconverged"] else "")
                 for r in others.to_dict("records")
             )
-            if said:
-                lines.append(f"{setting}, others' RMSLE: {said}.")
+            if errors:
+                lines.append(f"{setting}, others' RMSLE: {errors}.")
         if self.skipped:
             lines.append(f"{len(self.skipped)} skipped: {'; '.join(f'{s}, {c}: {why}' for s, c, why in self.skipped)}.")
         runs = self.curves[["known", "fitted", "ahead", "tested"]].sum()
         if runs["fitted"] < runs["known"] or runs["tested"] < runs["ahead"]:
             lines.append(
-                f"Of {runs['known']} runs up to the cut-offs {runs['fitted']} were fitted, and of {runs['ahead']} beyond them "
-                f"{runs['tested']} forecast, spread evenly over the logarithm of the scale."
+                f"Of {runs['known']} runs up to the cut-offs {runs['fitted']} were fitted, "
+                f"and of {runs['ahead']} beyond them {runs['tested']} forecast, "
+                "spread evenly over the logarithm of the scale."
             )
         worst, share = self.curves["max_r_hat"].max(), self.curves["diverging"].max()
         lines.append(f"(max r-hat {worst:.3f}, at most {share:.2%} of a fit's draws diverged)")
@@ -160,7 +163,7 @@ class Backtest:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """Of all fits: the worst r-hat, all draws and all divergences."""
+        """The worst r-hat, ESS and share of divergences of all fits, and the number of their divergences."""
         fits = (self.members if len(self.members) else self.curves).drop_duplicates(["setting", "method", "fit"])
         divergences = int(fits["divergences"].sum())
         share = float(fits["diverging"].max())
@@ -192,7 +195,7 @@ class Backtest:
 
 
 def _means(table: pd.DataFrame, setting: str) -> pd.DataFrame:
-    """Of every method of a table at a setting."""
+    """Mean scores of every method of a table at a setting."""
     rows = []
     for method, part in table[table["setting"] == setting].groupby("method", sort=False):
         means = part[["rmsle", "coverage_89", "width_89"]].mean()
@@ -227,48 +230,49 @@ def backtest(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Backtest:
-    """Fit what was known up to a cut-off, forecast what came after it, and score the forecast.
+    """Fit the runs up to a cut-off, forecast those beyond it, and score the forecast.
 
-    Every group of the runs is a curve (or a table of final runs) with a fit of its own, or, with ``pool``, the curves of
+    Every group of the runs is a curve, or a table of final runs, and has a fit of its own; with ``pool``, the curves of
     one pool are fitted together. Nothing beyond the cut-off enters a fit, a prior or a scale.
 
     Parameters
     ----------
     law : Callable or Law, (law, discrepancy), (law, discrepancy, "separate"), a list of these, or Fit
-        A fit stands for its law, runs, observation, discrepancy and the priors that were given for it. Of several laws, each is fitted and the forecasts are mixed with equal weights, see `average`:
-        ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``. With ``pool``, a separate one is fitted to
-        each curve by itself: ``[(power_floor, "drift"), (shifted_power, "drift", "separate")]``. To forecast in this way,
-        average a fit to all curves with one to the same runs that has ``pooling="separate"`` (and `separate` priors, if any are
-        given).
+        A fit stands for its law, runs, observation, discrepancy and the priors that were given for it. Several laws are
+        each fitted, and their forecasts are mixed with equal weights, see `average`:
+        ``[(power_floor, "drift"), (shifted_power, "drift"), (power_floor, None)]``. With ``pool``, a "separate" law is
+        fitted to each curve alone: ``[(power_floor, "drift"), (shifted_power, "drift", "separate")]``. To forecast in
+        this way, average a pooled fit to all curves with a fit to the same runs that has ``pooling="separate"`` (and
+        `separate` priors, if any are given).
     runs : Runs
-        Not needed for a fit.
+        Not needed if ``law`` is a fit.
     train : str, optional
         A column that is 1 for known runs and 0 for those to forecast.
-    cutoffs : sequence of float, optional
-        For a law of one input: each fits the runs up to this share of a curve's largest scale. One may stand by itself.
-    top : sequence of float, optional
-        Each holds back this share of the runs of every curve, the largest by cost, see `read_runs`.
+    cutoffs : float or sequence of float, optional
+        For a law of one input: fit the runs up to this share of a curve's largest scale. Each share is one setting.
+    top : float or sequence of float, optional
+        Hold out this share of the runs of every curve, the largest by cost, see `read_runs`. Each share is one setting.
     pool : str, optional
-        A column; curves with one value of it are fitted together.
+        A column; curves with the same value of it are fitted together.
     pooling : {"pooled", "crossed", "shared", "separate"}, optional
         How the curves of a pool divide the parameters, see `Model`.
     cluster : str, optional
-        A column; curves with one value of it are not independent, and are resampled together for intervals.
+        A column; curves with the same value of it are not independent, and are resampled together for intervals.
     priors, observation, discrepancy
-        See `Model`. The discrepancy is that of every law for which none is named, a prior that of every law that has the
-        parameter. Least squares are of the first law. A fit that drifts gets its horizon: how far beyond its known runs the
-        farthest one lies that it is to forecast.
+        See `Model`. The discrepancy is for every law that names none, a prior for every law with that parameter. Least
+        squares use the first law. A fit that drifts gets its horizon: the largest scale that it forecasts, in multiples
+        of its largest known scale.
     points : int, optional
-        Most runs of a curve that are fitted, see `thin`; by default 24, or 12 in a fit to a pool. For laws of one input.
+        For laws of one input: most runs of a curve to fit, see `thin`; by default 24, or 12 in a fit to a pool.
     tested : int
-        Most runs of a curve that are forecast, spread evenly over the logarithm of their scale (compute) as in `thin`.
+        Most runs of a curve to forecast, spread evenly over the logarithm of their scale (compute) as in `thin`.
     baselines : bool
         Whether to compare with rules of thumb and least squares.
     draws : int
-        Of each chain.
+        Draws of each chain.
     skip : bool
-        Whether to leave out, and count, curves that cannot be tested: with too few runs on either side, or that the law refuses;
-        otherwise they are an error.
+        Whether to leave out, and count, curves that cannot be tested: those with too few runs on either side of the
+        cut-off, and those that the law refuses. Otherwise they are an error.
     seed : int
     progress : bool, optional
 
@@ -279,9 +283,9 @@ def backtest(
     Raises
     ------
     ValueError
-        If there is not exactly one kind of cut-off, a column is missing or not what it must be, or a curve has fewer than
-        four known runs, none to forecast, or one to forecast below its largest known one, or is refused by the law; or if
-        ``tested`` is below 1.
+        If there is not exactly one kind of cut-off, if a column is missing or not what it must be, or if ``tested`` is
+        below 1. Also if a curve has fewer than four known runs, no run to forecast, or a run to forecast below its
+        largest known one, or if the law refuses it.
     """
     check_seed(seed)
     if isinstance(law, Fit):
@@ -292,7 +296,7 @@ def backtest(
         discrepancy = model.discrepancy if discrepancy is None else discrepancy
         law = model.law
     if runs is None:
-        raise TypeError("runs are needed, from sb.read_runs(table, ...), or a fit in place of the law.")
+        raise TypeError("runs are needed, from sb.read_runs(table, ...), or a fit instead of the law.")
     if not is_whole(tested, 1):
         raise ValueError(f"tested is a whole number from 1 on, got {tested!r}.")
     averaged = averaged_laws(law, discrepancy)
@@ -304,7 +308,7 @@ def backtest(
     pools = of_curves(runs, pool, "pool") if pool else dict.fromkeys(levels, "")
     clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
     if pool and not runs.group:
-        raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that tells curves apart.")
+        raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that distinguishes curves.")
     if pooling and not pool:
         raise ValueError(f"pooling={pooling!r} is about curves that are fitted together: say which, pool=.")
     along = any(term.stated == "curves" for each in averaged for term in each.discrepancy)
@@ -320,7 +324,7 @@ def backtest(
         pooling=pooling,
         observation=observation,
     )
-    if not methods and len(reasons := set(refused.values())) == 1:  # of what was asked, and of no curve
+    if not methods and len(reasons := set(refused.values())) == 1:  # the reason lies in the arguments, not in a curve
         raise ValueError(reasons.pop())
     skipped += [(setting, level or "all runs", why.rstrip(".")) for (setting, level), why in refused.items()]
     check_skipped(skipped, skip, len(methods))
@@ -337,7 +341,7 @@ def backtest(
         drawn, went = _forecasts(fleet, models, of_curve, runs, rows, seed)
         method = went[0]["method"] if len(went) == 1 else "average"
         (fit, *others_of) = dict.fromkeys(each.of for each in of_curve)
-        fit = "" if others_of else fit  # the members have theirs
+        fit = "" if others_of else fit  # each member has its own
         row = {
             **names,
             "method": method,
@@ -352,8 +356,8 @@ def backtest(
         if len(there) == len(drawn):
             mixture = there[0] if len(there) == 1 else mixed(there, [1 / len(there)] * len(there))
             by_run, means = _scored(mixture, runs.y[rows], forward)
-            places = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
-            scored.append(pd.DataFrame({**names, **x, **places}).join(by_run))
+            distance = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
+            scored.append(pd.DataFrame({**names, **x, **distance}).join(by_run))
             row |= means
         judged.append(row)
         if len(went) > 1:
@@ -380,7 +384,7 @@ def backtest(
 
 
 def _fitted(models: Mapping[str, Model], of_curve: Sequence[Method]) -> int:
-    """How many runs of a curve its fits have; the most, where they differ."""
+    """Number of runs of a curve in its fits; the largest, where they differ."""
     of_each = ((models[each.fit].runs, each.group) for each in of_curve)
     return max(len(runs) if group is None else int((runs.group_labels == group).sum()) for runs, group in of_each)
 
@@ -394,7 +398,7 @@ def _with_scores(rows: list[dict], columns: list[str]) -> pd.DataFrame:
 def _forecasts(
     fleet: Fleet, models: Mapping[str, Model], methods: Sequence[Method], runs: Runs, rows: np.ndarray, seed: int
 ) -> tuple[list[np.ndarray | None], list[dict[str, Any]]]:
-    """New runs drawn by each method, None where its fit failed, and how its sampling went."""
+    """Draws of new runs by each method (None where its fit failed), and how its sampling went."""
     drawn: list[np.ndarray | None] = []
     went = []
     for each in methods:

@@ -1,4 +1,4 @@
-"""What people do without a posterior: rules of thumb, least squares, least squares with bootstrap bands."""
+"""Baselines without a posterior: rules of thumb, least squares, least squares with bootstrap bands."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _RIVALS: tuple[Callable, ...] = (
     laws.saturating_power,
     laws.broken_power,
 )
-_SMALLEST = 1e-300  # of a prediction, which has a logarithm
+_SMALLEST = 1e-300  # smallest prediction, so that all have a logarithm
 _MOST_STARTS = 32
 _MOST_STEPS = 400
-_FARTHEST = 200.0  # a logarithm
-_AGREE = 1e-4  # of the cost, between the best two climbs
+_FARTHEST = 200.0  # bound on the logarithm of a parameter
+_AGREE = 1e-4  # the best two searches may differ by this share of the cost
 
 
 def carried(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """The response at the largest scale, for ever."""
+    """The response at the largest scale, carried forward to every new point."""
     return np.full(len(new), y[np.argmax(x)])
 
 
 def line(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """A straight line in logs through the last third of the scales, or the last two runs."""
+    """A straight line in logs through the last third of the scales, with at least the last two runs."""
     log_x, log_y = np.log(x), np.log(y)
     late = log_x >= log_x.max() - np.ptp(log_x) / 3
     late[np.argsort(log_x)[-2:]] = True
@@ -57,9 +57,9 @@ def line(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
 def least_squares_fit(
     law: Callable | Law, runs: Runs, priors: Mapping, *, seed: int = 0
 ) -> tuple[dict[str, float], bool]:
-    """The law's parameters by least squares on log residuals, and whether the search had converged.
+    """The law's parameters by least squares on log residuals, and whether the search has converged.
 
-    Climbs start at draws from the law's prior, more of them until the best two agree.
+    Searches start at draws from the law's prior; more are made until the best two agree.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def least_squares_fit(
     runs : Runs
         Of one group.
     priors : mapping of str to prior
-        Of the parameters that have no default, or another.
+        Priors of parameters, where the law has no default or another one is wanted.
     seed : int
 
     Returns
@@ -114,9 +114,9 @@ def bootstrap(
     priors : mapping of str to prior
         As for `least_squares_fit`.
     parameters : dict of str to float
-        Of the fit to all runs, where every refit starts.
+        Parameters of the fit to all runs, at which every refit starts.
     points : list of array, shape (point,)
-        The law's inputs at the new places.
+        The law's inputs at the new points.
     draws : int
     seed : int
 
@@ -148,29 +148,29 @@ def without_posterior(
     seed: int,
     cost: np.ndarray | None = None,
 ) -> list[dict]:
-    """Errors of every method that has no posterior, on one curve.
+    """Errors on one curve of every method without a posterior.
 
     Parameters
     ----------
     law : Callable or Law
-        Fitted first, with bootstrap bands; then the others of one input, if it has one.
+        Fitted first, with bootstrap bands. If it has one input, other laws of one input follow.
     runs : Runs
-        The known ones, of one group.
+        The known runs, of one group.
     priors : mapping of str to prior
         See `least_squares_fit`.
     x : mapping of str to array
         Inputs of the runs to forecast.
     response : array
-        Theirs.
+        Responses of the runs to forecast.
     seed : int
     cost : array, optional
-        Theirs, where it is a column.
+        Costs of the runs to forecast, where the cost is a column.
 
     Returns
     -------
     list of dict
-        method, rmsle, and converged or coverage_89 and width_89 where there is such a thing; without an error where the law
-        refuses the curve, as those for losses do one that rises, and then with a problem.
+        method and rmsle; converged and problem for least squares; coverage_89 and width_89 for the bootstrap. Where the
+        law refuses the curve (as laws for losses refuse one that rises), rmsle is NaN and problem says why.
     """
     law, scale, new = as_law(law), order_of_runs(runs), order_at(runs, x, cost)
     at = list(x.values())
@@ -189,7 +189,7 @@ def without_posterior(
             of_law = (method, "bootstrap") if rival is law else (method,)
             found += [{"method": name, "rmsle": np.nan, "problem": str(refused)} for name in of_law]
             continue
-        # In double precision: single has no numbers for some amplitudes.
+        # In double precision: some amplitudes are too large for single precision.
         predicted = expected(rival.function, at, {name: np.array([value]) for name, value in values.items()})[0]
         problem = "" if converged else f"the best two of up to {_MOST_STARTS} searches disagree"
         found.append(_judged(method, predicted, response) | {"converged": converged, "problem": problem})
@@ -221,7 +221,7 @@ def _in_logs(model: Model) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """Residuals and their derivatives, given the data, a weight for each run (none for those that make up a size) and theta."""
+    """Residuals and their derivatives, as functions of theta, the data and a weight for each run (0 for padding)."""
 
     residuals: Callable
     jacobian: Callable
@@ -232,8 +232,8 @@ class _Problem:
 
 def _problem(law: Callable, names: Sequence[str], logs: np.ndarray, runs: Runs) -> _Problem:
     n = len(runs)
-    size = padded_size(n)  # each is compiled once
-    # On the device once, and not at every step.
+    size = padded_size(n)  # each size is compiled once
+    # The data go to the device once, and not at every step.
     data = jax.device_put(
         (tuple(repeat_last(runs.x(name), size) for name in runs.inputs), repeat_last(np.log(runs.y), size))
     )
@@ -241,7 +241,7 @@ def _problem(law: Callable, names: Sequence[str], logs: np.ndarray, runs: Runs) 
 
 
 def _climb(problem: _Problem, weight: np.ndarray, start: np.ndarray) -> tuple[float, np.ndarray]:
-    """From a start to a smallest weighted sum of squares: the cost and the place; in double precision."""
+    """Search for the smallest weighted sum of squares from a start: its cost and theta, in double precision."""
     root_weight = jax.device_put(np.sqrt(np.pad(weight, (0, problem.size - problem.n))))
 
     def finite(of: Callable) -> Callable:

@@ -18,7 +18,7 @@ from scalebayes.runs.cost import order_of_runs
 from scalebayes.runs.splits import subset
 from scalebayes.runs.thinning import thin
 
-# One of several laws, with its discrepancy, and whether it is fitted to each curve though there are pools.
+# A law, with its discrepancy if it names one; "separate" if it is fitted to each curve although there are pools.
 type LawOrMember = (
     Callable
     | Law
@@ -29,9 +29,9 @@ _PER_CURVE, _PER_POOLED_CURVE = 24, 12
 
 
 class Member(NamedTuple):
-    """A law, its discrepancy, whether it is fitted to each curve by itself though there are pools.
+    """A law, its discrepancy, and whether it is fitted to each curve alone although there are pools.
 
-    ``repooled`` says that the discrepancy was named by a word, whose default pooling follows that of the fit.
+    ``repooled`` says that the discrepancy was named by a word; its default pooling then follows that of the fit.
     """
 
     law: Law
@@ -41,7 +41,7 @@ class Member(NamedTuple):
 
 
 class Method(NamedTuple):
-    """One forecast of a curve: its name, the fit's in the fleet, what that was fitted to, and the group in it, if any."""
+    """One forecast of a curve: its name, the name of its fit, what that is fitted to, and the group in it, if any."""
 
     name: str
     fit: str
@@ -50,12 +50,12 @@ class Method(NamedTuple):
 
 
 def averaged_laws(law: LawOrMember | Sequence[LawOrMember], discrepancy: Discrepancy | None) -> list[Member]:
-    """What is to be averaged, with the discrepancy of those that name none.
+    """The laws to average; those that name no discrepancy get the one given.
 
     Raises
     ------
     ValueError
-        If there is none, or one is given in another way.
+        If there is no law, or one is given in another way.
     """
     several: Sequence[Any] = law if isinstance(law, list) else [law]
     if isinstance(law, tuple) and all(callable(each) or isinstance(each, Law | tuple) for each in law):
@@ -65,7 +65,8 @@ def averaged_laws(law: LawOrMember | Sequence[LawOrMember], discrepancy: Discrep
         own = each if isinstance(each, tuple) else (each, discrepancy)
         if len(own) not in (2, 3) or own[2:] not in ((), ("separate",)):
             raise ValueError(
-                f'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), got {_in_words(own)}.'
+                'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), '
+                f"got {_in_words(own)}."
             )
         parts = own[1] if isinstance(own[1], tuple | list) else (own[1],)
         by_word = any(isinstance(part, str) for part in parts)
@@ -91,7 +92,7 @@ def plan(
     pooling: Any,
     observation: Any,
 ) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]], dict[tuple[str, str], str]]:
-    """Every model by the name of its fit, the methods of every curve at every setting, and why some curves have none.
+    """Models by the names of their fits, the methods of each curve at each setting, and why some curves have none.
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ def plan(
         See `split`.
     runs : Runs
     pools : mapping of str to str
-        Of each curve.
+        The pool of each curve.
     pooled : bool
         Whether the curves of a pool are fitted together.
     points : int, optional
@@ -108,12 +109,12 @@ def plan(
     priors, observation
         See `Model`.
     pooling
-        See `Model`, of what is fitted together.
+        See `Model`; for curves that are fitted together.
 
     Raises
     ------
     ValueError
-        If two of the laws have one name and discrepancy.
+        If two of the laws have the same name and discrepancy.
     """
     refused: dict[tuple[str, str], str] = {}
     models: dict[str, Model] = {}
@@ -123,7 +124,7 @@ def plan(
     for each in averaged:
         together = pooled and not each.separate
         own = own_priors(each.law, priors)
-        if each.separate:  # of one curve a population says nothing
+        if each.separate:  # a single curve has no population
             own = {name: with_pooling(prior).prior for name, prior in own.items()}
         fit_of = {(s, level): _key(s, pools[level] if together else level) for s, level in parts}
         for name in dict.fromkeys(fit_of.values()):
@@ -133,7 +134,7 @@ def plan(
                 most = _PER_POOLED_CURVE if len(keys) > 1 else _PER_CURVE
                 table = thin(table, most if points is None else points)
             how = pooling if together else None
-            # How far a curve is asked about is known beforehand, unlike what is there.
+            # How far a curve is forecast is known in advance; the responses there are not.
             horizon = max(scale[ahead].max() / scale[known].max() for known, ahead in (parts[key] for key in keys))
             try:
                 model = Model(
@@ -157,7 +158,7 @@ def plan(
                 methods[setting, level].append(Method(called, fit, name, level if together else None))
     if not refused:
         return models, methods, {}
-    # What was fitted together is fitted anew without them.
+    # The curves that are fitted together are planned again without the refused ones.
     rest = {key: part for key, part in parts.items() if key not in refused}
     found = plan(
         averaged,
@@ -178,12 +179,12 @@ def _words_of(member: Member) -> tuple[str, ...]:
 
 
 def own_priors(law: Callable | Law, priors: Mapping) -> dict:
-    """Those of a law's own parameters."""
+    """The priors of a law's own parameters."""
     return {name: prior for name, prior in priors.items() if name in as_law(law).parameters}
 
 
 def checked_priors(priors: Mapping, several: Sequence[Callable | Law]) -> None:
-    """Refuse a prior of what is a parameter of no law."""
+    """Refuse a prior of a parameter that no law has."""
     known = {name for law in several for name in as_law(law).parameters}
     for name in priors:
         if name not in known:

@@ -1,4 +1,4 @@
-"""How far an answer depends on a prior: the forecast again, with that prior moved."""
+"""Sensitivity to priors: the forecast again, with one prior moved at a time."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ class Sensitivity:
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per point and prior: the inputs, the group (if there are groups), prior ("as it is", or the parameter whose prior was
-        moved), factor, median, lower and upper of the mean response, new_run_lower, new_run_upper, moved (log of the median
-        over that as it is; on another scale of the observation the difference there), widened (width of the new run's band on the observation's scale over that as it is), converged.
+        A row per point and prior: the inputs, the group (if there are groups), prior ("as it is", or the parameter
+        whose prior was moved), factor, median, lower and upper of the mean response, new_run_lower, new_run_upper,
+        moved, widened, converged. ``moved`` is the log of the median over the median as it is, or their difference on
+        another scale of the observation. ``widened`` is the width of the new run's band, on the observation's scale,
+        over the width as it is.
     diagnostics : Diagnostics
         The worst of all fits in each respect.
     prob : float
-        Of the intervals.
+        Probability of the intervals.
     inputs : tuple of str
     response : str
     """
@@ -56,9 +58,9 @@ class Sensitivity:
             )
             if row["prior"] == "as it is":
                 group = f"{row['group']}: " if "group" in row else ""
-                place = where({name: row[name] for name in self.inputs})
+                point = where({name: row[name] for name in self.inputs})
                 lines.append(
-                    f"{group}at {place} the expected {self.response} is {response(row['median'])}, {band}"
+                    f"{group}at {point} the expected {self.response} is {response(row['median'])}, {band}"
                     + (";" if row["converged"] else ", NOT CONVERGED;")
                 )
                 continue
@@ -92,8 +94,9 @@ def sensitivity(
 ) -> Sensitivity:
     r"""Forecast again with priors moved down and up, one at a time.
 
-    A prior is moved by a factor on the quantity it is of: the median of a log-normal, the odds of a share; a normal by that
-    many of its standard deviations less one. Each is fitted anew, all of them together.
+    The factor multiplies the quantity that a prior is about: the median of a log-normal, or the odds of a share. The
+    mean of a normal moves by ``factor - 1`` of its standard deviations. Every moved prior is fitted again, all of them
+    by `fit_many`.
 
     Parameters
     ----------
@@ -101,8 +104,8 @@ def sensitivity(
     at : mapping, pandas.DataFrame or xarray.Dataset
         See `forecast`.
     of : sequence of str, optional
-        Parameters of law, observation (sigma) or discrepancy; by default the scales of the discrepancy (drift, misfit), which a few runs
-        say little about and bands far out are made of.
+        Parameters of law, observation (sigma) or discrepancy. By default the scales of the discrepancy (drift, misfit):
+        a few runs say little about them, and they set the width of bands far out.
     factor : float
         Above 1; every prior is moved by it and by its inverse.
     group : str, optional
@@ -168,7 +171,7 @@ def _rows(
 
 
 def _priors(model: Model) -> dict[str, Pooling]:
-    """Of the law by parameter, of observation and discrepancy by field."""
+    """Priors of the law by parameter, and of observation and discrepancy by field."""
     parts: tuple[Any, ...] = (model.observation, *model.discrepancy)
     own = {f.name: getattr(part, f.name) for part in parts for f in fields(part)}
     return {**model.priors, **{name: prior for name, prior in own.items() if isinstance(prior, Pooling)}}

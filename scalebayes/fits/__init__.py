@@ -1,1 +1,1 @@
-"""Fits: how one is made, many at once, stored and averaged."""
+"""Fits of a model to runs: one, many at once, stored in files, averaged."""

@@ -1,4 +1,4 @@
-"""Averages of fits: several laws, or one with and without discrepancy, as one posterior predictive."""
+"""Averages of fits: the posterior predictives of several models of the same runs, mixed by weight."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Average:
     Parameters
     ----------
     fits : mapping of str to Fit
-        By name.
+        The fits by name.
     weights : mapping of str to float
-        Of each, >= 0, together 1.
+        The weight of each fit: at least 0, and 1 in sum.
     how : str
-        What the weights are: equal, loo, holdout or given.
+        How the weights were chosen: "equal", "loo", "holdout" or "given".
     """
 
     fits: Mapping[str, Fit]
@@ -44,17 +44,18 @@ class Average:
 
     @property
     def runs(self) -> Runs:
-        """What all of them were fitted to."""
+        """The runs that all fits share."""
         return next(iter(self.fits.values())).model.runs
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """The largest share of divergences of a fit, the largest r-hat and the smallest ESS."""
+        """The worst of all fits: the largest share of divergences, the largest r-hat, the smallest ESS."""
         return pooled_diagnostics([fit.diagnostics for fit in self.fits.values()])
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
-        return f"Average of {len(self.fits)} fits to {len(self.runs)} runs ({self.how} weights): {parts}\n  {self.diagnostics}"
+        first = f"Average of {len(self.fits)} fits to {len(self.runs)} runs ({self.how} weights): {parts}"
+        return f"{first}\n  {self.diagnostics}"
 
 
 def average(
@@ -68,20 +69,22 @@ def average(
 
     .. math:: p(y^* \mid y) = \sum_k w_k\, p_k(y^* \mid y)
 
-    Equal weights are the default and the robust choice for extrapolation. Stacking (Yao et al. 2018, arXiv:1704.02030)
-    chooses the weights that would have predicted best what is known: each run from the others (``"loo"``), or the
-    largest from the smaller (``"holdout"``). What is known lies at smaller scales, where curves bend more than beyond
-    them: inner hold-outs gave nearly all weight to the most flexible law and predicted no better than equal weights.
+    Equal weights are the default, and the robust choice for extrapolation. Stacking (Yao et al. 2018, arXiv:1704.02030)
+    chooses the weights that predict the known runs best: each run from all others (``"loo"``), or the largest runs from
+    the smaller ones (``"holdout"``). Known runs lie at smaller scales, where curves bend more than they do beyond.
+    Weights from held-out runs gave nearly all weight to the most flexible law, and predicted no better than equal ones.
 
     Parameters
     ----------
     fits : mapping of str to Fit, or sequence of Fit
-        A sequence is named by law and discrepancy, such as ``power_floor+drift``.
+        In a sequence each fit is named by its law and discrepancy, such as ``power_floor+drift``.
     weights : {"equal", "loo", "holdout"} or mapping of str to float
+        A rule, or a weight for each name; given weights are divided by their sum.
     share : float
-        Of each group's runs, the largest by compute: what ``"holdout"`` predicts from the rest, by fitting again.
+        Share of each group's runs, the largest by compute, that ``"holdout"`` holds out. Every model is fitted again to
+        the other runs.
     seed : int
-        Of those fits.
+        Seed of these fits.
 
     Returns
     -------
@@ -90,12 +93,13 @@ def average(
     Raises
     ------
     ValueError
-        If the fits are of different runs, two have one name, weights do not match them, or too few runs would be left.
+        If the fits are of different runs, two have the same name, the weights do not match the names, or too few runs
+        would be left.
 
     Warns
     -----
     UserWarning
-        ArviZ's own, where leaving one out is not to be relied on.
+        ArviZ's own, where leave-one-out cross-validation is unreliable.
     """
     named = named_fits(fits)
     checked_alike(named)
@@ -114,19 +118,19 @@ def average(
 
 
 def name_of(model: Model) -> str:
-    """Law and discrepancy in a word: ``power_floor+drift``."""
+    """Law and discrepancy in one word, such as ``power_floor+drift``."""
     return model.name + (f"+{model.said_discrepancy}" if model.discrepancy else "")
 
 
 def members(fit: Fit | Average) -> list[tuple[Fit, float]]:
-    """The fits that have weight, and it; one alone has all."""
+    """The fits of positive weight, each with its weight; a single fit has weight 1."""
     if isinstance(fit, Fit):
         return [(fit, 1.0)]
     return [(member, fit.weights[name]) for name, member in fit.fits.items() if fit.weights[name] > 0]
 
 
 def mixed(drawn: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-    """Draws of a mixture from draws of its parts, evenly chosen of each in proportion to its weight.
+    """Draws of a mixture: evenly spaced draws of each part, in proportion to its weight.
 
     Parameters
     ----------
@@ -139,12 +143,12 @@ def mixed(drawn: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     """
     most = min(len(part) / weight for part, weight in zip(drawn, weights, strict=True))
     counts = [max(1, round(weight * most)) for weight in weights]
-    places = [np.linspace(0, len(part) - 1, n).round().astype(int) for part, n in zip(drawn, counts, strict=True)]
-    return np.concatenate([part[at] for part, at in zip(drawn, places, strict=True)])
+    chosen = [np.linspace(0, len(part) - 1, n).round().astype(int) for part, n in zip(drawn, counts, strict=True)]
+    return np.concatenate([part[rows] for part, rows in zip(drawn, chosen, strict=True)])
 
 
 def stacked(log_density: np.ndarray) -> np.ndarray:
-    """Weights of a mixture that make held-back runs most probable, by expectation and maximisation.
+    """Weights of a mixture that give held-out runs the highest density, by expectation maximisation.
 
     Parameters
     ----------
@@ -164,7 +168,10 @@ def stacked(log_density: np.ndarray) -> np.ndarray:
 
 
 def pooled_diagnostics(parts: Sequence[Diagnostics]) -> Diagnostics:
-    """Of several fits the worst in each respect; draws and divergences are those of the fit with the largest share of them."""
+    """The worst of several fits in each respect.
+
+    Draws and divergences are those of the fit with the largest share of divergences.
+    """
     most = max(parts, key=lambda d: d.divergences / d.draws)
     return Diagnostics(
         draws=most.draws,
@@ -175,7 +182,7 @@ def pooled_diagnostics(parts: Sequence[Diagnostics]) -> Diagnostics:
 
 
 def named_fits(fits: Mapping[str, Fit] | Sequence[Fit]) -> dict[str, Fit]:
-    """Fits by name; a sequence is named by law and discrepancy."""
+    """Fits by name; in a sequence each is named by its law and discrepancy."""
     if not isinstance(fits, Mapping):
         if not all(isinstance(fit, Fit) for fit in fits):
             raise TypeError(f"fits are needed, got {', '.join(type(fit).__name__ for fit in fits)}.")
@@ -188,7 +195,7 @@ def named_fits(fits: Mapping[str, Fit] | Sequence[Fit]) -> dict[str, Fit]:
 
 
 def checked_alike(named: Mapping[str, Fit]) -> None:
-    """Refuse fits of different runs, and fewer than two."""
+    """Refuse fewer than two fits, and fits of different runs."""
     for name, fit in named.items():
         if not isinstance(fit, Fit):
             raise TypeError(f"fits are needed; {name} is {type(fit).__name__}.")
@@ -220,10 +227,10 @@ def _by_loo(named: Mapping[str, Fit]) -> np.ndarray:
 
 
 def for_loo(fit: Fit) -> xr.DataTree:
-    """The posterior with the log density of each run given *all others* of its curve and the parameters.
+    """The tree of a fit with the log density of each run given the parameters and *all other runs* of its curve.
 
-    What ArviZ's LOO needs (Buerkner, Gabry and Vehtari 2021, arXiv:1810.10559); where nothing is integrated out, so that runs are
-    independent given the parameters, it is the log likelihood itself.
+    ArviZ's LOO needs this density (Buerkner, Gabry and Vehtari 2021, arXiv:1810.10559). Where no discrepancy is
+    integrated out, runs are independent given the parameters, and it is the log likelihood itself.
     """
     if all(term.sampled for term in fit.model.discrepancy):
         return fit.idata
@@ -236,15 +243,15 @@ def for_loo(fit: Fit) -> xr.DataTree:
 
 
 def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
-    """Log density of the largest runs under fits to the others, shape (run, fit)."""
+    """Log density of the largest runs under fits to the other runs, shape (run, fit)."""
     runs = next(iter(named.values())).model.runs
     if not 0 < share < 1:
-        raise ValueError(f"share is the part of each group's runs to hold back, between 0 and 1, got {share!r}.")
+        raise ValueError(f"share is the part of each group's runs to hold out, between 0 and 1, got {share!r}.")
     along = any(term.stated == "curves" for fit in named.values() for term in fit.model.discrepancy)
     parts, short = split(runs, masks(runs, None, None, [share]), along, skip=True)
     if short:
         _, level, reason = short[0]
-        raise ValueError(f"holding back {share:g} does not do{f' for {level}' if level else ''}: {reason}.")
+        raise ValueError(f"share={share:g} cannot be held out{f' of {level}' if level else ''}: {reason}.")
     known = np.sort(np.concatenate([rows for rows, _ in parts.values()]))
     ahead = np.concatenate([rows for _, rows in parts.values()])
     scores = []

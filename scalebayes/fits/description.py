@@ -1,4 +1,4 @@
-"""A model in words and columns, as a file keeps it: nothing in it is code."""
+"""A model as a file stores it: words, numbers and columns, and no code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PARTS = {cls.__name__: cls for cls in (*OBSERVATIONS, *TERMS)}
 
 
 def describe_model(model: Model) -> dict[str, Any]:
-    """A model without its numbers, as nested dictionaries of numbers and strings."""
+    """A model without the columns of its runs, as nested dictionaries of numbers and strings."""
     runs, law = model.runs, model.law
     response = {
         "law": law.name,
@@ -81,33 +81,34 @@ def columns_of(model: Model) -> dict[str, tuple]:
 
 
 def described(part: Any) -> dict[str, Any]:
-    """An observation or a term: its class by name, and its fields."""
+    """An observation or a discrepancy term: the name of its class, and its fields."""
     return {"is": type(part).__name__} | {f.name: to_plain(getattr(part, f.name)) for f in fields(part)}
 
 
 def made(description: dict[str, Any], given: Any, what: str, file: str) -> Any:
-    """The part that was described.
+    """The observation or term that `described` wrote down.
 
     Parameters
     ----------
     description : dict
         From `described`.
     given : object
-        The caller's own, where it is not the package's.
+        The caller's own observation or term, where its class is not the package's.
     what, file : str
-        For messages.
+        The kind of the part and the name of the file, for messages.
 
     Raises
     ------
     ValueError
-        If it is not the package's own and not given, or another was given.
+        If the class is not the package's and nothing was given, or if what was given differs.
     """
     name = description["is"]
     if name in _PARTS:
         return _PARTS[name](**{key: from_plain(value) for key, value in description.items() if key != "is"})
     if given is None:
         raise ValueError(
-            f"{file} holds a fit with the {what} {name}, which is not built in; pass it: sb.load({file!r}, {what}={name}(...))."
+            f"{file} holds a fit with the {what} {name}, which is not built in; pass it: "
+            f"sb.load({file!r}, {what}={name}(...))."
         )
     if described(given) != description:
         raise ValueError(f"{file} holds a fit with the {what} {description}; the one given is {described(given)}.")
@@ -115,7 +116,7 @@ def made(description: dict[str, Any], given: Any, what: str, file: str) -> Any:
 
 
 def source_of(function: Callable) -> str:
-    """The source of a function, for the record; empty where there is none."""
+    """The source of a function; empty where there is none."""
     try:
         return inspect.getsource(function)
     except (OSError, TypeError):
@@ -123,13 +124,13 @@ def source_of(function: Callable) -> str:
 
 
 def digest_of(function: Callable) -> str:
-    """A hash of what a function computes: its source without comments and layout, and the constants of its closure.
+    """A hash of a function: of its source without comments and layout, and of the constants in its closure.
 
     Empty where there is no source.
     """
     try:
         written = ast.dump(ast.parse(textwrap.dedent(source_of(function)).strip()))
-    except SyntaxError:  # a lambda in the midst of a call
+    except SyntaxError:  # a lambda inside a call
         written = source_of(function)
     if not written or written == "Module()":
         return ""
@@ -137,7 +138,7 @@ def digest_of(function: Callable) -> str:
 
 
 def constants_of(function: Callable) -> dict[str, str]:
-    """Numbers and words that a function takes from the one that made it, which its source does not show."""
+    """Numbers and strings in a function's closure, which its source does not show."""
     found = {}
     for name, cell in (
         zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
@@ -150,7 +151,7 @@ def constants_of(function: Callable) -> dict[str, str]:
 
 
 def plain_number(value: Any) -> Any:
-    """A number of NumPy's as Python's own, for JSON."""
+    """A NumPy number as a Python number, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"{value!r} ({type(value).__name__}) has no place in a file.")
+    raise TypeError(f"{value!r} ({type(value).__name__}) cannot be written to a file.")

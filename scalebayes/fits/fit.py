@@ -30,8 +30,8 @@ class Fit:
         Law, runs, priors and observation.
     idata : xarray.DataTree
         ``posterior``, ``sample_stats``, ``log_likelihood``, ``observed_data``, ``constant_data``, ``prior``; ready for
-        ArviZ's summaries, diagnostics and LOO. Dims ``run`` and the group's column carry the labels of the table. Attributes hold
-        versions, seed, settings and a hash of the data.
+        ArviZ's summaries, diagnostics and LOO. The dimensions ``run`` and the group's column carry the labels of the
+        table. Attributes hold versions, seed, settings and a hash of the data.
     """
 
     model: Model
@@ -51,13 +51,16 @@ class Fit:
     def modes(self) -> tuple[dict[str, Any], ...]:
         """Separate modes of the posterior that the search for starting points found, the heaviest first.
 
-        Each with its ``share`` of the mass (Laplace's approximation, which is rough), its ``height`` (log density) and
-        the law's parameters there, a list for those with a value per group. Empty if there is one mode.
+        Each mode has its ``share`` of the mass (by Laplace's approximation, which is rough), its ``height`` (log
+        density) and the law's parameters there, as lists where they have a value per group. Empty if there is only one
+        mode.
         """
         return tuple(sorted(json.loads(self.idata.attrs.get("modes", "[]")), key=lambda mode: -mode["share"]))
 
     def summary(self, prob: float = 0.89) -> pd.DataFrame:
-        """Mean, spread and diagnostics of every parameter: the law's in published units, spreads in logs.
+        """Mean, spread and diagnostics of every parameter.
+
+        Parameters of the law are in published units, spreads between groups in logarithms.
 
         Parameters
         ----------
@@ -68,12 +71,12 @@ class Fit:
         -------
         pandas.DataFrame
             Columns name, group (None where all groups share the value), mean, sd, lower, upper, r_hat, ess_bulk. The
-            law's parameters come first, then what derives from them, the noise, and the population of the groups.
+            law's parameters come first, then quantities derived from them, the noise, and the population of the groups.
 
         Raises
         ------
         ValueError
-            If ``prob`` is not between 0 and 1.
+            If ``prob`` does not lie between 0 and 1.
         """
         check_prob(prob)
         draws = self._reported()
@@ -88,7 +91,7 @@ class Fit:
                 numbers = (values.mean(), values.std(ddof=1), lower, upper, r_hat[name].sel(at), ess[name].sel(at))
                 rows.append((name, level, *map(float, numbers)))
         columns = ["name", "group", "mean", "sd", "lower", "upper", "r_hat", "ess_bulk"]
-        # As objects, lest pandas turns None into NaN.
+        # As objects, so that pandas does not turn None into NaN.
         return pd.DataFrame(rows, columns=columns).assign(group=pd.Series([row[1] for row in rows], dtype=object))
 
     def _reported(self) -> xr.Dataset:
@@ -107,7 +110,7 @@ class Fit:
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
         """Write everything to one netCDF file.
 
-        The file appears whole or not at all. `load` makes the fit again in another process.
+        The file is written whole or not at all. `load` reads the fit in another process.
 
         Parameters
         ----------
@@ -118,7 +121,7 @@ class Fit:
         Raises
         ------
         FileExistsError
-            If there is such a file and ``overwrite`` is false.
+            If the file exists and ``overwrite`` is false.
         """
         target = Path(path)
         check_free(target, overwrite, "overwrite=True")
@@ -148,6 +151,7 @@ class Fit:
                 *(modes if self.modes else []),
                 f"  parameters: {values}",
                 f"  observation: {attrs['observation']}{departs}; seed {attrs['seed']}; data {attrs['data_hash']}",
-                f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}, blackjax {attrs['blackjax']}",
+                f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}, "
+                f"blackjax {attrs['blackjax']}",
             ]
         )

@@ -1,4 +1,4 @@
-"""Many fits at once: equal shapes in one batch, batches on any executor, results to disk as they come."""
+"""Many fits at once: models of one shape in one batch, batches on any executor, fits written as they finish."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ from scalebayes.model import Model
 from scalebayes.model.structure import Structure
 from scalebayes.numerics.padding import padded_size
 
-WIDTH = 8  # tables of a batch
-FEW = 8 * WIDTH  # tables that are not worth programs of their own
-SMALL = 64  # runs of a table up to which a step takes hardly longer with more of them
-_PLAN = "@sweep.json"  # no fit's: in theirs @ is quoted
-_LONGEST = 200  # name of a file
+WIDTH = 8  # tables in a batch
+FEW = 8 * WIDTH  # up to so many tables are not worth a compilation of their own
+SMALL = 64  # up to so many runs, padding a table hardly lengthens a step
+_PLAN = "@sweep.json"  # never the file of a fit, in whose name @ is quoted
+_LONGEST = 200  # characters of a file's name
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fleet(Mapping[str, Fit]):
-    """Many fits by name, a mapping: ``fleet[name]`` is a `Fit`, read from its file where there is a folder.
+    """A mapping of many fits by name: ``fleet[name]`` is a `Fit`, read from its file if there is a folder.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per fit, index ``name``: ``converged`` (False also for a failed one), ``divergences``, ``max_r_hat``,
+        A row per fit, index ``name``: ``converged`` (also False for a failed fit), ``divergences``, ``max_r_hat``,
         ``min_ess_bulk``, ``problem`` (why it failed or has not converged, else empty).
     folder : Path or None
-        Where the fits are; None if they are kept in memory.
+        The folder of the fits; None if they are kept in memory.
     """
 
     table: pd.DataFrame
@@ -105,26 +105,27 @@ def fit_many(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Fleet:
-    """Sample the posteriors of many models: tables, laws, prior settings, simulated tables.
+    """Sample the posteriors of many models, for example of many tables, laws, priors or simulated tables.
 
-    Models that differ in their numbers only are sampled together, eight at a time. Those that need more than the others
-    go on; one that fails is recorded and the rest go on. With a ``folder`` every fit is written there as soon as it is done,
-    whole or not at all; called again with the same models and settings, what is there is not fitted again (failures are), and
-    the numbers are the same as without the interruption.
+    Models that differ only in their numbers are sampled together, eight in a batch. A model that needs more draws than
+    the others continues until it has them. A model that fails is recorded, and the others continue. With a ``folder``,
+    every fit is written there as soon as it is done, whole or not at all. A second call with the same models and
+    settings fits only those that are missing or failed; its numbers are those of an uninterrupted call.
 
     Parameters
     ----------
     models : mapping of str to Model, or sequence of Model
-        By name; a sequence is named ``"0"``, ``"1"``, ...
+        The models by name; in a sequence the names are ``"0"``, ``"1"``, ...
     folder : path, optional
-        Made if missing; for one sweep at a time. Without it the fits are kept in memory.
+        Folder for the fits, made if missing; only one sweep may use it at a time. Without it the fits are kept in
+        memory.
     executor : concurrent.futures.Executor, optional
-        Runs the batches: a process pool, or ``dask.distributed.Client(...).get_executor()`` for a cluster, whose
-        processes need no access to the folder. By default a thread for each processor. Left running.
+        What runs the batches: a process pool, or ``dask.distributed.Client(...).get_executor()`` for a cluster, whose
+        processes need no access to the folder. It is not shut down. By default a thread for each processor.
     draws, chains, warmup, target_accept, ess, max_draws
         See `sample`.
     seed : int
-        Each fit gets its own from this and its place among the models.
+        Each fit derives its own seed from this one and from its position among the models.
     progress : bool, optional
         Whether to show a progress bar; by default only on a terminal.
 
@@ -137,48 +138,49 @@ def fit_many(
     TypeError, ValueError
         If there are no models, a setting is out of range, or the folder holds something else.
     OSError
-        If a fit cannot be written; what was written before stays.
+        If a fit cannot be written; fits written before stay.
     RuntimeError
-        If the executor dies; what was written before stays.
+        If the executor dies; fits written before stay.
 
     Warns
     -----
     ConvergenceWarning
-        If fits failed or have not converged, once for all of them.
+        Once, if any fits failed or have not converged.
     """
     settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
     check_seed(seed)
     named = _named(models)
-    place = Path(folder) if folder is not None else None
+    path = Path(folder) if folder is not None else None
     rows: dict[str, dict] = {}
-    if place is not None:
+    if path is not None:
         for name in named:
             if len(_row_file(name)) > _LONGEST:
                 raise ValueError(
-                    f"the name {name[:40]!r}... is too long for a file: {len(_row_file(name))} characters of {_LONGEST} as one."
+                    f"the name {name[:40]!r}... is too long for a file, whose name would have {len(_row_file(name))} "
+                    f"characters; at most {_LONGEST} are possible."
                 )
-        _open_folder(place, named, settings, seed)
-        rows = {name: _read_row(place / _row_file(name)) for name in named if (place / _row_file(name)).is_file()}
-        rows = {name: row for name, row in rows.items() if not _failed(row) and (place / _file(name)).is_file()}
+        _open_folder(path, named, settings, seed)
+        rows = {name: _read_row(path / _row_file(name)) for name in named if (path / _row_file(name)).is_file()}
+        rows = {name: row for name, row in rows.items() if not _failed(row) and (path / _file(name)).is_file()}
     fits: dict[str, Fit] = {}
 
     def keep(name: str, result: Fit | str) -> None:
         rows[name] = _row(result)
         try:
-            if place is not None:
-                _write(place, name, result, rows[name])
+            if path is not None:
+                _write(path, name, result, rows[name])
             elif isinstance(result, Fit):
                 fits[name] = result
         except OSError as error:
             del rows[name]
             raise OSError(
                 error.errno,
-                f"the fit of {name!r} could not be written ({error.strerror or error}); {len(rows)} of {len(named)} fits are "
-                f"whole in {str(place)!r}. Make room and call again with the same folder to go on",
+                f"the fit of {name!r} could not be written ({error.strerror or error}); {len(rows)} of {len(named)} "
+                f"fits are whole in {str(path)!r}. Make room and call again with the same folder to go on",
             ) from error
 
     batches = [batch for batch in _batches(named, seed) if any(name not in rows for name in batch.names)]
-    # The cache is opened here, around all threads: what one of them closed would be closed for the others.
+    # The cache is opened here, around all threads: if one of them closed it, it would be closed for all.
     with compilation_cache(), _progress(progress, len(named), len(rows)) as tick, _running(executor) as pool:
         waiting: dict[Future, _Batch] = {}
         try:
@@ -191,9 +193,7 @@ def fit_many(
                         keep(name, result)
                         tick()
         except BrokenExecutor as error:
-            kept = (
-                f"are whole in {str(place)!r}; call again with the same folder" if place else "were done, and are lost"
-            )
+            kept = f"are whole in {str(path)!r}; call again with the same folder" if path else "were done, and are lost"
             raise RuntimeError(
                 f"the executor died ({error or type(error).__name__}): {len(rows)} of {len(named)} fits {kept}."
             ) from error
@@ -211,12 +211,12 @@ def fit_many(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return Fleet(table, place, named, fits)
+    return Fleet(table, path, named, fits)
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Models of one structure, padded to the width of a batch by repetition, with their seeds."""
+    """Models of one structure with their seeds; the last one is repeated to pad the batch."""
 
     names: tuple[str, ...]
     models: tuple[Model, ...]
@@ -236,7 +236,7 @@ def _named(models: Mapping[str, Model] | Sequence[Model]) -> dict[str, Model]:
 
 
 def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
-    """Depends on all models, done or not, so that a fit has the same slot and numbers after an interruption."""
+    """Divide all models into batches, done or not: so a fit has the same slot and numbers after an interruption."""
     alike: dict[tuple, list[str]] = {}
     seeds = {name: int(np.random.SeedSequence((seed, i)).generate_state(1)[0] >> 1) for i, name in enumerate(named)}
     for name, model in named.items():
@@ -256,11 +256,11 @@ def _batches(named: Mapping[str, Model], seed: int) -> list[_Batch]:
 
 
 def _together(alike: dict[tuple, list[str]]) -> None:
-    """Let few tables join those of the next size, if that is at most twice theirs.
+    """Move the tables of a size to the next larger one, if they are few and it is at most twice as large.
 
-    Steps are longer, but batches are filled and there are fewer programs to compile, which takes as long as hundreds of fits.
-    Of larger tables, whose steps take as long as they have runs, only what would not fill a batch. Downwards, so that each
-    moves once.
+    Their steps take longer, but batches are full, and fewer programs are compiled; compiling one takes as long as
+    hundreds of fits. The steps of larger tables take time in proportion to their runs: these move only if they are at
+    most half a batch. The largest sizes come first, so that each table moves once.
     """
     for structure, size in sorted(alike, key=lambda of: -of[1]):
         larger = min((to for other, to in alike if other == structure and to > size), default=np.inf)
@@ -270,32 +270,32 @@ def _together(alike: dict[tuple, list[str]]) -> None:
 
 
 def _by_itself(structure: Structure) -> bool:
-    """Whether a table is better sampled by itself than in a batch."""
+    """Whether a table is better sampled alone than in a batch."""
     return any(term.batch == "alone" for block in structure.blocks for term in block.terms)
 
 
 def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[Fit | str | None]:
-    """Fit a batch, in whatever process: a fit, the reason why there is none, or None for one not to be done."""
+    """Fit a batch, in any process: for each table a fit, the reason why it failed, or None if it is not wanted."""
     slots = [*todo, *[False] * (len(batch.models) - len(todo))]
     priors: dict[int, xr.Dataset] = {}
     results: list[Fit | str | None] = [None] * len(todo)
     for i in [i for i, wanted in enumerate(slots) if wanted]:
         try:
             priors[i] = checked_prior(batch.models[i], batch.seeds[i])
-        except Exception as error:  # a law of the caller's may raise anything: recorded, and the sweep goes on
+        except Exception as error:  # a caller's law may raise anything: it is recorded
             results[i] = _reason(error)
     good = sorted(priors)
     if not good:
         return results
-    # A slot without work copies one that has some, so that the others keep their positions.
+    # A slot without work copies one with work, so that the others keep their positions.
     source = [i if i in priors else good[0] for i in range(len(slots))]
     try:
         found = _draw([batch.models[i] for i in source], [batch.seeds[i] for i in source], good, batch.size, settings)
-    except Exception as error:  # whatever the compiler or a law of the caller's raises: recorded, not lost
+    except Exception as error:  # the compiler or a caller's law may raise anything
         if len(good) == 1:
             results[good[0]] = _reason(error)
             return results
-        for i in good:  # which of them it was is found one by one
+        for i in good:  # fitting one by one finds which of them failed
             only = [j == i for j in range(len(todo))]
             results[i] = _fit_batch(batch, only, settings)[i]
         return results
@@ -310,7 +310,7 @@ def _draw(models: list[Model], seeds: list[int], wanted: list[int], size: int, s
 
     with compilation_cache():
         ready = [prepare(model, size) for model in models]
-        # Hard tables are quicker alone, unless a step of eight takes as long as one of one.
+        # Tables that are hard to sample are faster alone, unless a step of eight takes no longer than a step of one.
         joint = any(term.batch == "joint" for term in ready[0].source.structure.block.terms)
         return sample(
             ready[0].source,
@@ -361,7 +361,7 @@ def _read_row(path: Path) -> dict:
 def _write(folder: Path, name: str, result: Fit | str, row: Mapping) -> None:
     if isinstance(result, Fit):
         result.save(folder / _file(name), overwrite=True)
-    # Last: a fit is done once its row is there.
+    # The row is written last: a fit is done once its row is there.
     plain = {key: None if isinstance(v, float) and np.isnan(v) else v for key, v in row.items()}
     _write_json(folder / _row_file(name), plain)
 
@@ -372,13 +372,13 @@ def _write_json(path: Path, value: Mapping) -> None:
 
 
 def _open_folder(folder: Path, named: Mapping[str, Model], settings: Settings, seed: int) -> None:
-    """Make the folder and its plan, or see that the plan there is the same."""
+    """Make the folder and its plan, or check that the plan in it is the same."""
     plan = {"settings": {**asdict(settings), "seed": seed}, "fits": {name: _digest(m) for name, m in named.items()}}
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{str(folder)!r} is a file; name a folder for the fits.")
     if (folder / _PLAN).is_file():
         _check_same(folder, json.loads((folder / _PLAN).read_text()), plan)
-        for name in named:  # what a sweep that was killed was writing
+        for name in named:  # files that a killed sweep left unfinished
             for half in (
                 *folder.glob(f".{_glob.escape(_file(name))}.*"),
                 *folder.glob(f".{_glob.escape(_row_file(name))}.*"),
@@ -410,8 +410,8 @@ def _check_same(folder: Path, there: Mapping, plan: Mapping) -> None:
         differences.append("the fits in another order")
     if differences:
         raise ValueError(
-            f"folder {str(folder)!r} holds another sweep: {'; '.join(differences)}. Name another folder, or make the models "
-            "and settings the same to go on with it."
+            f"folder {str(folder)!r} holds another sweep: {'; '.join(differences)}. Name another folder, or make the "
+            "models and settings the same to go on with it."
         )
 
 
@@ -450,7 +450,7 @@ def _progress(wanted: bool | None, total: int, done: int) -> Iterator[Callable[[
     )
 
     columns = (TextColumn("fits"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    # Batches end together, so the speed is taken over all of them.
+    # The fits of a batch end together, so the speed is averaged over all of them.
     with Progress(*columns, console=console, transient=True, speed_estimate_period=1e9) as bar:
         task = bar.add_task("fits", total=total, completed=done)
         yield lambda: bar.advance(task)

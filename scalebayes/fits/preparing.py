@@ -1,4 +1,4 @@
-"""What a model becomes before it is sampled: the density of its structure, and its numbers padded to a size.
+"""Preparing a model for the sampler: the density of its structure, and its numbers padded to a size.
 
 Models of one structure and size share everything that is compiled.
 """
@@ -31,9 +31,9 @@ class Prepared:
     Parameters
     ----------
     source : Specification
-        Of the density; equal for every model of that structure and size.
+        Specification of the density; equal for every model of one structure and size.
     numbers : dict of str to array
-        Arguments of its density.
+        Arguments of the density.
     initial : dict of str to array
         Centre of the prior of every free variable, on its unconstrained scale.
     """
@@ -44,13 +44,13 @@ class Prepared:
 
 
 def prepare(model: Model, size: int | None = None) -> Prepared:
-    """Density, numbers and starting position of a model.
+    """The density, the numbers and the starting position of a model.
 
     Parameters
     ----------
     model : Model
     size : int, optional
-        Number of runs to pad the table to, by copies that do not count; by default one of a few sizes.
+        Number of runs to pad the table to, with copies that do not count; by default the next of a few sizes.
     """
     structure, n = model.structure.kind, model.structure.n_runs
     size = size or padded_size(n)
@@ -69,19 +69,19 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     return Prepared(source, numbers, initial)
 
 
-_lock = Lock()  # or two threads might each make a density of one structure, and compile it twice
+_lock = Lock()  # so that no two threads make and compile the density of one structure
 
 
 @dataclass(frozen=True)
 class Specification:
-    """A structure with one example of its numbers, which do not distinguish it."""
+    """A structure with one example of its numbers, which a comparison ignores."""
 
     structure: Structure
     numbers: Mapping[str, np.ndarray] = field(compare=False)
 
     @cached_property
     def name(self) -> str:
-        """The structure in words, the same in every process; empty for a law or a part that is not the package's own."""
+        """The structure in words, the same in every process; empty if the law or a part is not the package's own."""
         block = self.structure.block
         parts = (block.observation, *block.terms)
         if not laws.is_built_in(laws.as_law(block.law)) or any(
@@ -92,7 +92,7 @@ class Specification:
         return repr(replace(self.structure, blocks=(plain,)))
 
     def transport(self) -> Transport:
-        """The density and its map; the same object for every equal specification."""
+        """The density and its whitening map; the same object for every equal specification."""
         with _lock:
             return _transport(self)
 
@@ -122,7 +122,10 @@ def _transport(specification: Specification) -> Transport:
 
 
 def _blocks(structure: Structure) -> tuple[Block, ...]:
-    """What the levels of the factor with most values own; what varies over another factor only is whitened with the rest."""
+    """The variables of each level of one factor, the one with most values.
+
+    Variables that vary over other factors only are whitened with the rest.
+    """
     values: Counter[str] = Counter()
     for p in structure.parameters:
         for factor in p.factors if p.pooling == "pooled" else (structure.group,) * (p.pooling == "separate"):

@@ -1,4 +1,4 @@
-"""From a model to a fit: sampling, and what is kept of it."""
+"""Sampling: from a model to a fit."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If law, runs and priors do not fit each other; see `Model` and `sample`.
+        If law, runs and priors do not match; see `Model` and `sample`.
 
     Warns
     -----
@@ -108,27 +108,29 @@ def sample(
 ) -> Fit:
     """Draw from a model's posterior by Hamiltonian Monte Carlo.
 
-    In coordinates in which a posterior is nearly standard normal, trajectories of about one length are enough. Where a
-    pilot or the draws show that it is not, the coordinates are made anew in a warm-up of NUTS (Hoffman and Gelman 2014,
-    arXiv:1111.4246), which also draws if they are no better; ``idata.attrs["sampler"]`` says which of them drew. With 256
-    coordinates or more trajectories are shorter, of steps that take two gradients; ``n_steps`` counts gradients.
+    HMC runs in whitened coordinates. Where the posterior is nearly standard normal in these, trajectories of about one
+    length are enough. Where a pilot or the draws show that it is not, it is whitened again, with a warm-up of NUTS
+    (Hoffman and Gelman 2014, arXiv:1111.4246). If the new coordinates are no better, NUTS also makes the draws;
+    ``idata.attrs["sampler"]`` says which of the two did. With 256 coordinates or more, trajectories are shorter and
+    each step takes two gradients; ``n_steps`` counts gradients.
 
     Parameters
     ----------
     model : Model
     draws, chains : int
-        Draws kept of each chain, and number of chains. Chains that have not mixed by then (r-hat 1.01 or more, bulk ESS
-        400 or less) go on for as long as that lacks, at most eight times as long, and ``draws`` of them are kept, evenly.
+        Draws kept of each chain, and number of chains. Chains that have not mixed by then (r-hat of 1.01 or more, or
+        bulk ESS of 400 or less) continue, up to eight times as many draws; ``draws`` of these are kept, evenly spaced.
     warmup : int, optional
-        Adapting steps before them, by NUTS; as many as the posterior needs if not given: 150, or 600 where whitening has to be
-        improved, and more where draws that diverged, or told too little of each other, became the pilot of a better one.
+        Steps of NUTS that adapt before the draws. If not given, as many as the posterior needs: 150, or 600 where the
+        whitening has to be improved. There are more where the draws diverge or mix too slowly: then they become the
+        pilot of a better whitening.
     target_accept : float, optional
-        Mean acceptance rate that the step size is adapted to. If not given 0.8, or 0.95 once NUTS has warmed up. At least
-        0.99 after NUTS's own draws became a pilot.
+        Mean acceptance rate that the step size is adapted to. If not given, 0.8, or 0.95 after a warm-up of NUTS. At
+        least 0.99 where NUTS's own draws became a pilot.
     ess : int, optional
-        Draw until the bulk ESS of every variable exceeds this, instead of a number of ``draws``.
+        Draw until the bulk ESS of every variable exceeds this, instead of a fixed number of ``draws``.
     max_draws : int, optional
-        Draws of each chain at which that ends; by default eight times ``draws``.
+        Most draws of each chain when an ``ess`` is given; by default eight times ``draws``.
     seed : int
         The same seed on the same machine gives the same bytes.
     progress : bool, optional
@@ -171,12 +173,13 @@ def sample(
 
 
 def checked_prior(model: Model, seed: int) -> xr.Dataset:
-    """Draws from the prior, at which the law must be a number.
+    """Draws from the prior, once the law has been checked at them.
 
     Raises
     ------
     ValueError
-        With the run and the parameters at which it is not.
+        If the law gives NaN, with the run and the parameters; or if most of its means lie where the observation allows
+        none.
     """
     from scalebayes.model.prior import prior_parameters, undefined
 
@@ -188,7 +191,7 @@ def checked_prior(model: Model, seed: int) -> xr.Dataset:
 
 
 def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, seed: int) -> Fit:
-    """The fit of a model from what the sampler drew."""
+    """The fit of a model, made from what the sampler drew."""
     tree = _tree(model, found)
     tree["prior"] = xr.DataTree(prior)
     made = {
@@ -216,8 +219,9 @@ def _warn(fit: Fit, settings: Settings) -> None:
         )
     elif settings.ess and fit.diagnostics.min_ess_bulk <= settings.ess:
         message = (
-            f"the fit of {name} was to reach a bulk ESS of {settings.ess}; its {fit.diagnostics.draws // settings.chains} "
-            f"draws of each chain reach {fit.diagnostics.min_ess_bulk:.0f}. A larger max_draws goes on."
+            f"the fit of {name} was to reach a bulk ESS of {settings.ess}; its "
+            f"{fit.diagnostics.draws // settings.chains} draws of each chain reach "
+            f"{fit.diagnostics.min_ess_bulk:.0f}. A larger max_draws goes on."
         )
     else:
         return
@@ -265,7 +269,7 @@ def _attributes(model: Model) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1)  # a file is read for each
+@lru_cache(maxsize=1)  # each version is read from a file
 def _versions() -> dict[str, str]:
     packages = ("scalebayes", "pymc", "pytensor", "jax", "blackjax", "arviz", "numpy")
     return {name: version(name) for name in packages}

@@ -1,4 +1,4 @@
-"""Reading the one netCDF file that holds a fit and everything needed to use it in another process."""
+"""Reading a fit from its netCDF file, which holds everything that another process needs."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def load(
     ----------
     path : path
     law, observation, discrepancy : optional
-        Those that are not built in: functions and classes are not stored, only their names and digests, with which what is
-        given is compared.
+        The caller's own, where they are not built in. A file stores no functions and classes, only their names and
+        digests; what is given is compared with these.
     cost : Callable, optional
-        The cost of a run, where it was a function.
+        The cost of a run, where it is a function.
 
     Returns
     -------
@@ -54,8 +54,8 @@ def load(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not one of `Fit.save`, or of another format, or its law is not built in and not given, or does not
-        match.
+        If the file was not written by `Fit.save` or has another format, or if its law is not built in and was not
+        given, or does not match.
     """
     path = Path(path)
     if not path.is_file():
@@ -72,8 +72,9 @@ def load(
         raise ValueError(f"{path.name} is a netCDF file, but holds no fit of scalebayes; {_ADVICE}.")
     if tree.attrs.get("format_version") != FORMAT:
         raise ValueError(
-            f"{path.name} holds a fit in format {tree.attrs.get('format_version', 1)}, and this version of scalebayes reads format "
-            f"{FORMAT}; fit again, or read it with scalebayes {tree.attrs.get('scalebayes', 'of that time')}."
+            f"{path.name} holds a fit in format {tree.attrs.get('format_version', 1)}, and this version of scalebayes "
+            f"reads format {FORMAT}; fit again, or read it with scalebayes "
+            f"{tree.attrs.get('scalebayes', 'of that time')}."
         )
     described = json.loads(tree.attrs["model"])
     (response,) = described["responses"]
@@ -87,8 +88,8 @@ def load(
         )
     if not response["built_in"] and response["law_digest"] != digest_of(found.function) != "":
         raise ValueError(
-            f"{path.name} holds a fit of another function called {response['law']}: the source or the constants of the one given "
-            "differ. Pass the function that was fitted, or fit again."
+            f"{path.name} holds a fit of another function called {response['law']}: the source or the constants of the "
+            "one given differ. Pass the function that was fitted, or fit again."
         )
     if not runs.group:
         # Without groups the pooling words have no effect, and Model refuses them from a caller.
@@ -127,8 +128,8 @@ def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable |
             tuple(each["columns"]) if each["vector"] else each["columns"][0], each["kind"], each["unit"]
         )
     table[response["response"]] = columns["response"].to_numpy()
-    for place, column in enumerate(described["group"]):
-        table[column] = columns[f"group_{place}"].to_numpy().astype(str)
+    for i, column in enumerate(described["group"]):
+        table[column] = columns[f"group_{i}"].to_numpy().astype(str)
     for role in ("tokenizer", "evaluation"):
         if described[role]:
             table[described[role]] = columns[role].to_numpy().astype(str)

@@ -1,4 +1,4 @@
-"""What a model refuses: priors, names, counts and responses that do not fit each other, before anything is compiled."""
+"""Checks of a model before anything is compiled: its priors, names, counts and responses must match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scalebayes.priors import WORDS, Anchored, Gamma, Pooled, Pooling, Separate,
 from scalebayes.runs import Runs
 from scalebayes.runs.checks import check_group_sizes, check_numbers, refuse_rows
 
-# ln of a vocabulary of a million words: the loss of a uniform guess.
+# The loss of a uniform guess over a million words: ln(1e6) nats.
 _LARGEST_LOSS = 13.8
 
 
@@ -31,9 +31,9 @@ def complete_priors(
     law : Law
     given : mapping of str to prior
     pooling : str or None
-        How groups divide the parameters that are not given.
+        How groups divide the parameters whose priors are not given.
     renamed : mapping of str to str
-        From the law's inputs to those of the runs, where a law of one input takes another.
+        Names of the runs' inputs by the law's; they differ where a law of one input takes another one.
     runs : Runs
     defaults : mapping of str to prior
 
@@ -49,14 +49,14 @@ def complete_priors(
     if pooling == "crossed" and len(runs.group) < 2:
         grouped = f"by {runs.group_name!r} alone" if runs.group else "not at all"
         raise ValueError(
-            f"pooling='crossed' is over several group columns, and the runs are grouped {grouped}; name what crosses in "
-            "read_runs, such as group=['architecture', 'task'], or leave it out."
+            f"pooling='crossed' is over several group columns, and the runs are grouped {grouped}; name what crosses "
+            "in read_runs, such as group=['architecture', 'task'], or leave it out."
         )
     unknown = [name for name in given if name not in law.parameters]
     if unknown:
         raise ValueError(
-            f"a prior is given for {', '.join(map(repr, unknown))}{nearest(unknown[0], law.parameters)}, but {law.name} has the "
-            f"parameters {', '.join(law.parameters)}."
+            f"a prior is given for {', '.join(map(repr, unknown))}{nearest(unknown[0], law.parameters)}, "
+            f"but {law.name} has the parameters {', '.join(law.parameters)}."
         )
     missing = [name for name in law.parameters if name not in given and name not in defaults]
     if missing:
@@ -114,7 +114,7 @@ def complete_priors(
 
 
 def _of_combinations(pooling: Pooling, runs: Runs) -> bool:
-    """Whether a parameter differs between the groups as they are, not only between the levels of their columns."""
+    """Whether a parameter differs between the groups themselves, not only between the levels of their columns."""
     if isinstance(pooling, Pooled):
         return len(runs.group) > 1 and runs.group_name in pooling.spreads(runs.group_name)
     return len(runs.group) > 1 and isinstance(pooling, Separate)
@@ -133,7 +133,7 @@ def _check_factors(name: str, pooling: Pooling, runs: Runs) -> None:
 
 
 def check_names(law: Law, runs: Runs, observation: Observation, terms: tuple[Term, ...]) -> None:
-    """Refuse a parameter of the law, or a group, called as something of the observation or the discrepancy."""
+    """Refuse names of the law's parameters or of groups that the observation or the discrepancy also has."""
     owners = [(observation.word.replace("_", "-"), "observation", observation.priors())]
     owners += [(term.word, "discrepancy", term.priors(tuple(runs.inputs))) for term in terms]
     seen = dict.fromkeys(law.parameters, "law")
@@ -165,8 +165,8 @@ def check_response(runs: Runs, observation: Observation) -> None:
     for role, column in observation.columns.items():
         if column not in runs.table.columns:
             raise ValueError(
-                f"{role} is to be column {column!r}, which {runs.source} does not have{nearest(column, runs.table.columns)}; "
-                f"its columns are {', '.join(map(repr, runs.table.columns))}."
+                f"{role} is to be column {column!r}, which {runs.source} does not have"
+                f"{nearest(column, runs.table.columns)}; its columns are {', '.join(map(repr, runs.table.columns))}."
             )
         check_numbers(runs, column, role)
         columns[role] = runs.column(column)
@@ -177,14 +177,14 @@ def check_response(runs: Runs, observation: Observation) -> None:
 
 
 def check_is_loss(law: str, runs: Runs) -> None:
-    """The built-in laws fall with scale and are stated in losses: refuse accuracies and percentages."""
+    """Refuse accuracies and percentages: the built-in laws are for losses, which fall with scale."""
     y = runs.y
     what = f"response {runs.response!r} runs from {y.min():g} to {y.max():g}"
     if y.max() > _LARGEST_LOSS:
         raise ValueError(
             f"{what}, and {law} is a law for losses (a uniform guess over a million words costs {_LARGEST_LOSS} nats): "
-            "this looks like per cent or a perplexity. Divide per cent by 100 (an accuracy first becomes 100 - accuracy), "
-            "or take the logarithm of a perplexity."
+            "this looks like per cent or a perplexity. Divide per cent by 100 (an accuracy first becomes 100 - "
+            "accuracy), or take the logarithm of a perplexity."
         )
     if len(y) < 4 or y.max() > 1:
         return
@@ -192,11 +192,11 @@ def check_is_loss(law: str, runs: Runs) -> None:
     if min(ranks) > 0.5:
         rises = " and ".join(f"{name} ({rank:.2f})" for name, rank in zip(runs.scales, ranks, strict=True))
         raise ValueError(
-            f"{what} and rises with {rises}, rank correlation in brackets: this looks like an accuracy, and {law} is a law "
-            f"for losses, which fall. Use the error, 1 - {runs.response}."
+            f"{what} and rises with {rises}, rank correlation in brackets: this looks like an accuracy, and {law} is a "
+            f"law for losses, which fall. Use the error, 1 - {runs.response}."
         )
 
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    # By pandas: scipy.stats would add a second to the start.
+    # By pandas, because importing scipy.stats would take another second.
     return float(pd.DataFrame({"x": x, "y": y}).corr("spearman").to_numpy()[0, 1]) if y.min() < y.max() else 0.0

@@ -19,7 +19,7 @@ def expected(law: Callable, x: Sequence[np.ndarray], parameters: Mapping[str, np
     ----------
     law : Callable
     x : sequence of array, shape (point,)
-        Its inputs, in its order.
+        The law's inputs, in its order.
     parameters : mapping of str to array, shape (sample,)
 
     Returns
@@ -27,7 +27,7 @@ def expected(law: Callable, x: Sequence[np.ndarray], parameters: Mapping[str, np
     array, shape (sample, point)
     """
     points = len(x[0])
-    size = padded_size(points)  # each is compiled, and what was compiled is kept
+    size = padded_size(points)  # each size is compiled once
     with double_precision():
         theta = {name: np.asarray(value, float) for name, value in parameters.items()}
         return np.asarray(_evaluator(law)([repeat_last(np.asarray(values, float), size) for values in x], theta))[
@@ -42,5 +42,5 @@ def _evaluator(law: Callable) -> Callable:
 
 @lru_cache(maxsize=32)
 def elementwise(law: Callable) -> Callable:
-    """A law compiled, of arrays that broadcast."""
+    """A law, compiled, for arrays that broadcast."""
     return jax.jit(lambda x, theta: law(*x, **theta) + 0 * x[0])

@@ -59,7 +59,7 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
 
 
 def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping) -> None:
-    """Declares the observed variable of a response."""
+    """Declare the observed variable of a response."""
     at_runs = {name: value[data[GROUP]] if value.ndim else value for name, value in values.items()}
     law = _with_positions(block)
     mean = wrap_jax(law)(*(data[name] for name in block.inputs), *(at_runs[name] for name in block.parameters))
@@ -113,7 +113,7 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
 
 
 def _with_positions(block: Block):
-    """The law with its parameters after its inputs, all by position."""
+    """The law, called by position: first its inputs, then its parameters."""
     width = len(block.inputs)
 
     def law(*arguments):

@@ -1,4 +1,4 @@
-"""Model: the declaration of a fit. Frozen, resolved once when it is made, and never sampling by itself."""
+"""Model: everything that a fit is made from. It is frozen, resolved once when it is made, and never samples."""
 
 from __future__ import annotations
 
@@ -48,38 +48,39 @@ class Model:
     Parameters
     ----------
     law : Callable or Law
-        A plain function: inputs before ``*``, parameters after it; built in (`scalebayes.laws`) or your own; or a `Law`, which
-        says which parameter is the floor.
+        A plain function, built in (`scalebayes.laws`) or your own, with inputs before ``*`` and parameters after it; or
+        a `Law`, which also says which parameter is the floor.
     runs : Runs
         From `read_runs`.
     priors : mapping of str to prior, optional
-        For some or, with a law of your own, all parameters of the law. A bare prior such as
-        ``LogNormal(median=0.3, spread=0.5)`` is shared by all groups; `pooled` and `separate` say otherwise. The rest
-        are the law's defaults. After creation this holds the prior of every parameter.
+        Priors of some parameters of the law, or of all for a law of your own. A bare prior such as
+        ``LogNormal(median=0.3, spread=0.5)`` is shared by all groups; `pooled` and `separate` say otherwise. The other
+        parameters have the law's defaults. After creation this holds the prior of every parameter.
     pooling : {"shared", "pooled", "crossed", "separate"}, optional
-        How groups divide every parameter not named in ``priors``; by default pooled. "crossed" is for several group columns,
-        such as architecture and task: what is pooled has a deviation for every level of each column and one for the group
-        itself, which add up, see `pooled`; each has an equal part of the prior variance that groups have otherwise. Observation
-        and discrepancy stay as they are by default. The default noise scale is shared, pooled beside a discrepancy, or separate
-        if everything is.
+        How groups divide every parameter not named in ``priors``; by default pooled. "crossed" is for several group
+        columns, such as architecture and task: a pooled parameter has a deviation for every level of each column and
+        one for the group itself. These add up, see `pooled`, and divide the prior variance between groups equally.
+        "crossed" leaves observation and discrepancy at their defaults. The default noise scale is shared; it is pooled
+        beside a discrepancy, and separate if everything is.
     observation : {"student_t", "gaussian"} or Observation, optional
-        How a run scatters about the law; by default a Student-t on the log response, beside a discrepancy a Gaussian.
+        How a run scatters about the law; by default a Student-t on the log response, or a Gaussian beside a
+        discrepancy.
     discrepancy : str, Term or tuple of them, optional
-        How runs depart from the law beyond their noise: "drift" along a curve of one input (each group is a curve), "surface"
-        over several inputs (each group has its surface). "correlated" is for curves that keep to their law, with residuals
-        that are correlated: ``Drift(drift=None)``; "still surface" for a surface that does not drift.
+        How runs depart from the law beyond their noise: "drift" along a curve of one input (each group is a curve), or
+        "surface" over several inputs (each group has its surface). "correlated" is for curves that follow their law,
+        with correlated residuals: ``Drift(drift=None)``. "still surface" is for a surface that does not drift.
     horizon : float, optional
-        For curves that drift: how far they will be asked about, in multiples of their largest scale. Beyond 2 the default
-        prior of the floor of `scalebayes.laws.power_floor` and `sigmoid` is lower and wider, unless curves are pooled, which
-        learn it from each other: what looks like a floor from near by seldom is one far out. Of few-shot curves fitted by
-        themselves and forecast to 33 times their scale errors fell by a quarter (`benchmarks/extrapolation.md`). `backtest` knows
-        how far it asks.
+        For curves that drift: how far they will be forecast, in multiples of their largest scale. Beyond 2, the default
+        prior of the floor of `scalebayes.laws.power_floor` and `sigmoid` is lower and wider, because what looks like a
+        floor near the runs seldom is one far out. Pooled curves learn the floor from each other, and keep the usual
+        prior. Errors of few-shot curves, each fitted alone and forecast to 33 times its scale, fell by a quarter
+        (`benchmarks/extrapolation.md`). `backtest` sets the horizon itself.
 
     Attributes
     ----------
     law : Law
     runs : Runs
-        With the law's inputs, in its order.
+        The runs, with the law's inputs in its order.
     priors : mapping of str to Pooling
     given : frozenset of str
         The parameters whose priors the caller gave.
@@ -88,14 +89,14 @@ class Model:
     discrepancy : tuple of Term
     horizon : float or None
     floor_horizon : float or None
-        The horizon that a default prior of the floor is stated for, where there is one.
+        The horizon for which the default prior of the floor is stated, where that prior depends on one.
 
     Raises
     ------
     TypeError
         If the law cannot be read or an argument is of the wrong kind.
     ValueError
-        If runs, priors and law do not fit each other.
+        If runs, priors and law do not match.
 
     Examples
     --------
@@ -141,7 +142,7 @@ class Model:
         if pooling not in (None, "crossed") and not any(isinstance(part, Term) for part in _parts(discrepancy)):
             terms = tuple(term.repooled(pooling) for term in terms)
         _check_horizon(horizon, terms)
-        # Of curves that are pooled the floors' population is learned; there the other prior was no gain.
+        # Pooled curves learn the population of their floors; for these the other prior was no gain.
         learned = len(runs.levels) > 1 and pooling not in ("shared", "separate")
         stated = next((term.stated for term in terms if term.stated), "")
         defaults = law.default_priors(stated, 1.0 if learned else horizon or 1.0)
@@ -233,7 +234,8 @@ class Model:
         ----------
         draws : int
         seed : int
-            Shares no random numbers with ``numpy.random.default_rng(seed)``, from which a simulation may draw its noise.
+            The draws share no random numbers with ``numpy.random.default_rng(seed)``, from which a simulation may draw
+            its noise.
 
         Returns
         -------
@@ -264,7 +266,7 @@ class Model:
 
 
 def with_runs(model: Model, runs: Runs) -> Model:
-    """The same model of other runs; what its priors state relative to the runs is stated relative to these."""
+    """The same model of other runs; priors stated relative to the runs are stated relative to these."""
     return with_parts(model, runs=runs)
 
 
@@ -293,7 +295,7 @@ def with_parts(
 
 
 def with_given(model: Model, given: frozenset[str]) -> Model:
-    """The same model, of whose priors the caller gave these; the others were the law's defaults when it was made."""
+    """The same model, with a record that the caller gave these priors and the others are the law's defaults."""
     same = copy(model)
     object.__setattr__(same, "given", given)
     return same
@@ -308,7 +310,8 @@ def _check_horizon(horizon: object, terms: tuple[Term, ...]) -> None:
         return
     if isinstance(horizon, bool) or not isinstance(horizon, Real) or not 1 <= float(horizon) < np.inf:
         raise ValueError(
-            f"horizon is how far the curves will be asked about, in multiples of their largest scale: from 1 on, got {horizon!r}."
+            "horizon is how far the curves will be forecast, in multiples of their largest scale: from 1 on, "
+            f"got {horizon!r}."
         )
     if not any(term.takes_horizon for term in terms):
         raise ValueError("horizon is about curves that drift: with discrepancy='drift', or leave it out.")
@@ -335,7 +338,7 @@ def _resolved_observation(observation: object, terms: tuple[Term, ...]) -> Obser
         if observation in OBSERVATIONS:
             return OBSERVATIONS[observation]()
         raise ValueError(
-            f"observation is {' or '.join(map(repr, OBSERVATIONS))}, or a value such as sb.StudentT(), got {observation!r}"
-            f"{nearest(observation, OBSERVATIONS)}."
+            f"observation is {' or '.join(map(repr, OBSERVATIONS))}, or a value such as sb.StudentT(), "
+            f"got {observation!r}{nearest(observation, OBSERVATIONS)}."
         )
     return check_observation(observation)

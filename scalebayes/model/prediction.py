@@ -1,7 +1,7 @@
 """The prediction: joint draws of the mean response and of new runs, from the posterior or the prior.
 
-Every answer is a presentation of it. What a group's draws are depends on its runs, the points and the seed alone, not on
-the other groups asked for or on what groups are called.
+Every answer is a presentation of it. The draws of a group depend on its runs, the points and the seed alone, not on
+other groups or on the names of groups.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Points:
     Parameters
     ----------
     x : mapping of str to array, shape (point,)
-        Of every input.
+        Values of every input.
     columns : mapping of str to array, shape (point,)
         What the observation reads besides the response, by role; needed for new runs only.
     cost : array, shape (point,), or None
-        In FLOPs, where it is not a function of the inputs.
+        Cost in FLOPs, where it is not a function of the inputs.
     """
 
     x: Mapping[str, np.ndarray]
@@ -51,7 +51,7 @@ class Points:
 
 
 def points_at_runs(runs: Runs, observation: Observation, rows: np.ndarray) -> Points:
-    """The points of some runs, with all that the table says of them."""
+    """Some runs as points: their inputs, the columns of the observation, and their cost."""
     columns = {role: runs.column(column)[rows] for role, column in observation.columns.items()}
     cost = runs.column(runs.cost)[rows] if isinstance(runs.cost, str) else None
     return Points({name: runs.x(name)[rows] for name in runs.inputs}, columns, cost)
@@ -64,7 +64,7 @@ class Prediction:
     Parameters
     ----------
     mean, new_run : array, shape (sample, point)
-        The mean response, where curves lie; and single new runs about it.
+        The mean response, and single new runs that scatter about it.
     """
 
     mean: np.ndarray
@@ -88,16 +88,17 @@ def predict(
     ----------
     model : Model
     draws : xarray.Dataset
-        Of the posterior, or of the prior.
+        Draws of the posterior, or of the prior.
     at : Points
     level : str, optional
         The group; None where there is none.
     given : {"runs", "prior"}
-        Whether departures are drawn given the runs, or before them.
+        Whether departures are drawn given the runs, or from their prior.
     new_group : bool
-        A group that was not seen: pooled parameters from the population, separate ones from their prior, and no departure.
+        Whether the group is new: its pooled parameters are drawn from the population, separate ones from their prior,
+        and it has no departure.
     seed : int
-        Of departures, new groups and new runs.
+        Seed of departures, new groups and new runs.
     new_runs : bool
         Whether new runs are wanted; without them ``new_run`` is empty.
 
@@ -118,7 +119,7 @@ def predict(
         law = {name: parameters[name] for name in model.parameters}
         f = expected(model.law.function, x, law)
         floor = np.reshape(model.law.floor_of(law), (-1, 1))
-        # Draws of the prior so steep that an infinite amplitude meets a power of nothing tend to the floor.
+        # Some draws of the prior are so steep that an infinite amplitude meets a power of 0; they tend to the floor.
         f = np.where(np.isnan(f), floor, f) if given == "prior" else f
         departures = []
         if model.discrepancy and not new_group:
@@ -158,9 +159,9 @@ def parameters_of(
     model : Model
     draws : xarray.Dataset
     level : str or None
-        The group; of the only one if there is none.
+        The group; None where there is none.
     new_group : bool
-        A group that was not seen, which needs random numbers.
+        Whether the group is new, which needs random numbers.
     rng : numpy.random.Generator, optional
     """
     if new_group:
@@ -173,7 +174,7 @@ def parameters_of(
 
 
 def law_parameters(model: Model, draws: xr.Dataset, level: str | None) -> dict[str, np.ndarray]:
-    """The law's alone."""
+    """The law's parameters for one group, each of shape (sample,)."""
     found = parameters_of(model, draws, level)
     return {name: found[name] for name in model.parameters}
 
@@ -184,7 +185,7 @@ def leave_one_out(model: Model, draws: xr.Dataset) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a sampled term stands beside them.
+        If a term is sampled.
     """
     terms = integrated_of(model.discrepancy)
     if len(terms) < len(model.discrepancy):
@@ -203,7 +204,7 @@ def leave_one_out(model: Model, draws: xr.Dataset) -> np.ndarray:
 
 
 def stream(runs: Runs, level: str | None, seed: int, of_prior: bool = False) -> np.random.Generator:
-    """Random numbers of a group: others for each group, and the same whatever the groups are called."""
+    """Random numbers of a group: they differ between groups and do not depend on the names of groups."""
 
     def digest(of: str | None) -> int:
         rows = runs.rows(of)
@@ -211,20 +212,20 @@ def stream(runs: Runs, level: str | None, seed: int, of_prior: bool = False) -> 
 
     known = level if level in runs.levels else None
     own = digest(known)
-    # One curve under two names departs twice, not once.
+    # One curve under two names departs independently for each.
     before = [other for other in runs.levels[: runs.levels.index(known)] if digest(other) == own] if known else []
     key = [seed, own, len(before)] + ([_PRIOR_SEED] if of_prior else [])
     return np.random.default_rng(np.random.SeedSequence(key))
 
 
 def _chunks(samples: int, width: int) -> Iterator[slice]:
-    """Slices of the samples, so that an array of a sample's width stays small."""
+    """Slices of the samples, so that arrays with a row of this width for each sample stay small."""
     step = max(1, _MOST_AT_ONCE // max(width, 1))
     return (slice(first, min(first + step, samples)) for first in range(0, samples, step))
 
 
 def _variables(model: Model, draws: xr.Dataset, level: str | None) -> dict[str, np.ndarray]:
-    """Further variables of sampled terms for a group, shape (sample, ...); those of a prior have none."""
+    """Further variables of sampled terms for a group, shape (sample, ...); draws of the prior have none."""
     found = {}
     for term in sampled_of(model.discrepancy):
         for name in term.published:
@@ -243,7 +244,7 @@ def _departures(
     further: Mapping[str, np.ndarray],
     rng: np.random.Generator,
 ) -> list[Departure]:
-    """What each term draws at new points."""
+    """The departure that each term draws at new points."""
     terms, rows = model.discrepancy, model.runs.rows(level)
     nothing = np.empty((0, 0))
     known = _errors(model, level, parameters) if given == "runs" else Errors(nothing, nothing, nothing)
@@ -261,7 +262,7 @@ def _departures(
 
 
 def _errors(model: Model, level: str | None, parameters: Mapping[str, np.ndarray]) -> Errors:
-    """Of a group's runs about the law on the observation's scale, shape (sample, run)."""
+    """Errors of a group's runs about the law on the observation's scale, shape (sample, run)."""
     runs, observation, rows = model.runs, model.observation, model.runs.rows(level)
     law = {name: parameters[name] for name in model.parameters}
     f = expected(model.law.function, [runs.x(name)[rows] for name in runs.inputs], law)
@@ -273,7 +274,7 @@ def _errors(model: Model, level: str | None, parameters: Mapping[str, np.ndarray
 
 
 def _covariance(model: Model, terms: list[IntegratedTerm], known: Errors, parameters: Mapping, rows: np.ndarray):
-    """Of the errors of a group's runs under integrated terms, and what the noise loses to them."""
+    """Covariance of a group's errors under integrated terms, and the variance that the noise loses to them."""
     inputs = tuple(model.runs.inputs)
     parts = []
     for term in terms:
@@ -284,10 +285,10 @@ def _covariance(model: Model, terms: list[IntegratedTerm], known: Errors, parame
 
 
 def _of_new_group(model: Model, draws: xr.Dataset, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Parameters of a group not seen: pooled ones drawn from the population, separate ones from their prior."""
+    """Parameters of a new group: pooled ones drawn from the population, separate ones from their prior."""
     structure = model.structure
     samples = draws.sizes["chain"] * draws.sizes["draw"]
-    # A group without runs has no typical response or scale of its own; it gets that of all.
+    # A group without runs has no typical response or scale of its own; it gets the mean of all groups.
     numbers = {
         name: np.exp(np.log(value).mean()) if name.endswith(("_typical", "_level", "_reference")) else value
         for name, value in model.numbers.items()
@@ -299,9 +300,9 @@ def _of_new_group(model: Model, draws: xr.Dataset, rng: np.random.Generator) -> 
             spreads = [draws[spread].to_numpy().reshape(-1) for _, spread, _ in parameter.deviations]
             value = deviate(parameter.link, population, sum(s * rng.standard_normal(samples) for s in spreads), np)
         elif parameter.pooling == "separate":
-            place, scale, *_ = numbers[f"{parameter.name}_prior"]
+            centre, scale, *_ = numbers[f"{parameter.name}_prior"]
             bound = np.min(numbers.get(f"{parameter.name}_bound", 1.0))
-            value = unlink(parameter.link, place + scale * rng.standard_normal(samples), bound, np)
+            value = unlink(parameter.link, centre + scale * rng.standard_normal(samples), bound, np)
         else:
             value = draws[parameter.free].to_numpy().reshape(-1)
         values[parameter.name], _ = publish(parameter, value, numbers, values, np)

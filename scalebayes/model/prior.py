@@ -1,4 +1,4 @@
-"""What the priors of a model mean: draws of its parameters, and whether the law is a number wherever they allow."""
+"""What the priors of a model mean: draws of its parameters, and whether the law is a number at all of them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from scalebayes.model.structure import Block, Structure, build_order, deviate, p
 from scalebayes.numerics.precision import double_precision
 from scalebayes.runs import Runs
 
-_MOST_OUTSIDE = 0.5  # of the draws from the prior, of means that the observation does not know
+_MOST_OUTSIDE = 0.5  # largest share of means, by the prior, that the observation does not allow
 
 
 def prior_parameters(
     structure: Structure, numbers: Mapping[str, np.ndarray], levels: tuple[str, ...], draws: int, seed: int
 ) -> xr.Dataset:
     """Draws of the parameters from their prior, dims (chain, draw[, group])."""
-    # A stream of its own: a simulation whose noise comes from default_rng(seed) would else repeat the numbers of its parameters.
+    # A stream of its own: otherwise noise that a simulation draws from default_rng(seed) would repeat these numbers.
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     found: dict[str, np.ndarray] = {}
     values: dict[str, np.ndarray] = {}
     for p in build_order(structure.parameters):
-        place, scale, *spreads = numbers[f"{p.name}_prior"]
+        centre, scale, *spreads = numbers[f"{p.name}_prior"]
         shape = (draws, structure.n_groups) if p.pooling == "separate" else (draws,)
         if p.link == "gamma":
-            value = spreads.pop() + rng.gamma(place, 1 / scale, draws)
+            value = spreads.pop() + rng.gamma(centre, 1 / scale, draws)
         else:
-            value = unlink(p.link, place + scale * rng.standard_normal(shape), numbers.get(f"{p.name}_bound"), np)
+            value = unlink(p.link, centre + scale * rng.standard_normal(shape), numbers.get(f"{p.name}_bound"), np)
         if p.pooling == "pooled":
             found[p.base] = value
             deviation: Any = 0
@@ -40,7 +40,7 @@ def prior_parameters(
                 of_group = slice(None) if factor == structure.group else numbers[f"{factor}_of_group"]
                 deviation = deviation + found[name][:, None] * offset[:, of_group]
             value = deviate(p.link, value[:, None], deviation, np)
-        # What needs other parameters has a value per group as soon as one of them has.
+        # A parameter that is built from others has a value per group if one of them has.
         needed = {name: values[name] for name in p.needs}
         of_groups = any(np.ndim(numbers.get(f"{p.name}_{of}", 0)) for of in ("typical", "level", "reference"))
         if of_groups or any(v.ndim > 1 for v in [value, *needed.values()]):
@@ -58,15 +58,15 @@ def prior_parameters(
 
 
 def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
-    """Where in the prior the law is not a number, in a sentence; empty if nowhere that was looked at.
+    """A sentence that says where in the prior the law is not a number; empty if it is one wherever it was evaluated.
 
-    Looks at every draw, at the runs with the extreme values of each input and a few others: pairs of one shape, so that
-    another table compiles nothing.
+    It is evaluated for every draw at the runs with the extreme values of each input and at a few others. The number of
+    these pairs is the same for every table, so that another table compiles nothing.
     """
     block, rng = structure.block, np.random.default_rng(0)
     x = [runs.x(name) for name in runs.inputs]
     parts = [part for column in x for part in np.reshape(column, (len(runs), -1)).T]
-    extremes = [place(part) for part in parts for place in (np.argmin, np.argmax)]
+    extremes = [extreme(part) for part in parts for extreme in (np.argmin, np.argmax)]
     n = prior.sizes["draw"]
     at = np.hstack([np.tile(extremes, (n, 1)), rng.integers(len(runs), size=(n, 4))])
     draws, at = np.repeat(np.arange(n), at.shape[1]), at.ravel()
@@ -77,7 +77,7 @@ def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
         parameters[name] = values[draws, group] if values.ndim > 1 else values[draws]
     with double_precision():
         response = np.asarray(elementwise(block.law)([column[at] for column in x], parameters))
-    # Far out in a wide prior an amplitude may overflow; that infinity times zero is none is not the law's fault.
+    # Far out in a wide prior an amplitude may overflow; infinity times zero is then not the law's fault.
     finite = np.all([np.isfinite(value) for value in parameters.values()], axis=0)
     wrong = np.flatnonzero(np.isnan(response) & finite)
     if not len(wrong):
@@ -89,22 +89,23 @@ def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
     )
     share = len(np.unique(draws[wrong])) / n
     return (
-        f"{_name(block)} gives NaN at {values} for run {runs.labels[at[first]]} ({inputs}), and somewhere for {share:.1%} of "
-        "the draws from its prior; a law must give a number wherever its priors allow. Narrow the priors, or mend the law."
+        f"{_name(block)} gives NaN at {values} for run {runs.labels[at[first]]} ({inputs}), and somewhere for "
+        f"{share:.1%} of the draws from its prior; a law must give a number wherever its priors allow. "
+        "Narrow the priors, or mend the law."
     )
 
 
 def _outside(block: Block, response: np.ndarray) -> str:
-    """A sentence where most means of the law lie where the observation knows none; else empty."""
+    """A sentence if most means of the law lie where the observation allows none; else empty."""
     low, high = block.observation.scale.bounds
     outside = np.isfinite(response) & ~((response > low) & (response < high))
     if outside.mean() <= _MOST_OUTSIDE:
         return ""
     instead = "a law between 0 and 1, such as sb.laws.sigmoid" if high == 1 else "a law that stays positive"
     return (
-        f"{_name(block)} gives means outside {low:g} to {high:g} for {outside.mean():.0%} of the draws from its prior, and a "
-        f"{block.observation.word.replace('_', '-')} observation knows none there, for example {response[outside][0]:.4g}; take "
-        f"{instead}, narrower priors, or another observation."
+        f"{_name(block)} gives means outside {low:g} to {high:g} for {outside.mean():.0%} of the draws from its prior, "
+        f"and a {block.observation.word.replace('_', '-')} observation knows none there, for example "
+        f"{response[outside][0]:.4g}; take {instead}, narrower priors, or another observation."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a model is apart from its numbers, and its numbers.
+"""The structure of a model, which decides what is compiled, and its numbers.
 
 Two models with an equal `Structure` have the same density function and differ in its arguments only, so one
 compilation serves both.
@@ -44,17 +44,18 @@ class Parameter:
     ----------
     name : str
     owner : {"law", "observation", "discrepancy"}
-        Whose it is.
+        The part of the model that has the parameter.
     link : {"identity", "log", "floor", "gamma"}
-        Of the free value: normal, log-normal, a logistic share of the smallest response, or a gamma variable above a bound.
+        Kind of the free value: normal, log-normal, a logistic share of the smallest response, or a gamma variable above
+        a bound.
     pooling : {"shared", "pooled", "separate"}
     factors : tuple of str
         The dimensions over which a pooled parameter varies; its deviations along them add up.
     anchor : tuple of (input, exponent, form) or None
     relative : {"", "response", "level"}
-        Whether the free value is a share of the typical response, or the log-odds of one of a curve's level.
+        Whether the free value is a share of the typical response, or the log-odds of a share of a curve's level.
     floor : str or None
-        The parameter above which that response is counted, if any.
+        The parameter above which the typical response is counted, if any.
     """
 
     name: str
@@ -79,7 +80,7 @@ class Parameter:
 
     @property
     def base(self) -> str:
-        """Name of what the prior's own numbers are about: the population's value, or the value itself."""
+        """Name of the quantity that the prior's numbers are about: the population's value, or the value itself."""
         return f"{self.free}_population" if self.pooling == "pooled" else self.free
 
     @property
@@ -89,7 +90,7 @@ class Parameter:
 
     @property
     def helpers(self) -> tuple[str, ...]:
-        """Names of free variables that only serve to build this parameter: offsets, log-odds, the excess above a bound."""
+        """Names of free variables that only build this parameter: offsets, log-odds, the excess over a bound."""
         own = (self.variable,) if self.variable != self.base else ()
         return own + tuple(offset for _, _, offset in self.deviations)
 
@@ -114,11 +115,11 @@ class Block:
     ----------
     law : Callable
     floor : str, Callable or None
-        As the law declares it.
+        The floor, as the law declares it.
     inputs : tuple of str
         Names of the law's inputs, in its order.
     parameters : tuple of str
-        The law's, in its order.
+        Names of the law's parameters, in its order.
     response : str
         Name of the response column.
     observation : Observation
@@ -127,7 +128,7 @@ class Block:
         Without the numbers of their priors.
     n_runs : int
     shapes : tuple of (str, tuple of int)
-        Of the terms' data.
+        Names and shapes of the terms' data.
     positive : tuple of str
         Inputs that are positive.
     """
@@ -170,12 +171,12 @@ class Structure:
     blocks : tuple of Block
         The responses; they share groups, and parameters of equal name.
     parameters : tuple of Parameter
-        The laws', then the observations', then the discrepancies'.
+        Those of the laws, then of the observations, then of the discrepancies.
     group : str
         Name of the group dimension ("" for none).
     n_groups : int
     factors : tuple of (str, int)
-        Factors other than the groups as they are, with their numbers of levels.
+        Factors other than the groups themselves, with their numbers of levels.
     """
 
     blocks: tuple[Block, ...]
@@ -186,20 +187,20 @@ class Structure:
 
     @property
     def block(self) -> Block:
-        """The first response, of most models the only one."""
+        """The first response; most models have no other."""
         return self.blocks[0]
 
     @property
     def n_runs(self) -> int:
-        """Of all blocks."""
+        """Number of runs of all blocks."""
         return sum(block.n_runs for block in self.blocks)
 
     @property
     def kind(self) -> Structure:
-        """Without what programs do not depend on, or are padded to: tables of one kind share what is compiled.
+        """The structure without parts that are padded or do not change programs: tables of a kind share compilations.
 
-        The names of columns go, but for those of several factors, which names of variables have in them; so do the number
-        of runs, and the last axis of data of a group that is the whole table.
+        It is without the number of runs, the names of columns and, where there are no groups, the last axis of the
+        terms' data. The names of several factors stay, because they are part of the names of variables.
         """
         blocks = tuple(
             replace(
@@ -283,10 +284,10 @@ def describe(
 def _parameter(
     name: str, owner: Any, pooling: Pooling, runs: Runs, end: Any
 ) -> tuple[Parameter, dict[str, np.ndarray]]:
-    """How a parameter is built, and its constants; ``end`` is where priors are stated, None for amid the runs."""
+    """How a parameter is built, and its constants; priors are stated at ``end``, or amid the runs if it is None."""
     grouped = bool(runs.group)
     word = type(pooling).__name__.lower() if grouped else "shared"
-    # What is separate looks at the runs of its own group only.
+    # A separate parameter uses the runs of its own group only.
     apart = grouped and isinstance(pooling, Separate)
     parts = [runs.rows(level) for level in runs.levels] if apart else [runs.rows(None)]
     prior, anchor, numbers = pooling.prior, None, {}
@@ -351,7 +352,7 @@ def initial_values(structure: Structure, numbers: Mapping[str, np.ndarray]) -> d
 
 
 def unlink(link: Link, u, bound, xp):
-    """The free value for a standard position u; xp supplies exp (numpy or pytensor.tensor)."""
+    """The free value at u on its unconstrained scale; xp supplies exp (numpy or pytensor.tensor)."""
     if link == "floor":
         return bound / (1 + xp.exp(-u))
     return xp.exp(u) if link == "log" else u

@@ -1,4 +1,4 @@
-"""What is refused of a table of runs, in the caller's own column names and row labels."""
+"""Checks of a table of runs, which report in the caller's own column names and row labels."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ LEAVE_OUT = "Correct them, or leave them out with where (command line: --where).
 
 
 def refuse_rows(runs: Runs, column: str, role: str, needed: str, problems: Mapping[str, np.ndarray]) -> None:
-    """Refuse a column in some of whose rows something is wrong, with the first of them.
+    """Refuse a column with wrong values in some rows, and name the first of these rows.
 
     Parameters
     ----------
     runs : Runs
     column, role : str
-        As what the column is used, for the message.
+        The column and what it is used as, for the message.
     needed : str
-        What it must hold: "positive finite numbers".
+        What it must hold, such as "positive finite numbers".
     problems : mapping of str to array of bool, shape (run,)
-        What is wrong, and in which rows.
+        What may be wrong, and in which rows it is.
     """
     raw = runs.table[column]
     for problem, bad in problems.items():
@@ -51,7 +51,7 @@ def check_numbers(runs: Runs, column: str, role: str, needed: str = "positive fi
 
 
 def check_constants(runs: Runs, name: str) -> None:
-    """Refuse a constant of the groups that is none, or that groups cannot tell the effect of."""
+    """Refuse a constant of the groups that varies within a group, or has the same value in all of them."""
     if not runs.group:
         raise ValueError(
             f"input {name} is a constant of each group, and the runs have no group; name one in read_runs."
@@ -66,12 +66,13 @@ def check_constants(runs: Runs, name: str) -> None:
             )
     if len(np.unique(values, axis=0)) == 1:
         raise ValueError(
-            f"column {runs.inputs[name].label!r} (input {name}) has one value in all groups: its effect cannot be learned."
+            f"column {runs.inputs[name].label!r} (input {name}) has one value in all groups: "
+            "its effect cannot be learned."
         )
 
 
 def check_groups(runs: Runs) -> None:
-    """Refuse groups with a name of fits' own, without a label, or of which nothing can be pooled."""
+    """Refuse groups with a reserved name, with a missing label, or of which nothing can be pooled."""
     if not runs.group:
         return
     name = runs.group_name
@@ -99,7 +100,7 @@ def check_groups(runs: Runs) -> None:
 
 
 def _check_labels(runs: Runs) -> None:
-    """Refuse groups whose labels, put together, are the same."""
+    """Refuse groups whose joined labels are the same."""
     first: dict[str, tuple[tuple[str, ...], int]] = {}
     parts = zip(*(runs.table[column].astype(str) for column in runs.group), strict=True)
     for row, (label, own) in enumerate(zip(runs.group_labels.tolist(), parts, strict=True)):
@@ -112,19 +113,19 @@ def _check_labels(runs: Runs) -> None:
 
 
 def check_group_sizes(runs: Runs) -> None:
-    """Refuse groups of one run, of which no parameter of their own can be told."""
+    """Refuse groups of one run, which is too few to estimate parameters of their own."""
     name = runs.group_name
     single = [level for level, size in zip(runs.levels, runs.group_sizes, strict=True) if size == 1]
     if single:
         raise ValueError(
-            f"group {name!r}: {len(single)} of {len(runs.levels)} levels {'has' if len(single) == 1 else 'have'} one run "
-            f"({', '.join(map(repr, single[:3]))}{', ...' if len(single) > 3 else ''}), from which no group can be told. "
-            "Add runs, leave these out, or group by another column."
+            f"group {name!r}: {len(single)} of {len(runs.levels)} levels {'has' if len(single) == 1 else 'have'} one "
+            f"run ({', '.join(map(repr, single[:3]))}{', ...' if len(single) > 3 else ''}), "
+            "too few to estimate a group. Add runs, leave these out, or group by another column."
         )
 
 
 def _check_factors(runs: Runs) -> None:
-    """Of several group columns each needs what a single one does; a combination may well have been run only once."""
+    """Refuse one of several group columns where it would be refused alone; a combination may have only one run."""
     for column in runs.group:
         counts = runs.table[column].astype(str).value_counts()
         if len(counts) == 1:
@@ -135,7 +136,8 @@ def _check_factors(runs: Runs) -> None:
         single = sorted(counts.index[counts == 1])
         if single:
             raise ValueError(
-                f"group column {column!r}: {len(single)} of {len(counts)} levels {'has' if len(single) == 1 else 'have'} "
-                f"one run ({', '.join(map(repr, single[:3]))}{', ...' if len(single) > 3 else ''}), from which no level "
-                "can be told. Add runs, leave these out, or group by another column."
+                f"group column {column!r}: {len(single)} of {len(counts)} levels "
+                f"{'has' if len(single) == 1 else 'have'} one run ({', '.join(map(repr, single[:3]))}"
+                f"{', ...' if len(single) > 3 else ''}), too few to estimate a level. "
+                "Add runs, leave these out, or group by another column."
             )

@@ -1,4 +1,4 @@
-"""Tables as the caller has them: read, their rows chosen, their columns recognised."""
+"""Reading the caller's table, choosing its rows, and recognising its columns."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def chosen_rows(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
     """The rows for which a condition holds."""
     try:
         chosen: Any = table.eval(where)
-    except Exception as error:  # nearly any, depending on which part of the expression pandas trips over
+    except Exception as error:  # pandas raises nearly any, depending on the expression
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"where {where!r} cannot be applied to {name}: {reason}; its columns are {columns_of(table)}."
@@ -96,24 +96,24 @@ def chosen_rows(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
 
     if np.shape(chosen) != (len(table),) or not pd.api.types.is_bool_dtype(getattr(chosen, "dtype", type(chosen))):
         raise ValueError(f"where {where!r} is no condition: it gives values, not true or false for each row.")
-    # Of a nullable column what is missing fulfils no condition, as NaN does not.
+    # A missing value of a nullable column meets no condition, as NaN does not.
     return table.loc[pd.Series(chosen).fillna(False).to_numpy(bool)].copy()
 
 
 def columns_of(table: pd.DataFrame) -> str:
-    """Its columns, for messages."""
+    """The columns of a table, for messages."""
     return ", ".join(map(repr, table.columns))
 
 
 def candidates_for(table: pd.DataFrame, key: str) -> list[str]:
-    """Columns that may hold an input or the response: the one called so, or those known to mean it."""
+    """Columns that may hold an input or the response: the one of that name, else those with a known synonym."""
     known = SYNONYMS.get(key, ())
     exact = [column for column in table.columns if column == key]
     return exact or [c for c in table.columns if str(c).strip().lower().replace(" ", "_").replace("-", "_") in known]
 
 
 def recognised(table: pd.DataFrame, key: str, needing: str) -> str:
-    """The only column that may hold it."""
+    """The only column that may hold an input or the response."""
     candidates = candidates_for(table, key)
     if len(candidates) == 1:
         return candidates[0]

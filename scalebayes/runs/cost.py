@@ -1,4 +1,4 @@
-"""What runs cost, and how they are ordered by it: for splits, frontiers, surfaces, extrapolation and next runs."""
+"""The cost of runs, and their order by it: for splits, frontiers, surfaces, extrapolation and next runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from scalebayes.runs.runs import Runs, numbers
 
-FLOPS_PER_TOKEN = 6.0  # and parameter: forward and backward (Kaplan et al. 2020)
+FLOPS_PER_TOKEN = 6.0  # per token and parameter, forward and backward (Kaplan et al. 2020)
 
 
 def cost_of_runs(runs: Runs) -> np.ndarray | None:
@@ -28,7 +28,7 @@ def cost_at(runs: Runs, x: Mapping[str, np.ndarray], given: np.ndarray | None = 
     runs : Runs
         Says what a run costs.
     x : mapping of str to array
-        Of every input.
+        Values of every input.
     given : array, optional
         The cost itself, where the points have its column.
     """
@@ -44,7 +44,7 @@ def cost_at(runs: Runs, x: Mapping[str, np.ndarray], given: np.ndarray | None = 
 
 
 def of_function(cost: Callable, x: Mapping[str, Any]) -> Any:
-    """A function of inputs by name, called with those it takes."""
+    """The value of a function of inputs, called by name with those that it takes."""
     names = inspect.signature(cost).parameters
     missing = [name for name in names if name not in x]
     if missing:
@@ -74,7 +74,7 @@ def needed_cost(runs: Runs, x: Mapping[str, np.ndarray] | None = None, given: np
 
 
 def order_of_runs(runs: Runs) -> np.ndarray:
-    """What orders the runs from small to large: the only scale, or the cost where there are several.
+    """The quantity that orders runs from small to large: the only scale, or the cost where there are several.
 
     Raises
     ------
@@ -85,5 +85,5 @@ def order_of_runs(runs: Runs) -> np.ndarray:
 
 
 def order_at(runs: Runs, x: Mapping[str, np.ndarray], given: np.ndarray | None = None) -> np.ndarray:
-    """The same at some values of the inputs."""
+    """The quantity that orders runs, at some values of the inputs."""
     return np.asarray(x[runs.scales[0]], float) if len(runs.scales) == 1 else needed_cost(runs, x, given)

@@ -1,4 +1,4 @@
-"""The curves of a table: each group of runs is one, or all runs are; and where each of them ends."""
+"""The curves of a table, and where they end. Each group of runs is a curve; without groups all runs are one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Frontier:
         The largest x, and the response there.
     distance : array, shape (run,)
         ``log scale - log x``.
-    slots : array of int, shape (curve, place)
+    slots : array of int, shape (curve, slot)
         The runs of each curve from its end backwards, -1 where there are none left.
     """
 
@@ -38,10 +38,10 @@ class Frontier:
 
 
 def frontier(runs: Runs) -> Frontier:
-    """Where the curves of some runs of one scale end."""
+    """Where the curves end, for runs that have one scale."""
     x, y = runs.x(runs.scales[0]), runs.y
     backwards = [rows[np.argsort(-x[rows], kind="stable")] for _, rows in curves(runs)]
-    # A few sizes, so that curves of almost equal length share a compilation.
+    # Padded to a few sizes, so that curves of almost equal length share a compilation.
     slots = slots_of(backwards)
     scale = np.asarray([x[rows[0]] for rows in backwards])
     level = np.asarray([np.median(y[rows[:_OF_LEVEL]]) for rows in backwards])

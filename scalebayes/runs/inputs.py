@@ -1,4 +1,4 @@
-"""What an input of a law is: its column or columns, its kind and its unit."""
+"""Inputs of a law: their columns, their kinds and their units."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ class Input:
     Parameters
     ----------
     column : str or tuple of str
-        Its column; several are the parts of a vector, which the law receives with them along its last axis.
+        Its column. Several columns are the parts of a vector; they lie along the last axis of the array that the law
+        receives.
     kind : {"scale", "plain", "constant"}
-        A *scale* is positive and is thought of in logarithms: parameters, tokens, FLOPs. A *plain* input is any finite
-        number, zero and negative ones included: a share, epochs - 1. A *constant* is a plain number that all runs of a
-        group have in common; at new points it is the group's.
+        A *scale* is positive and counted in logarithms: parameters, tokens, FLOPs. A *plain* input is any finite
+        number, also zero or negative: a share, epochs - 1. A *constant* is a plain number that all runs of a group have
+        in common; new points get their group's. A vector is never a scale: its default kind is plain.
     unit : str
         For messages and pictures.
 
     Raises
     ------
     ValueError
-        If there is no such kind, or a vector is a scale.
+        If there is no such kind.
 
     Examples
     --------

@@ -16,8 +16,8 @@ def pile_families() -> pd.DataFrame:
     -------
     pandas.DataFrame
         20 models: family, model, n_params (parameters), n_tokens (tokens), flops (training FLOPs as published), loss
-        (test cross-entropy on the Pile, nats per token), source (``dey2023`` trained by the table's authors,
-        ``biderman2023`` trained by those and evaluated in the same table).
+        (test cross-entropy on the Pile, nats per token), source (who trained the model: ``dey2023``, the authors of the
+        table, or ``biderman2023``, whose models they evaluated).
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Reading a table of runs: its columns named or recognised, and everything wrong with it said at once."""
+"""Reading a table of runs: its columns are named or recognised, and checked."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def read_runs(
     source : pandas.DataFrame or path
         A table, or a CSV or parquet file with one row per run.
     inputs : mapping of str to str, list of str or Input, optional
-        Columns of the law's inputs: ``{"N": "n_params", "D": "n_tokens"}``. N is counted in parameters, D in tokens
-        (or examples), C in FLOPs; counts, not millions. Common column names are recognised where exactly one fits. An input
-        that may be zero or negative is ``Input("share", kind="plain")``, one that all runs of a group have in common
+        Columns of the law's inputs: ``{"N": "n_params", "D": "n_tokens"}``. N is counted in parameters, D in tokens (or
+        examples), C in FLOPs; counts, not millions. Common column names are recognised where exactly one fits. An input
+        that may be zero or negative is ``Input("share", kind="plain")``; one that all runs of a group have in common is
         ``Input("dim", kind="constant")``.
     response : str, optional
         Column of the loss, error or score; a loss is recognised by name where exactly one column fits.
@@ -55,10 +55,10 @@ def read_runs(
     better : {"lower", "higher"}
         Which responses are better: losses and errors are lower, accuracies and Elo ratings higher.
     cost : str or Callable, optional
-        What a run costs in FLOPs: a column, or a function of inputs by their names, ``lambda N, D: 6 * N * D``, which is also
-        the default where both are inputs. The largest runs, frontiers and next runs are by cost.
+        What a run costs in FLOPs: a column, or a function of inputs by their names. ``lambda N, D: 6 * N * D`` is the
+        default where both are inputs. Cost decides which runs are the largest, and is used for frontiers and next runs.
     where : str, optional
-        Rows to keep, in the notation of `pandas.DataFrame.query`; the others are counted, not forgotten.
+        Rows to keep, in the notation of `pandas.DataFrame.query`; the other rows are counted.
 
     Returns
     -------
@@ -155,8 +155,8 @@ def check_input(runs: Runs, name: str) -> None:
 def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
     """The runs with exactly the inputs that a law needs, in its order, each checked.
 
-    A law of one input takes whatever single input the caller mapped, so that ``power_floor(x, ...)`` serves N, D, C; if none was
-    mapped, the column that is called as the law's input is, and else the only one recognised.
+    A law of one input takes the single input that the caller mapped, so that ``power_floor(x, ...)`` serves N, D and C.
+    If none was mapped, it takes the column with the name of its input, else the only input that was recognised.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
     Raises
     ------
     ValueError
-        If an input has no column or several candidates, or a value is not what its kind needs, or does not vary.
+        If an input has no column or several candidates, has a value that its kind does not allow, or does not vary.
     """
     called = not runs.named and needed[0] in runs.table.columns and needed[0] not in (runs.response, *runs.group)
     if len(needed) == 1 and needed[0] not in runs.inputs and not called:
@@ -197,7 +197,7 @@ def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
     }
     selected = replace(runs, inputs=inputs)
     for key, each in inputs.items():
-        if key not in runs.named:  # those were checked when they were read
+        if key not in runs.named:  # named inputs were checked when they were read
             check_input(selected, key)
         if each.kind == "constant":
             check_constants(selected, key)

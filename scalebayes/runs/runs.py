@@ -37,11 +37,12 @@ class Runs:
     run, seed : str or None
         Columns with a run's identity and its random seed. Rows of one run are its checkpoints.
     tokenizer, evaluation : str or None
-        Columns that say what a loss is measured with: between different ones it is not comparable.
+        Columns that say how a loss is measured; losses that differ in these are not comparable.
     better : {"lower", "higher"}
         Which responses are better.
     cost : str, Callable or None
-        What a run costs in FLOPs: a column, or a function of inputs by name. None is 6 N D where both are inputs, else C.
+        What a run costs in FLOPs: a column, or a function of inputs by name. If None, 6 N D where both are inputs, else
+        C.
     named : frozenset of str
         The inputs that the caller mapped; the others were recognised by name.
     where : str or None
@@ -74,7 +75,7 @@ class Runs:
         return len(self.table)
 
     def __getstate__(self) -> dict:
-        # A read-only view cannot be pickled, and arrays are computed anew sooner than sent.
+        # A read-only view cannot be pickled, and computing the arrays again is faster than sending them.
         return {f.name: getattr(self, f.name) for f in fields(self)} | {"inputs": dict(self.inputs)}
 
     def __setstate__(self, state: dict) -> None:
@@ -123,7 +124,7 @@ class Runs:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """What groups differ in: each group column that has several levels, but fewer than there are groups; then themselves."""
+        """What groups differ in: columns with several levels, but fewer than groups; then the groups themselves."""
         crossing = [c for c in self.group if 1 < len(self.factor(c)[0]) < len(self.levels)]
         return (*map(str, crossing), self.group_name)
 
@@ -150,7 +151,7 @@ class Runs:
 
     @property
     def sign(self) -> float:
-        """1 where lower responses are better, -1 where higher ones are: times a response, lower is better."""
+        """1 where lower responses are better, -1 where higher ones are: of a response times this, lower is better."""
         return 1.0 if self.better == "lower" else -1.0
 
     @cached_property
@@ -174,7 +175,7 @@ class Runs:
         return tuple(name for name, each in self.inputs.items() if each.kind == "scale")
 
     def unit(self, axis: str) -> str:
-        """`` (tokens)`` after the name of an input, empty for one without a unit."""
+        """The unit to write after an input's name, such as `` (tokens)``; empty for an input without a unit."""
         known = self.inputs[axis].unit if axis in self.inputs else {"C": "FLOPs"}.get(axis, "")
         return f" ({known})" if known else ""
 

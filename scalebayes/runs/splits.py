@@ -1,4 +1,4 @@
-"""Which runs a back-test takes as known, and which it forecasts."""
+"""Splits of the runs for a back-test: which are known, and which are forecast."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _column(runs: Runs, name: str, role: str) -> pd.Series:
 
 
 def of_curves(runs: Runs, name: str, role: str) -> dict[str, str]:
-    """The value of a column for each curve, which must be one."""
+    """The value of a column for each curve, which must have only one."""
     given = _column(runs, name, role)
     if given.isna().any():
         first = runs.labels[given.isna().to_numpy()][0]
@@ -61,8 +61,8 @@ def masks(
         wrong = ~np.isin(known, [0.0, 1.0])
         if wrong.any():
             raise ValueError(
-                f"train={train!r} must be 1 (known) or 0 (to forecast); {wrong.sum()} of {len(runs)} runs have another value, "
-                f"first {column.to_numpy()[wrong].tolist()[0]!r} (run {runs.labels[wrong][0]})."
+                f"train={train!r} must be 1 (known) or 0 (to forecast); {wrong.sum()} of {len(runs)} runs have another "
+                f"value, first {column.to_numpy()[wrong].tolist()[0]!r} (run {runs.labels[wrong][0]})."
             )
         return {train: known == 1.0}
     given = cutoffs if cutoffs is not None else top
@@ -74,7 +74,7 @@ def masks(
         raise ValueError(f"two of the shares are as good as equal: {', '.join(names)}.")
     if cutoffs is not None and len(runs.scales) != 1:
         raise ValueError(
-            f"cutoffs are along one input, and the law has {', '.join(runs.inputs)}; hold back the largest runs, top=."
+            f"cutoffs are along one input, and the law has {', '.join(runs.inputs)}; hold out the largest runs, top=."
         )
     scale, found = order_of_runs(runs), {}
     for name, share in zip(names, shares, strict=True):
@@ -87,7 +87,7 @@ def masks(
 
 
 def split(runs: Runs, known_by: dict[str, np.ndarray], drifts: bool, skip: bool):
-    """Rows known and ahead by setting and curve, and what was skipped."""
+    """Known rows and rows to forecast, by setting and curve, and the curves that were skipped."""
     parts: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
     skipped: list[tuple[str, str, str]] = []
     scale = order_of_runs(runs)
@@ -116,22 +116,23 @@ def split(runs: Runs, known_by: dict[str, np.ndarray], drifts: bool, skip: bool)
 
 
 def check_skipped(skipped: Sequence[tuple[str, str, str]], skip: bool, left: int) -> None:
-    """Refuse what cannot be tested, unless it may be left out and something is left.
+    """Refuse curves that cannot be tested, unless they may be left out and others remain.
 
     Parameters
     ----------
     skipped : sequence of (setting, curve, reason)
     skip : bool
-        The caller's leave.
+        Whether the caller allows leaving curves out.
     left : int
-        How many can be tested.
+        Number of curves that can be tested.
     """
     if skipped and not skip:
-        said = "; ".join(f"{setting}, {level}: {reason}" for setting, level, reason in skipped[:5])
+        first = "; ".join(f"{setting}, {level}: {reason}" for setting, level, reason in skipped[:5])
         more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
         many = len({level for _, level, _ in skipped})
         raise ValueError(
-            f"{'1 curve' if many == 1 else f'{many} curves'} cannot be tested: {said}{more}. skip=True (--skip) leaves them out."
+            f"{'1 curve' if many == 1 else f'{many} curves'} cannot be tested: {first}{more}. "
+            "skip=True (--skip) leaves them out."
         )
     if not left:
         raise ValueError(f"no curve can be tested: {skipped[0][0]}, {skipped[0][1]}: {skipped[0][2]}.")

@@ -1,4 +1,4 @@
-"""Fewer runs along each curve, evenly in logs."""
+"""Thinning: fewer runs along each curve, evenly spaced in logs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from scalebayes.runs.runs import Runs
 
 
 def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
-    """Keep some runs of every curve, spread evenly over the logarithm of the scale, its largest always among them.
+    """Keep some runs of every curve, spread evenly over the logarithm of the scale, always with its largest run.
 
     Parameters
     ----------
     runs : Runs
         Each group is a curve.
     points : int
-        Most runs kept of each.
+        Most runs kept of each curve.
     along : str, optional
         The input that a curve is along, such as ``"D"``; not needed if there is one, or one was named in `read_runs`.
 
     Returns
     -------
     Runs
-        Those left out are counted in ``excluded``.
+        The runs that are kept; those left out are counted in ``excluded``.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
     >>> thin(read_runs(table), 5).table["D"].tolist()
     [1000, 3000, 10000, 32000, 100000]
     """
-    # Of inputs that were named and are no longer there, a law without them was asked for.
+    # An input that was named and is no longer there was dropped for a law without it.
     named = [along] if along else sorted(runs.named & set(runs.scales)) or list(runs.scales)
     if len(named) != 1 or named[0] not in runs.scales:
         raise ValueError(
@@ -57,20 +57,20 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
         kept[rows[spread(log_x[rows], points)]] = True
     if kept.all():
         return runs
-    said = f"thinned to {points} along each curve"
-    where = f"{runs.where}; {said}" if runs.where else said
+    thinned = f"thinned to {points} along each curve"
+    where = f"{runs.where}; {thinned}" if runs.where else thinned
     return replace(runs, table=runs.table[kept], where=where, excluded=runs.excluded + int((~kept).sum()))
 
 
 def spread(log_x: np.ndarray, points: int) -> np.ndarray:
-    """Positions of at most so many values that lie nearest to an even grid, from the largest downwards."""
+    """Positions of at most ``points`` values that lie nearest to an even grid, from the largest downwards."""
     order = np.argsort(-log_x, kind="stable")
     if len(log_x) <= points:
         return order
     first, *left = order
     chosen = [first]
     while left and len(chosen) < points:
-        # Spread anew after each, so that a gap in the curve costs no places.
+        # The grid is spread again after each choice, so that a gap in the curve costs no points.
         still = points - len(chosen)
         target = log_x[chosen[-1]] - (log_x[chosen[-1]] - log_x[left[-1]]) / still
         nearest = min(int(np.argmin(np.abs(log_x[left] - target))), len(left) - still)

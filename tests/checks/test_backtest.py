@@ -1,4 +1,4 @@
-"""Back-tests: splits, what is fitted to which runs, and real curves."""
+"""Back-tests: splits, which model is fitted to which runs, and real curves."""
 
 import re
 from dataclasses import replace
@@ -61,7 +61,9 @@ def birds(public_data):
 @pytest.fixture(scope="module")
 def tested(birds):
     runs = sb.read_runs(birds, inputs={"D": "n_samples"}, response="loss", group="curve_id")
-    return sb.backtest(sb.laws.power_floor, runs, train="is_train", pool="domain", cluster="architecture", discrepancy="drift")  # fmt: skip
+    return sb.backtest(
+        sb.laws.power_floor, runs, train="is_train", pool="domain", cluster="architecture", discrepancy="drift"
+    )
 
 
 @pytest.mark.fits
@@ -74,7 +76,7 @@ def test_real_curves_are_fitted_together_and_scored(tested, birds):
     point = tested.points.iloc[0]
     assert point["scale"] > birds.query("curve_id == @point.curve and is_train == 1")["n_samples"].max()
     own = tested.points[tested.points["curve"] == point["curve"]]
-    # Checkpoints lie evenly in samples; as many of those forecast lie below the middle in logs as above it.
+    # Checkpoints are evenly spaced in samples; of those forecast, as many lie below the middle in logs as above it.
     scale = own["scale"].to_numpy()
     assert len(own) == 40
     assert (np.diff(scale) > 0).all()
@@ -115,7 +117,7 @@ def test_a_fit_to_a_pool_is_averaged_with_one_to_each_curve():
     assert both.law == "power_floor, pooled; power_floor, separate"
     alone = sb.backtest(law, _runs(_curves()), train="is_train", baselines=False).curves.set_index("curve")
     errors = both.members.pivot(index="curve", columns="method", values="rmsle")
-    # The same posterior from other random numbers; what curves learn from each other moves it farther.
+    # The separate fits have the same posterior with other random numbers; pooling moves it farther.
     separate = (errors["power_floor, separate"] - alone["rmsle"]).abs()
     assert (separate < 0.004).all()
     assert ((errors["power_floor, pooled"] - alone["rmsle"]).abs() > 3 * separate).any()
@@ -140,41 +142,75 @@ def _with(**columns):
 @pytest.mark.parametrize(
     ("runs", "arguments", "message"),
     [
-        (_with(), {}, r"say what is known by one of train= \(a column of 0 and 1\), cutoffs= or top= \(command line: --train-column, --cutoffs or --holdout-top\)\."),
-        (_with(), {"train": "known"}, r"train='known' is no column of table; it has curve, n_tokens, loss, kind, is_train\."),
         (
-            _with(is_train=2), {"train": "is_train"},
-            r"train='is_train' must be 1 \(known\) or 0 \(to forecast\); 24 of 24 runs have another value, first 2 \(run 0\)\.",
+            _with(),
+            {},
+            r"say what is known by one of train= \(a column of 0 and 1\), cutoffs= or top= "
+            r"\(command line: --train-column, --cutoffs or --holdout-top\)\.",
+        ),
+        (
+            _with(),
+            {"train": "known"},
+            r"train='known' is no column of table; it has curve, n_tokens, loss, kind, is_train\.",
+        ),
+        (
+            _with(is_train=2),
+            {"train": "is_train"},
+            r"train='is_train' must be 1 \(known\) or 0 \(to forecast\); 24 of 24 runs have another value, "
+            r"first 2 \(run 0\)\.",
         ),
         (_with(), {"cutoffs": [0.1], "tested": 0}, r"tested is a whole number from 1 on, got 0\."),
         (_with(), {"cutoffs": [0.1, 2]}, r"cutoffs are shares between 0 and 1, got \[0\.1, 2\]\."),
         (
-            _with(), {"cutoffs": [0.001]},
-            r"2 curves cannot be tested: 0\.001, a: 1 known run, and 4 are needed; 0\.001, b: .* skip=True \(--skip\) leaves them out\.",
+            _with(),
+            {"cutoffs": [0.001]},
+            r"2 curves cannot be tested: 0\.001, a: 1 known run, and 4 are needed; 0\.001, b: .* "
+            r"skip=True \(--skip\) leaves them out\.",
         ),
-        (_with(is_train=1), {"train": "is_train"}, r"is_train, a: no run to forecast; is_train, b: no run to forecast\."),
         (
-            _with(is_train=[0] + [1] * 23), {"train": "is_train"},
-            r"is_train, a: 1 of its 1 runs to forecast lie below its largest known one, first run 0; is_train, b: no run",
+            _with(is_train=1),
+            {"train": "is_train"},
+            r"is_train, a: no run to forecast; is_train, b: no run to forecast\.",
+        ),
+        (
+            _with(is_train=[0] + [1] * 23),
+            {"train": "is_train"},
+            r"is_train, a: 1 of its 1 runs to forecast lie below its largest known one, first run 0; "
+            r"is_train, b: no run",
         ),
         (_with(), {"cutoffs": 0.5, "observation": "uniform"}, r"^observation is .*'uniform'\.$"),
         (_with(), {"cutoffs": 3}, r"cutoffs are shares between 0 and 1, got \[3\]\."),
-        (_with(), {"cutoffs": [0.12345671, 0.12345672]}, r"two of the shares are as good as equal: 0\.123457, 0\.123457\."),
-        (_with(), {"cutoffs": [0.001, 0.0015]}, r"2 curves cannot be tested: 0\.001, a: .*; 0\.0015, b: "),
-        (_with(kind=["x"] * 20 + [None] * 4), {"cutoffs": 0.5, "pool": "kind"}, r"pool='kind' is empty in 4 of 24 runs, first run 20\."),
         (
-            _with(loss=[*(0.5 - 0.01 * np.arange(12)), *(0.5 + 0.01 * np.arange(12))]), {"cutoffs": 0.5},
-            r"1 curve cannot be tested: 0\.5, b: response 'loss' .* rises with D .*\. skip=True \(--skip\) leaves them out\.",
+            _with(),
+            {"cutoffs": [0.12345671, 0.12345672]},
+            r"two of the shares are as good as equal: 0\.123457, 0\.123457\.",
+        ),
+        (_with(), {"cutoffs": [0.001, 0.0015]}, r"2 curves cannot be tested: 0\.001, a: .*; 0\.0015, b: "),
+        (
+            _with(kind=["x"] * 20 + [None] * 4),
+            {"cutoffs": 0.5, "pool": "kind"},
+            r"pool='kind' is empty in 4 of 24 runs, first run 20\.",
+        ),
+        (
+            _with(loss=[*(0.5 - 0.01 * np.arange(12)), *(0.5 + 0.01 * np.arange(12))]),
+            {"cutoffs": 0.5},
+            r"1 curve cannot be tested: 0\.5, b: response 'loss' .* rises with D .*\. "
+            r"skip=True \(--skip\) leaves them out\.",
         ),
         (_with(), {"cutoffs": [0.1], "pool": "is_train"}, r"pool='is_train' has several values within a: 0, 1\."),
         (
-            _with(), {"cutoffs": [0.1], "pooling": "crossed"},
+            _with(),
+            {"cutoffs": [0.1], "pooling": "crossed"},
             r"pooling='crossed' is about curves that are fitted together: say which, pool=\.",
         ),
-        (_with(is_train=1), {"train": "is_train", "skip": True}, r"no curve can be tested: is_train, a: no run to forecast\."),
+        (
+            _with(is_train=1),
+            {"train": "is_train", "skip": True},
+            r"no curve can be tested: is_train, a: no run to forecast\.",
+        ),
     ],
-)  # fmt: skip
-def test_what_cannot_be_tested_is_said(runs, arguments, message):
+)
+def test_what_cannot_be_tested_is_reported(runs, arguments, message):
     with pytest.raises(ValueError, match=message):
         sb.backtest(sb.laws.power_floor, runs, **arguments)
 
@@ -182,11 +218,18 @@ def test_what_cannot_be_tested_is_said(runs, arguments, message):
 @pytest.mark.parametrize(
     ("law", "message"),
     [
-        ([(sb.laws.power_floor, None, "kind")], 'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), got (power_floor, None, \'kind\').'),
-        ([sb.laws.power_floor, (sb.laws.power_floor, None, "separate")], "two of the laws to be averaged are called power_floor, and could not be distinguished."),
+        (
+            [(sb.laws.power_floor, None, "kind")],
+            'each of several laws is law, (law, discrepancy) or (law, discrepancy, "separate"), '
+            "got (power_floor, None, 'kind').",
+        ),
+        (
+            [sb.laws.power_floor, (sb.laws.power_floor, None, "separate")],
+            "two of the laws to be averaged are called power_floor, and could not be distinguished.",
+        ),
         ([], "law is a law, or several of them; got none."),
     ],
-)  # fmt: skip
+)
 def test_several_laws_are_given_in_one_way(law, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         sb.backtest(law, _runs(_curves()), train="is_train")
@@ -235,19 +278,28 @@ def test_what_is_fitted_to_a_pool_and_to_each_curve():
     runs, law = _runs(_curves(40)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, "is_train", None, None), False, False)
     models, methods, refused = plan(
-        averaged_laws([law, (law, None, "separate")], None), parts, runs, {"a": "made", "b": "made"}, pooled=True, points=None,
-        priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)}, pooling="shared", observation=None,
-    )  # fmt: skip
+        averaged_laws([law, (law, None, "separate")], None),
+        parts,
+        runs,
+        {"a": "made", "b": "made"},
+        pooled=True,
+        points=None,
+        priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)},
+        pooling="shared",
+        observation=None,
+    )
     assert {name: len(model.runs) for name, model in models.items()} == {
-        "power_floor, pooled, is_train: made": 24, "power_floor, separate, is_train: a": 24, "power_floor, separate, is_train: b": 24,
-    }  # fmt: skip
+        "power_floor, pooled, is_train: made": 24,
+        "power_floor, separate, is_train: a": 24,
+        "power_floor, separate, is_train: b": 24,
+    }
     assert refused == {}
     pooled, separate = methods["is_train", "a"]
     assert (pooled.group, separate.group) == ("a", None)
-    # Of one curve a population says nothing; its middle is the prior.
+    # A single curve has no population; its prior is that of the population's value.
     assert models[pooled.fit].priors["alpha"] == sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)
     assert models[separate.fit].priors["alpha"] == sb.shared(sb.LogNormal(0.3, 0.5))
-    # The word is about what is fitted together, and about what has no prior of its own.
+    # The pooling word is about curves that are fitted together, and parameters without a prior of their own.
     assert str(models[pooled.fit].priors["E"]).startswith("shared(")
 
 
@@ -259,14 +311,14 @@ def test_a_fit_knows_how_far_it_is_to_forecast():
         averaged_laws([law, (law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=False, **settings
     )
     (a, b), scale = (parts["0.1", curve] for curve in "ab"), runs.x("D")
-    asked = {model.horizon for name, model in models.items() if "drift" in name}
-    assert asked == {scale[ahead].max() / scale[known].max() for known, ahead in (a, b)}
-    assert min(asked) >= 10
+    horizons = {model.horizon for name, model in models.items() if "drift" in name}
+    assert horizons == {scale[ahead].max() / scale[known].max() for known, ahead in (a, b)}
+    assert min(horizons) >= 10
     assert {model.horizon for name, model in models.items() if "drift" not in name} == {None}
     together, _, _ = plan(
         averaged_laws([(law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=True, **settings
     )
-    assert [model.horizon for model in together.values()] == [max(asked)]
+    assert [model.horizon for model in together.values()] == [max(horizons)]
 
 
 def test_curves_that_share_a_scale_are_named_and_others_go_on():
@@ -320,17 +372,49 @@ def test_cutoffs_stand_by_themselves_or_in_an_array():
 
 def _answered(**changed):
     """A back-test of two curves at one cut-off, by hand."""
-    own = {"setting": "0.3", "pool": "", "method": "power_floor", "fit": ["0.3: a", "0.3: b"], "known": 27, "fitted": 24, "ahead": 9,
-           "tested": 9, "converged": True, "max_r_hat": 1.0, "divergences": 0, "diverging": 0.0, "problem": ""}  # fmt: skip
+    own = {
+        "setting": "0.3",
+        "pool": "",
+        "method": "power_floor",
+        "fit": ["0.3: a", "0.3: b"],
+        "known": 27,
+        "fitted": 24,
+        "ahead": 9,
+        "tested": 9,
+        "converged": True,
+        "max_r_hat": 1.0,
+        "divergences": 0,
+        "diverging": 0.0,
+        "problem": "",
+    }
     scored = dict.fromkeys(
         ["log_score", "crps", "coverage_50", "coverage_80", "coverage_89", "coverage_95", "width_89"], 0.5
     )
     curves = pd.DataFrame({**own, **scored, "curve": ["a", "b"], "rmsle": [0.1, 0.3]})
-    baselines = pd.DataFrame({"setting": "0.3", "pool": "", "curve": ["a", "b", "a", "b"], "method": ["carry_forward"] * 2 + ["least_squares_power"] * 2,
-                              "rmsle": [0.2, 0.2, 0.1, 0.2], "coverage_89": np.nan, "width_89": np.nan,
-                              "converged": [np.nan, np.nan, True, False], "problem": ""})  # fmt: skip
-    parts = {"points": pd.DataFrame(), "curves": curves, "members": curves.iloc[:0], "baselines": baselines, "known": pd.DataFrame(),
-             "skipped": (), "law": "power_floor", "response": "loss", "clusters": {"a": "a", "b": "b"}}  # fmt: skip
+    baselines = pd.DataFrame(
+        {
+            "setting": "0.3",
+            "pool": "",
+            "curve": ["a", "b", "a", "b"],
+            "method": ["carry_forward"] * 2 + ["least_squares_power"] * 2,
+            "rmsle": [0.2, 0.2, 0.1, 0.2],
+            "coverage_89": np.nan,
+            "width_89": np.nan,
+            "converged": [np.nan, np.nan, True, False],
+            "problem": "",
+        }
+    )
+    parts = {
+        "points": pd.DataFrame(),
+        "curves": curves,
+        "members": curves.iloc[:0],
+        "baselines": baselines,
+        "known": pd.DataFrame(),
+        "skipped": (),
+        "law": "power_floor",
+        "response": "loss",
+        "clusters": {"a": "a", "b": "b"},
+    }
     return sb.Backtest(**parts | changed)
 
 
@@ -355,8 +439,10 @@ def test_what_was_left_out_is_counted():
 
 
 def test_cutoffs_need_one_input(public_data):
-    runs = sb.read_runs(public_data / "gadre_overtraining.csv", inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset")  # fmt: skip
+    columns = {"N": "n_params", "D": "n_tokens"}
+    table = public_data / "gadre_overtraining.csv"
+    runs = sb.read_runs(table, inputs=columns, response="loss", group="dataset")
     with pytest.raises(
-        ValueError, match=r"cutoffs are along one input, and the law has N, D; hold back the largest runs"
+        ValueError, match=r"cutoffs are along one input, and the law has N, D; hold out the largest runs"
     ):
         sb.backtest(sb.laws.chinchilla, runs, cutoffs=[0.1])

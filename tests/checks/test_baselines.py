@@ -1,4 +1,4 @@
-"""Baselines that must be exact."""
+"""Baselines on curves for which they must be exact."""
 
 import numpy as np
 import pandas as pd

@@ -326,7 +326,7 @@ def _runs(table, **columns):
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", horizon=0.3),
-            r"horizon is how far the curves will be asked about, in multiples of their largest scale: from 1 on, got 0\.3\.",
+            r"horizon is how far the curves will be forecast, in multiples of their largest scale: from 1 on, got 0\.3\.",
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", horizon="far"),

@@ -15,7 +15,7 @@ def test_a_mixture_takes_from_each_in_proportion():
     assert mixed(parts, [0.5, 0.5]).shape == (200, 2)
     assert mixed(parts, [0.5, 0.5]).mean() == 0.5
     assert mixed(parts, [0.75, 0.25]).mean() == 0.25
-    # Of one alone every draw, in order.
+    # A mixture of one part is every draw of it, in order.
     np.testing.assert_array_equal(mixed([np.arange(7.0)], [1.0]), np.arange(7.0))
 
 
@@ -31,7 +31,7 @@ def test_stacking_finds_the_weights_that_a_grid_finds():
 
 def test_an_average_hides_no_divergences_of_one_fit(powers):
     good, bad = (powers(np.full((2, 400), 30.0), np.full((2, 400), 0.05)) for _ in range(2))
-    bad.idata["sample_stats"]["diverging"][0, :3] = True  # .75%, of both .375%
+    bad.idata["sample_stats"]["diverging"][0, :3] = True  # 0.75% of one fit, 0.375% of both
     bad = sb.Fit(bad.model, bad.idata)
     (problem,) = sb.average({"good": good, "bad": bad}).diagnostics.problems
     assert problem == "3 of 400 draws diverged"
@@ -47,7 +47,7 @@ def test_an_average_forecasts_the_mixture_of_its_fits(two_fits):
     together = np.concatenate(parts)
     assert whole.draws["new_run"].shape == (1, len(together), 2)
     expected = np.quantile(together, [0.055, 0.945], axis=0)
-    # Up to the noise of another draw of drift and scatter.
+    # Equal up to other random numbers of drift and scatter.
     for name, values in zip(("new_run_lower", "new_run_upper"), expected, strict=True):
         np.testing.assert_allclose(np.log(whole.table[name]), np.log(values), atol=0.03)
     assert "average of power_floor+drift, power_floor" in whole.law
@@ -62,13 +62,13 @@ def test_an_average_forecasts_the_mixture_of_its_fits(two_fits):
 
 
 @pytest.mark.fits
-@pytest.mark.filterwarnings("ignore:Estimated shape parameter")  # ArviZ says how much LOO is worth
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")  # ArviZ warns where LOO is unreliable
 def test_leaving_one_out_stacks_by_arviz(two_fits):
     average = sb.average(two_fits, weights="loo")
     assert sum(average.weights.values()) == pytest.approx(1)
     assert average.how == "loo"
     drifting, plain = two_fits
-    # Given all others a run of a drifting curve is predicted better than given those before it.
+    # A run of a drifting curve is predicted better given all others than given those before it.
     likelihood = {
         how: float(tree["log_likelihood"].to_dataset().to_dataarray().mean())
         for how, tree in (("given", for_loo(drifting)), ("before", drifting.idata))
@@ -86,7 +86,7 @@ def test_fits_are_weighted_by_their_forecasts_of_the_largest_runs(two_fits):
 
 @pytest.mark.fits
 def test_separate_curves_fitted_in_one_go_are_forecast_as_each_by_itself(two_fits, one_curve):
-    # What makes the average of a pooled fit and a separate one, both to all curves, what a back-test scores.
+    # So the average of a pooled and a separate fit, both to all curves, is what a back-test scores.
     tables = [one_curve(seed=seed).table.assign(curve=name) for name, seed in (("a", 0), ("b", 5))]
     runs = sb.read_runs(pd.concat(tables), inputs={"D": "n_tokens"}, response="loss", group="curve")
     apart = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", pooling="separate", draws=500)
@@ -94,7 +94,7 @@ def test_separate_curves_fitted_in_one_go_are_forecast_as_each_by_itself(two_fit
     at = {"D": [3e9, 1e10]}
     one = np.log(sb.forecast(apart, at=at, group="a").draws["new_run"].to_numpy().reshape(-1, 2))
     alone = np.log(sb.forecast(two_fits[0], at=at).draws["new_run"].to_numpy().reshape(-1, 2))
-    # Of about a thousand independent draws each, so many standard errors of a mean and of a standard deviation.
+    # Each has about 1000 independent draws; both tolerances are about four standard errors.
     np.testing.assert_allclose(one.mean(0), alone.mean(0), atol=4 * (2 / 1000) ** 0.5 * alone.std(0).max())
     widths = [np.subtract(*np.quantile(draws, [0.75, 0.25], axis=0)) for draws in (one, alone)]
     np.testing.assert_allclose(*widths, rtol=0.2)
@@ -111,11 +111,20 @@ def test_separate_curves_fitted_in_one_go_are_forecast_as_each_by_itself(two_fit
     [
         (lambda f: sb.average(f[:1]), "two fits or more are needed, got 1."),
         (lambda f: sb.average([f[0], f[0]]), "two of the fits are power_floor+drift; name them"),
-        (lambda f: sb.average(f, weights="best"), "weights are 'equal', 'loo', 'holdout' or a mapping of names to numbers, got 'best'."),
-        (lambda f: sb.average(f, weights={"power_floor": 1}), "weights are given for power_floor, and the fits are power_floor+drift, power_floor."),
-        (lambda f: sb.average({"a": f[0], "b": f[1]}, weights={"a": 1, "b": -1}), "weights are numbers from 0 on, not all of them 0; got {'a': 1, 'b': -1}."),
+        (
+            lambda f: sb.average(f, weights="best"),
+            "weights are 'equal', 'loo', 'holdout' or a mapping of names to numbers, got 'best'.",
+        ),
+        (
+            lambda f: sb.average(f, weights={"power_floor": 1}),
+            "weights are given for power_floor, and the fits are power_floor+drift, power_floor.",
+        ),
+        (
+            lambda f: sb.average({"a": f[0], "b": f[1]}, weights={"a": 1, "b": -1}),
+            "weights are numbers from 0 on, not all of them 0; got {'a': 1, 'b': -1}.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_average_is_refused(two_fits, change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         change(two_fits)

@@ -1,4 +1,4 @@
-"""The fit on real runs against published figures, its draws, and what is said of them."""
+"""Fits: real runs against published figures, the draws, and how a fit describes them."""
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +30,12 @@ def test_chinchilla_reproduces_the_published_refit(chinchilla_fit):
 @pytest.mark.data
 def test_chinchilla_intervals_overlap_the_published_ones(chinchilla_fit):
     published = {
-        "E": (1.769, 1.871), "A": (285.214, 743.626), "B": (1042.357, 5810.344),
-        "alpha": (0.317, 0.373), "beta": (0.331, 0.415),
-    }  # fmt: skip
+        "E": (1.769, 1.871),
+        "A": (285.214, 743.626),
+        "B": (1042.357, 5810.344),
+        "alpha": (0.317, 0.373),
+        "beta": (0.331, 0.415),
+    }
     ours = chinchilla_fit.summary(prob=0.95).set_index("name")
     for name, (low, high) in published.items():
         assert ours.loc[name, "lower"] < high
@@ -66,7 +69,7 @@ def test_same_seed_gives_the_same_bytes(pile_runs):
 
 
 @pytest.mark.fits
-@pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: only their bytes matter
+@pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # there are few draws: only their bytes matter
 def test_same_seed_gives_the_same_bytes_whatever_was_fitted_before(pile_runs):
     from scalebayes.fits.preparing import _transport
 
@@ -101,7 +104,7 @@ def test_spreads_over_every_column_that_crosses_are_in_the_summary(made_fit):
         {"C": C, "loss": 2 + 3 * (C / 1e18) ** -0.1, "arch": list("aabb") * 5, "task": list("xyxy") * 5}
     )
     model = sb.Model(sb.laws.power, sb.read_runs(table, group=["arch", "task"]), pooling="crossed")
-    # Draws of the prior stand for those of the posterior: only the names in the summary matter.
+    # Draws of the prior stand in for the posterior: only the names in the summary matter.
     drawn = model.prior(50)["prior"].to_dataset().isel(chain=0, drop=True)
     names = set(made_fit(model, dict(drawn), chains=2).summary()["name"])
     spreads = {f"{free}_spread_{factor}" for free in ("A_share", "alpha") for factor in ("arch", "task", "arch_task")}
@@ -164,7 +167,8 @@ def test_a_law_that_is_undefined_in_its_prior_is_named_with_the_values(pile_runs
     ) as caught:
         sb.fit(law, pile_runs, priors=priors)
     assert str(caught.value).endswith(
-        "of the draws from its prior; a law must give a number wherever its priors allow. Narrow the priors, or mend the law."
+        "of the draws from its prior; a law must give a number wherever its priors allow. "
+        "Narrow the priors, or mend the law."
     )
 
 

@@ -19,7 +19,9 @@ import scalebayes as sb
 from scalebayes.fits import many as fleets
 
 SETTINGS = {"draws": 200, "chains": 2, "seed": 3}
-pytestmark = pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # few draws: their numbers matter
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::scalebayes.ConvergenceWarning"
+)  # there are few draws: only their numbers matter
 
 
 def simulated(seed, n=30):
@@ -33,7 +35,7 @@ def models(n=6):
 
 
 class _Now(Executor):
-    """Runs everything at once in this thread, and dies at the batch given."""
+    """Runs every batch immediately in this thread, and dies at the batch given."""
 
     def __init__(self, dies_at=None):
         self.submitted, self.dies_at = 0, dies_at
@@ -68,8 +70,8 @@ def test_a_fleet_is_its_fits_by_name(fleet):
     assert fit.model.runs.y.tolist() == simulated(2)["loss"].tolist()
     assert fit.diagnostics.max_r_hat == fleet.table.loc["table 2", "max_r_hat"]
     assert fit.idata["log_likelihood"]["log_loss"].shape == (2, 200, 30)
-    assert abs(float(fit.posterior["alpha"].mean()) - float(sb.fit(
-        sb.laws.power, fit.model.runs, draws=200, seed=1).posterior["alpha"].mean())) < 0.02  # fmt: skip
+    other = sb.fit(sb.laws.power, fit.model.runs, draws=200, seed=1)
+    assert abs(float(fit.posterior["alpha"].mean()) - float(other.posterior["alpha"].mean())) < 0.02
     assert "Fleet of 6 fits" in repr(fleet)
 
 
@@ -97,7 +99,7 @@ def test_a_table_that_needs_more_gets_the_same_whatever_the_others_do(tmp_path, 
     assert whole.table["converged"].all()
     assert (whole.table["min_ess_bulk"] > 1200).all()
     made = {name: whole[name].posterior.sizes["draw"] for name in whole}
-    assert len(set(made.values())) > 2  # each as many as it needs
+    assert len(set(made.values())) > 2  # each has as many as it needs
     for name in ("1", "4"):
         (tmp_path / "a" / f"{name}.json").unlink()
     assert _draws(sb.fit_many(named, folder=tmp_path / "a", **settings)) == _draws(whole)
@@ -114,11 +116,11 @@ def test_tables_too_few_to_fill_a_batch_join_those_of_the_next_size(grid_runs):
         return {size: len(names) for (_, size), names in alike.items()}
 
     assert joined({16: 4, 24: 9}) == {24: 13}
-    assert joined({16: 65, 24: 5}) == {16: 65, 24: 5}  # enough of them
-    assert joined({64: 5, 96: 5}) == {64: 5, 96: 5}  # as soon as they are large
-    assert joined({16: 1, 64: 9}) == {16: 1, 64: 9}  # too far apart
+    assert joined({16: 65, 24: 5}) == {16: 65, 24: 5}  # there are enough of them
+    assert joined({64: 5, 96: 5}) == {64: 5, 96: 5}  # they are too large
+    assert joined({16: 1, 64: 9}) == {16: 1, 64: 9}  # the sizes are too far apart
     assert joined({16: 1, 32: 1, 64: 1, 128: 1}) == {32: 2, 128: 2}  # each moves once
-    assert joined({16: 1, 24: 9}, departing) == {16: 1, 24: 9}  # which are fitted one by one anyway
+    assert joined({16: 1, 24: 9}, departing) == {16: 1, 24: 9}  # these are fitted one by one anyway
 
 
 def test_tables_that_join_others_are_fitted_with_them():
@@ -126,8 +128,11 @@ def test_tables_that_join_others_are_fitted_with_them():
     named = {str(i): sb.Model(sb.laws.power, sb.read_runs(simulated(i, n))) for i, n in enumerate(lengths)}
     batches = fleets._batches(named, 0)
     assert [(batch.size, len(batch.names), len(batch.models)) for batch in batches] == [
-        (24, 8, 8), (24, 4, 8), (128, 1, 1), (128, 1, 1),
-    ]  # fmt: skip
+        (24, 8, 8),
+        (24, 4, 8),
+        (128, 1, 1),
+        (128, 1, 1),
+    ]
     assert sorted(name for batch in batches for name in batch.names) == sorted(named)
 
 
@@ -151,7 +156,7 @@ def test_a_failed_fit_is_recorded_and_the_rest_go_on(tmp_path):
     assert fleet["d"].diagnostics.divergences == 0
 
 
-def test_an_executor_that_dies_is_said_and_what_is_done_stays(tmp_path):
+def test_an_executor_that_dies_is_reported_and_finished_fits_stay(tmp_path):
     tables = models(3)  # fewer than half a batch: one by one
     with pytest.raises(RuntimeError) as caught:
         sb.fit_many(tables, folder=tmp_path / "sweep", executor=_Now(dies_at=2), **SETTINGS)
@@ -205,12 +210,13 @@ def test_a_folder_with_another_sweep_is_refused_with_the_difference(tmp_path):
     (tmp_path / "@sweep.json").write_text(json.dumps(plan))
     with pytest.raises(ValueError, match="holds another sweep") as caught:
         sb.fit_many(models(2), folder=tmp_path, **SETTINGS)
-    said = str(caught.value)
-    assert "draws 500 there and 200 here; " in said
+    message = str(caught.value)
+    assert "draws 500 there and 200 here; " in message
     assert (
-        "1 fit only there ('x'); 1 fit only here ('table 1'); 1 fit with other runs, priors or law ('table 0')" in said
+        "1 fit only there ('x'); 1 fit only here ('table 1'); 1 fit with other runs, priors or law ('table 0')"
+        in message
     )
-    assert said.endswith("Name another folder, or make the models and settings the same to go on with it.")
+    assert message.endswith("Name another folder, or make the models and settings the same to go on with it.")
 
 
 SWEEP = """
@@ -242,7 +248,7 @@ def test_a_sweep_killed_midway_goes_on_where_it_stopped(tmp_path):
     fleet = sb.fit_many(models(n), folder=folder, **SETTINGS)
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert all(np.isfinite(fleet[name].posterior["alpha"]).all() for name in fleet)
-    assert not list(folder.glob(".*"))  # what was half written is cleared away
+    assert not list(folder.glob(".*"))  # unfinished files are removed
     whole = _draws(sb.fit_many(models(n), **SETTINGS))
     assert _draws(fleet) == whole
 
@@ -281,7 +287,7 @@ def test_numbers_of_numpy_are_written_as_others_are():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of a cluster that loses a worker
+@pytest.mark.filterwarnings("ignore")  # a cluster that loses a worker warns
 def test_a_cluster_that_loses_a_worker_gives_the_same_numbers(tmp_path):
     distributed = pytest.importorskip("distributed")
     tables = models(100)

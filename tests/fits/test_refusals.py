@@ -1,4 +1,4 @@
-"""Whole messages: what is said of files that hold no fit."""
+"""Whole messages about files that hold no fit."""
 
 import pytest
 import xarray as xr

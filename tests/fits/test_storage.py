@@ -1,4 +1,4 @@
-"""Fits in files: what is saved is what is loaded, and nothing is half written."""
+"""Fits in files: a loaded fit equals the saved one, and no file is left half written."""
 
 import json
 import subprocess

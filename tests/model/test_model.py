@@ -39,7 +39,7 @@ def test_what_crosses_has_an_equal_part_of_the_variance():
     assert list(spreads) == ["arch", "task", "arch_task"]
     assert sum(spread**2 for spread in spreads.values()) == pytest.approx(plain.priors["E"].spread ** 2)
     assert len(set(spreads.values())) == 1
-    # What is not pooled by default stays so, as do noise, discrepancy and what has a prior of its own.
+    # Parameters not pooled by default or with a prior of their own stay as they are; so do noise and discrepancy.
     assert crossed.priors["A"] == plain.priors["A"]
     assert crossed.priors["alpha"] == given["alpha"]
     assert (crossed.observation, crossed.discrepancy) == (plain.observation, plain.discrepancy)

@@ -1,4 +1,4 @@
-"""Whole messages: what is said of models that cannot be, before anything is compiled."""
+"""Whole messages about models that are refused before anything is compiled."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whole messages: what is said of tables that cannot be used, before anything is compiled."""
+"""Whole messages about tables that are refused before anything is compiled."""
 
 import numpy as np
 import pytest
@@ -100,7 +100,7 @@ def test_a_column_of_two_roles_is_refused(refuses, table):
 @pytest.mark.parametrize(("value", "problem", "shown"), BAD_VALUES)
 def test_a_bad_response_is_refused(value, problem, shown, refuses, table):
     bad = table(loss=[3.6, 3.2, value, 2.7, 2.6, 2.3])
-    # Zero and below are responses, of which some observations know nothing.
+    # Zero and negative numbers are responses, but some observations do not allow them.
     needed = "positive finite" if problem == "zero or negative" else "finite"
     message = (
         f"column 'loss' (the response) must hold {needed} numbers; 1 of 6 rows is {problem} (row 2: {shown}). "
@@ -205,7 +205,7 @@ def test_a_group_with_one_level_is_refused(refuses, table):
 )
 def test_levels_with_one_run_are_refused(family, counted, refuses, table):
     message = (
-        f"group 'family': {counted}, from which no group can be told. "
+        f"group 'family': {counted}, too few to estimate a group. "
         "Add runs, leave these out, or group by another column."
     )
     with refuses(ValueError, message):
@@ -214,7 +214,7 @@ def test_levels_with_one_run_are_refused(family, counted, refuses, table):
 
 def test_two_group_columns_are_refused_by_their_joint_name(table, refuses):
     message = (
-        "group 'family_corpus': 2 of 4 levels have one run ('a, y', 'b, x'), from which no group can be told. "
+        "group 'family_corpus': 2 of 4 levels have one run ('a, y', 'b, x'), too few to estimate a group. "
         "Add runs, leave these out, or group by another column."
     )
     runs = sb.read_runs(table(family=list("aaabbb"), corpus=list("xxyxyy")), group=["family", "corpus"])
@@ -230,8 +230,8 @@ def test_a_group_column_of_one_level_or_a_level_of_one_run_is_refused(refuses, t
     with refuses(ValueError, message):
         sb.read_runs(table(family=list("aaabbb"), corpus=list("xxxxxx")), group=["family", "corpus"])
     message = (
-        "group column 'corpus': 1 of 2 levels has one run ('y'), from which no level can be told. Add runs, leave these "
-        "out, or group by another column."
+        "group column 'corpus': 1 of 2 levels has one run ('y'), too few to estimate a level. "
+        "Add runs, leave these out, or group by another column."
     )
     with refuses(ValueError, message):
         sb.read_runs(table(family=list("aaabbb"), corpus=list("xxyxxx")), group=["family", "corpus"])

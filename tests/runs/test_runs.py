@@ -1,4 +1,4 @@
-"""Runs: what is read, recognised, counted and said."""
+"""Runs: how a table is read, recognised, counted and described."""
 
 import numpy as np
 import pandas as pd
@@ -54,14 +54,16 @@ def test_several_columns_name_one_group():
 def test_groups_differ_in_the_columns_that_cross_and_in_themselves():
     table = pd.concat([_table(), _table().assign(context=4096)])
     assert sb.read_runs(table, group=["architecture", "context"]).factors == (
-        "architecture", "context", "architecture_context",
-    )  # fmt: skip
-    # A column with a level for every group is the groups.
+        "architecture",
+        "context",
+        "architecture_context",
+    )
+    # A column with a level for every group is the same as the groups.
     assert sb.read_runs(_table(), group=["architecture", "context"]).factors == ("architecture_context",)
     assert sb.read_runs(_table(), group="architecture").factors == ("architecture",)
 
 
-def test_rows_left_out_are_counted_and_units_are_said():
+def test_rows_left_out_are_counted_and_units_are_named():
     runs = sb.read_runs(_table(), group="architecture", where="`Model Size` < 5e8")
     assert str(runs) == (
         "4 runs from table: N = Model Size (parameters), D = training-tokens (tokens); response val_loss\n"
@@ -94,7 +96,7 @@ def test_a_column_called_as_the_laws_input_is_taken_before_one_that_is_recognise
     table = pd.DataFrame({"n_params": [1e8] * 3 + [1e9] * 3, "x": [1e3, 1e4, 1e5] * 2, "loss": [3.0, 2.5, 2.2] * 2})
     assert _columns(sb.Model(sb.laws.power, sb.read_runs(table)).runs) == {"x": "x"}
     assert _columns(sb.Model(sb.laws.power, sb.read_runs(table, inputs={"N": "n_params"})).runs) == {"N": "n_params"}
-    # What says which group a run is of is no input.
+    # A group column is no input.
     grouped = sb.read_runs(table.rename(columns={"x": "tokens"}), group="n_params")
     assert _columns(grouped) == {"D": "tokens"}
 

@@ -1,4 +1,4 @@
-"""Thinned curves: what stays, and what is said of curves that cannot be thinned."""
+"""Thinned curves: which runs stay, and messages about curves that cannot be thinned."""
 
 import numpy as np
 import pandas as pd
