@@ -163,12 +163,14 @@ class Backtest:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """The worst r-hat, ESS and share of divergences of all fits, and the number of their divergences."""
+        """The draws and divergences of all fits, and their worst r-hat and ESS."""
         fits = (self.members if len(self.members) else self.curves).drop_duplicates(["setting", "method", "fit"])
-        divergences = int(fits["divergences"].sum())
-        share = float(fits["diverging"].max())
-        draws = round(divergences / share) if share > 0 else 0
-        return Diagnostics(draws, divergences, float(fits["max_r_hat"].max()), float(fits["min_ess_bulk"].min()))
+        return Diagnostics(
+            int(fits["draws"].sum()),
+            int(fits["divergences"].sum()),
+            float(fits["max_r_hat"].max()),
+            float(fits["min_ess_bulk"].min()),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the points, as nested dictionaries of numbers and strings."""
@@ -402,12 +404,16 @@ def _forecasts(
     drawn: list[np.ndarray | None] = []
     went = []
     for each in methods:
-        state = {"method": each.name, "fit": each.of, **fleet.table.loc[each.fit, list(_WENT)], "diverging": np.nan}
+        state = {"method": each.name, "fit": each.of, **fleet.table.loc[each.fit, list(_WENT)]} | {
+            "diverging": np.nan,
+            "draws": 0,
+        }
         drawn.append(None)
         if np.isfinite(state["max_r_hat"]):
             fit, model = fleet[each.fit], models[each.fit]
             at = points_at_runs(runs, model.observation, rows)
             drawn[-1] = predict(model, fit.posterior, at, each.group, seed=seed).new_run
+            state["draws"] = fit.diagnostics.draws
             state["diverging"] = fit.diagnostics.divergences / fit.diagnostics.draws
         went.append(state)
     return drawn, went
@@ -420,6 +426,7 @@ def _worst(states: Sequence[Mapping]) -> dict[str, Any]:
         "converged": all(s["converged"] for s in states),
         "max_r_hat": np.max([s["max_r_hat"] for s in states]),
         "min_ess_bulk": np.min([s["min_ess_bulk"] for s in states]),
+        "draws": sum(s["draws"] for s in states),
         "divergences": sum(s["divergences"] for s in states),
         "problem": "; ".join(named),
         "diverging": np.max([s["diverging"] for s in states]),

@@ -83,12 +83,13 @@ class Specification:
     def name(self) -> str:
         """The structure in words, the same in every process; empty if the law or a part is not the package's own."""
         block = self.structure.block
-        parts = (block.observation, *block.terms)
-        if not laws.is_built_in(laws.as_law(block.law)) or any(
-            not type(part).__module__.startswith("scalebayes.") for part in parts
-        ):
+        parts = [block.floor] if callable(block.floor) else []
+        parts += [type(part) for part in (block.observation, *block.terms)]
+        own = all(part.__module__.startswith("scalebayes.") for part in parts)
+        if not own or not laws.is_built_in(laws.as_law(block.law)):
             return ""
-        plain = replace(block, law=cast(Any, block.law.__name__), floor="")
+        floor = block.floor.__name__ if callable(block.floor) else block.floor
+        plain = replace(block, law=cast(Any, block.law.__name__), floor=floor)
         return repr(replace(self.structure, blocks=(plain,)))
 
     def transport(self) -> Transport:

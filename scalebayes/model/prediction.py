@@ -114,7 +114,8 @@ def predict(
     rows = model.runs.rows(None if new_group else level)
     x = [np.asarray(at.x[name], float) for name in block.inputs]
     mean, new_run = np.empty((samples, len(at))), np.empty((samples if new_runs else 0, len(at)))
-    for some in _chunks(samples, len(at) + len(rows)):
+    several = len(integrated_of(model.discrepancy)) > 1  # whose covariances between the runs are added
+    for some in _chunks(samples, len(at) + len(rows) ** (1 + several)):
         parameters = {name: value[some] for name, value in found.items()}
         law = {name: parameters[name] for name in model.parameters}
         f = expected(model.law.function, x, law)

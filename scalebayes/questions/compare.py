@@ -19,7 +19,7 @@ from scalebayes.priors import Anchored, Pooled
 from scalebayes.questions.along import along_draws, ends_about, inverted, parameters_along
 from scalebayes.questions.groups import Group, check_comparable, check_levels, check_one
 from scalebayes.questions.paths import Held, largest_scale, path_along
-from scalebayes.questions.wording import html, number, plain, sentences
+from scalebayes.questions.wording import factor, html, number, plain, sentences
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,7 +51,8 @@ class Comparison:
         - median, lower, upper of the ratio of b's scale to a's for the same response. It is infinite where only a
           reaches the response, or a is better at every scale; it is 0 where this holds for b;
         - p_faster, the probability that a needs less;
-        - p_a_never and p_b_never. Draws in which neither reaches the response count only here.
+        - p_a_never and p_b_never. Draws in which neither reaches the response count only here;
+        - extrapolation, the larger of both groups' median scale over the largest at which that group was seen.
     axis, path : str
         The axis and the path of the speed.
     prob : float
@@ -129,7 +130,8 @@ class Comparison:
         return (
             f"{place}, {b} needs {row['median']:.3g} times the {self.axis} of {a} ({100 * self.prob:g}% "
             f"{row['lower']:.3g} to {row['upper']:.3g}); {a} is the faster with probability {row['p_faster']:.2f}"
-            + (f" if either gets there; never does {', '.join(never)}." if never else ".")
+            + (f" if either gets there; never does {', '.join(never)}" if never else "")
+            + (f"; extrapolates {factor(row['extrapolation'])} beyond the runs." if row["extrapolation"] > 1 else ".")
         )
 
 
@@ -247,7 +249,7 @@ def _speeds(
     fit: Fit, levels: Sequence[str], target: float | None, to: float | None, axis: str | None, path: Held, prob: float
 ) -> tuple[pd.DataFrame, str, str]:
     """The ratio of b's scale to a's for each pair; the axis; and the path in words."""
-    columns = ["a", "b", "at", "median", "lower", "upper", "p_faster", "p_a_never", "p_b_never"]
+    columns = ["a", "b", "at", "median", "lower", "upper", "p_faster", "p_a_never", "p_b_never", "extrapolation"]
     if target is None and to is None:
         return pd.DataFrame(columns=columns), "", ""
     model, runs = fit.model, fit.model.runs
@@ -281,7 +283,12 @@ def _speeds(
         lower, median, upper = np.quantile(ratio, quantiles, method="nearest") if len(ratio) else [np.nan] * 3
         faster = (ratio > 1).mean() + 0.5 * (ratio == 1).mean() if len(ratio) else np.nan
         never = np.isinf(one).mean(), np.isinf(other).mean()
-        values = [a, b, f"{where} = {number(value)}", median, lower, upper, faster, *never]
+        # Each scale's median over the largest at which its own group was seen.
+        beyond = [
+            np.quantile(scale, 0.5, method="nearest") / largest_scale(runs, axis, level)
+            for scale, level in ((one, a), (other, b))
+        ]
+        values = [a, b, f"{where} = {number(value)}", median, lower, upper, faster, *never, max(beyond)]
         rows.append(dict(zip(columns, values, strict=True)))
     return pd.DataFrame(rows), axis, paths[levels[0]].said
 

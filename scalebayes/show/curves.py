@@ -12,7 +12,7 @@ from scalebayes.fits.fit import Fit
 from scalebayes.questions.forecast import forecast
 from scalebayes.questions.groups import check_one
 from scalebayes.questions.wording import number
-from scalebayes.show.axes import label_log_axis
+from scalebayes.show.axes import label_log_axis, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,10 +82,7 @@ def plot(fit: Fit, *, axis: str | None = None, to: float | None = None, prob: fl
         figure.colorbar(mapped, ax=panels, label=f"{coloured}{runs.unit(coloured)}", fraction=0.05, pad=0.02)
     shown = f"{100 * prob:g}% bands: dark the law's mean, light a single new run; shaded: beyond the runs"
     problems = fit.diagnostics.problems
-    title = f"{fit.model.name}, {len(runs)} runs. {shown}"
-    if problems:
-        title = f"NOT CONVERGED: {'; '.join(problems)}\n{title}"
-    figure.suptitle(title, fontsize=8.5, color="firebrick" if problems else "black")
+    title(figure, f"{fit.model.name}, {len(runs)} runs. {shown}", problems)
     return figure
 
 

@@ -92,3 +92,17 @@ def test_a_process_keeps_a_few_shapes_and_makes_the_others_again():
     assert len(traced) == programs._MOST_SHAPES + 1
     assert program(np.ones(1)).tolist() == [2.0]
     assert len(traced) == programs._MOST_SHAPES + 2
+
+
+def test_a_built_in_function_under_another_floor_is_another_program():
+    from scalebayes.fits.preparing import prepare
+
+    table = sb.pile_families()
+    runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss")
+    priors = sb.laws.as_law(sb.laws.power_floor).priors
+    plain = {name: prior.prior for name, prior in priors.items()}
+    declared = sb.Law(sb.laws.power_floor, floor="E", priors=plain)
+    other = sb.Law(sb.laws.power_floor, floor=lambda *, E, alpha: E * alpha, priors=plain)
+    names = [prepare(sb.Model(law, runs, priors=plain)).source.name for law in (sb.laws.power_floor, declared, other)]
+    assert names[0] == names[1] != ""
+    assert names[2] == ""
