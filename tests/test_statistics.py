@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binomtest, chisquare, ks_2samp
 
 import scalebayes as sb
-from scalebayes.discrepancy.inducing import Places, Scales, covariance, distances
+from scalebayes.discrepancy.inducing import Points, Scales, covariance, distances
 from scalebayes.discrepancy.walk import between
 from scalebayes.runs.curves import frontier
 
@@ -221,7 +221,7 @@ def _departing_model(y):
 def _departure(model, truth, expected, rng):
     """Residuals of the model: a surface above the floor, and noise."""
     log_x = np.log([model.runs.x(name) for name in model.runs.inputs]).T
-    points = Places(log_x, log_x.sum(-1))
+    points = Points(log_x, log_x.sum(-1))
     apart = distances(points, points, points.log_cost.max())
     residual = np.empty_like(expected)
     for i, f in enumerate(expected):

@@ -1,9 +1,9 @@
 """The contract of a discrepancy: how runs depart from every law beyond their noise.
 
-A discrepancy is a tuple of terms. A term is a frozen dataclass whose fields are priors; it owns the data it derives from
-the runs, its part of the likelihood, and its draws at new points. A *sampled* term has coordinates of its own in the
-posterior; an *integrated* one is Gaussian on the observation's scale and is integrated out. Nothing outside its module
-asks which one it is.
+A discrepancy is a tuple of terms. A term is a frozen dataclass whose fields are priors. It owns the data that it
+derives from the runs, its part of the likelihood, and its draws at new points. A *sampled* term has coordinates of its
+own in the posterior. An *integrated* term is Gaussian on the observation's scale and is integrated out. No code outside
+its module depends on which term it is.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from scalebayes.runs.curves import Frontier
 
 
 class InGraph(NamedTuple):
-    """What a sampled term sees of the PyMC graph; tensors.
+    """The part of the PyMC graph that a sampled term sees; tensors.
 
     Parameters
     ----------
     mean, floor, observed : tensor, shape (run,)
-        Of the law, and the data.
+        The law's mean and floor, and the data.
     observation : Observation
     values, columns : mapping of str to tensor
         The observation's parameters and columns at the runs.
@@ -35,7 +35,7 @@ class InGraph(NamedTuple):
     data : mapping of str to tensor
         The term's data.
     group : str
-        Name of the group dimension, empty for none.
+        Name of the group dimension; empty if there is none.
     n_groups : int
     inputs : tuple of str
     """
@@ -59,10 +59,11 @@ class Errors(NamedTuple):
     Parameters
     ----------
     error : array, shape (..., run)
+        Observed less expected response.
     above : array, shape (..., run)
         The share of a departure that reaches the scale.
     sd : array, shape (..., run)
-        Of the observation.
+        The observation's standard deviation.
     """
 
     error: Any
@@ -72,7 +73,7 @@ class Errors(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Situation:
-    """New points of one group for draws of the parameters, with its runs.
+    """New points of one group, with draws of the parameters and the group's runs.
 
     Parameters
     ----------
@@ -81,14 +82,15 @@ class Situation:
     level : str or None
         The group.
     x : mapping of str to array, shape (point,)
+        The inputs at the new points.
     cost : array, shape (point,), or None
         In FLOPs.
     parameters : mapping of str to array, shape (sample,)
-        Of law, observation and terms.
+        The parameters of law, observation and terms.
     known : Errors
-        Of the group's runs, shape (sample, run).
+        The errors of the group's runs, shape (sample, run).
     draws : mapping of str to array
-        Further variables of the posterior, shape (sample, ...), of the group.
+        The group's further variables of the posterior, shape (sample, ...).
     data : mapping of str to array
         The term's data.
     others : array, shape (sample, run, run), or 0
@@ -112,13 +114,13 @@ class Departure(NamedTuple):
     Parameters
     ----------
     bend : array
-        g, of the mean response above the floor.
+        g, the departure of the mean response above the floor.
     level : array
-        Of the mean response as a whole, on the scale.
+        The departure of the whole mean response, on the scale.
     residual : array
-        Of a new run alone, on the scale.
+        The departure of a new run alone, on the scale.
     variance : array
-        What the term adds to the variance of the observation's own noise; negative where it has a share of it.
+        What the term adds to the variance of the observation's own noise; negative where the term takes a share of it.
     """
 
     bend: Any = 0.0
@@ -129,7 +131,7 @@ class Departure(NamedTuple):
 
 @runtime_checkable
 class Term(Protocol):
-    """What a model asks of a term of the discrepancy, sampled or integrated out."""
+    """What a model needs from a term of the discrepancy, sampled or integrated out."""
 
     @property
     def word(self) -> str:
@@ -141,7 +143,7 @@ class Term(Protocol):
 
     @property
     def stated(self) -> str:
-        """Which default priors of a law go beside it, see `scalebayes.laws.Law`; empty for the usual ones."""
+        """Which default priors a law has beside it, see `scalebayes.laws.Law`; empty for the usual ones."""
 
     @property
     def moves_mean(self) -> bool:
@@ -153,11 +155,11 @@ class Term(Protocol):
 
     @property
     def takes_horizon(self) -> bool:
-        """Whether it matters how far beyond the runs one asks."""
+        """Whether it matters how far beyond the runs a forecast goes."""
 
     @property
     def modeless(self) -> bool:
-        """Whether the density has a peak without mass where noise vanishes."""
+        """Whether the density has a peak without mass where the noise tends to zero."""
 
     @property
     def batch(self) -> str:
@@ -165,35 +167,35 @@ class Term(Protocol):
 
     @property
     def influential(self) -> tuple[str, ...]:
-        """The fields whose priors matter most far from the runs."""
+        """The fields whose priors matter most at points far from the runs."""
 
     @property
     def data_names(self) -> tuple[str, ...]:
-        """Names of the arrays of its likelihood."""
+        """Names of the arrays that its likelihood needs."""
 
     def priors(self, inputs: tuple[str, ...]) -> Mapping[str, Pooling]:
-        """Of its parameters, for a law of these inputs."""
+        """Priors of its parameters, for a law of these inputs."""
 
     def repooled(self, how: str) -> Term:
-        """The same, pooled otherwise."""
+        """The same term with another pooling."""
 
     def observation(self) -> Observation | None:
         """The default observation beside it; None for the usual one."""
 
     def check(self, runs: Runs) -> None:
-        """A ValueError where it does not suit the runs."""
+        """Raises a ValueError if it does not suit the runs."""
 
     def stated_at(self, runs: Runs) -> Frontier | None:
-        """Where priors that are relative to the responses are stated; None for amid the runs."""
+        """Where priors relative to the responses are stated; None for the middle of the runs."""
 
     def data(self, runs: Runs) -> dict[str, np.ndarray]:
-        """Arrays of its likelihood, by ``data_names``."""
+        """The arrays that its likelihood needs, by ``data_names``."""
 
     def padded(self, data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
-        """The same for a table padded to a number of runs by copies that do not count."""
+        """The same arrays for a table padded to a number of runs, by copies that do not count."""
 
     def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
-        """Draws at new points in the prior, each point by itself."""
+        """Draws at new points from the prior, each point by itself."""
 
     def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
         """Joint draws at new points given the runs."""
@@ -205,20 +207,20 @@ class SampledTerm(Term, Protocol):
 
     @property
     def helpers(self) -> tuple[str, ...]:
-        """Its free variables that need not be kept."""
+        """Its free variables that are not kept."""
 
     @property
     def published(self) -> Mapping[str, tuple[str, ...]]:
-        """Its variables that are kept, with their dimensions besides the group."""
+        """Its variables that are kept, and their dimensions besides the group."""
 
     def variables(self, data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Its free variables at their centres."""
+        """The initial values of its free variables."""
 
     def dims(self, data: Mapping[str, np.ndarray]) -> dict[str, int]:
         """Sizes of the dimensions of its variables, besides the group."""
 
     def departed(self, seen: InGraph) -> tuple[Any, dict[str, Any]]:
-        """Declares its variables; the mean it makes of the law's, and the observation's parameters beside it."""
+        """Declares its variables; returns the mean after its departure, and the observation's parameters beside it."""
 
 
 @runtime_checkable
@@ -227,22 +229,22 @@ class IntegratedTerm(Term, Protocol):
 
     @property
     def of_runs(self) -> tuple[str, ...]:
-        """The names of its data that have a value for each run, which ``covariance`` needs."""
+        """Names of those of its data that have a value for each run and that ``covariance`` needs."""
 
     def loglik(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
-        """Log likelihood of each run given those before it, where no other term is integrated out; in JAX."""
+        """Log likelihood of each run given the earlier ones, if no other term is integrated out; in JAX."""
 
     def covariance(
         self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any], xp: Any = np
     ) -> tuple[Any, Any]:
-        """Between the errors of the runs of a group, shape (..., run, run), and the variance that the noise loses to it."""
+        """Covariance of the errors of a group's runs, shape (..., run, run), and the variance that the noise loses."""
 
 
 def sampled_of(terms: Iterable[Term]) -> list[SampledTerm]:
-    """Those that are sampled."""
+    """The terms that are sampled."""
     return [cast(SampledTerm, term) for term in terms if term.sampled]
 
 
 def integrated_of(terms: Iterable[Term]) -> list[IntegratedTerm]:
-    """Those that are integrated out."""
+    """The terms that are integrated out."""
     return [cast(IntegratedTerm, term) for term in terms if not term.sampled]

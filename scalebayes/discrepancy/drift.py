@@ -1,4 +1,4 @@
-"""Curves whose local exponent wanders, and whose residuals are correlated."""
+"""Drift: curves whose local exponent wanders, and whose residuals are correlated."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from scalebayes.runs.curves import Frontier, curves, frontier
 from scalebayes.runs.runs import Runs
 
 _PARAMETERS = ("drift", "kappa", "rho", "ell")
-_STILL = {"drift": 0.0, "kappa": 1.0}  # of a curve that keeps to its law
+_STILL = {"drift": 0.0, "kappa": 1.0}  # for a curve that follows its law
 _MOST_RUNS = 200
 
 
 def around(median: float, spread: float) -> Pooling:
-    """A pooled log-normal prior whose groups differ by half of what is not known."""
+    """A pooled log-normal prior; groups differ by half of its spread."""
     return pooled(LogNormal(median, spread), spread=spread / 2)
 
 
@@ -32,28 +32,29 @@ class Drift:
 
     .. math:: \log y = d + \log(E + (f - E) e^{g(h)}) + o(h) + \epsilon, \qquad h = \log x - \log x_c
 
-    with :math:`x_c` the largest scale of the curve. The slope of g is an Ornstein-Uhlenbeck process,
-    :math:`dg' = -\kappa g' dh + s\, dW` from :math:`g = g' = 0` at the frontier to either side; o is one of length ell.
-    A run scatters by sigma about the drifted law, of which o has a share :math:`\rho` and its own noise the rest:
-    variances :math:`\rho \sigma^2` and :math:`(1 - \rho) \sigma^2`. d, of standard deviation 0.15, scales the whole curve: E
-    and A are up to this factor. g, o and d are integrated out. For laws of one scale.
+    with :math:`x_c` the largest scale of the curve, its frontier. The slope of g is an Ornstein-Uhlenbeck process,
+    :math:`dg' = -\kappa g' dh + s\, dW`, which starts from :math:`g = g' = 0` at the frontier and runs to either side.
+    o is an Ornstein-Uhlenbeck process of length ell. A run scatters by sigma about the drifted law: o has the variance
+    :math:`\rho \sigma^2`, and the run's own noise the rest, :math:`(1 - \rho) \sigma^2`. d, of standard deviation 0.15,
+    scales the whole curve, so that E and A are known up to this factor. g, o and d are integrated out. A drift is for
+    laws of one scale.
 
-    With it, what priors state relative to the responses is relative to the level of *each curve* at its own frontier
-    (the median of the last three runs): a `FloorShare`, also a pooled one, is a share of that level, a `ResponseShare`
-    one of that level above the floor, and an `Anchored` amplitude is anchored there. The built-in laws have default priors of
-    their own beside it.
+    With a drift, priors that are relative to the responses are relative to the level of *each curve* at its own
+    frontier (the median of the last three runs). A `FloorShare`, also a pooled one, is a share of that level. A
+    `ResponseShare` is a share of that level above the floor. An `Anchored` amplitude is anchored at the frontier. The
+    built-in laws have default priors of their own beside a drift.
 
     Parameters
     ----------
     drift : prior or None
-        Of s: far from the frontier the slope of g has standard deviation :math:`s / \sqrt{2 \kappa}`. None for curves that keep
-        to their law, g = 0, whose residuals are correlated nevertheless.
+        Prior of s. Far from the frontier the slope of g has standard deviation :math:`s / \sqrt{2 \kappa}`. None for
+        curves that follow their law, g = 0; their residuals are correlated nevertheless.
     kappa : prior
-        1 means that a slope is forgotten over an e-fold, 2 over half of one. None without drift.
+        Prior of kappa: with 1 a slope is forgotten over an e-fold of x, with 2 over half an e-fold. None without drift.
     rho : prior
-        Between 0 and 1, a `Share`.
+        Prior of rho, a `Share` between 0 and 1.
     ell : prior
-        In natural logs of x.
+        Prior of ell, in natural logs of x.
 
     Examples
     --------
@@ -66,10 +67,10 @@ class Drift:
     sampled: ClassVar[bool] = False
     stated: ClassVar[str] = "curves"
     moves_mean: ClassVar[bool] = True
-    # A curve that nothing but its drift moves from run to run is denser than it is likely.
     data_names: ClassVar[tuple[str, ...]] = ("curve_slots", "curve_distance")
+    # If only its drift moves a curve from run to run, its density is high and its mass small.
     modeless: ClassVar[bool] = True
-    # Along a curve a step of eight tables takes as long as one of one.
+    # Along curves a step of eight tables takes as long as a step of one table.
     batch: ClassVar[str] = "joint"
     influential: ClassVar[tuple[str, ...]] = ("drift",)
     of_runs: ClassVar[tuple[str, ...]] = ("curve_distance",)
@@ -87,7 +88,7 @@ class Drift:
 
     @property
     def word(self) -> str:
-        """drift, or correlated for curves that keep to their law."""
+        """drift, or correlated for curves that follow their law."""
         return "correlated" if self.drift is None else "drift"
 
     @property
@@ -101,15 +102,15 @@ class Drift:
         return self.drift is not None
 
     def priors(self, inputs: tuple[str, ...]) -> dict[str, Pooling]:
-        """Of each of its parameters."""
+        """Priors of its parameters."""
         return {name: getattr(self, name) for name in _PARAMETERS if getattr(self, name) is not None}
 
     def repooled(self, how: str) -> Drift:
-        """The same, pooled otherwise."""
+        """The same drift with another pooling."""
         return replace(self, **{name: repool(prior, how) for name, prior in self.priors(()).items()})
 
     def observation(self) -> Gaussian:
-        """Narrow and pooled."""
+        """Gaussian noise, narrow and pooled."""
         return gaussian_beside(1.2)
 
     def check(self, runs: Runs) -> None:
@@ -118,8 +119,8 @@ class Drift:
         moving = [name for name, each in runs.inputs.items() if each.kind != "constant"]
         if len(moving) != 1 or len(runs.scales) != 1:
             raise ValueError(
-                f"a drift is along one input, and the runs have {len(runs.inputs)} ({columns}): runs of several inputs have no "
-                "order to drift along. Use discrepancy='surface'."
+                f"a drift is along one input, and the runs have {len(runs.inputs)} ({columns}): runs of several inputs "
+                "have no order to drift along. Use discrepancy='surface'."
             )
         column = runs.inputs[runs.scales[0]].label
         for label, rows in curves(runs):
@@ -133,39 +134,39 @@ class Drift:
                 )
             if len(rows) > _MOST_RUNS:
                 raise ValueError(
-                    f"{len(rows)} runs{curve} are more than the {_MOST_RUNS} that a drift takes per curve; two or three "
-                    "dozen, spread evenly in logs, say as much: sb.thin(runs, 24)."
+                    f"{len(rows)} runs{curve} are more than the {_MOST_RUNS} that a drift takes per curve; two or "
+                    "three dozen, spread evenly in logs, say as much: sb.thin(runs, 24)."
                 )
 
     def stated_at(self, runs: Runs) -> Frontier:
-        """The end of each curve."""
+        """The frontier of each curve."""
         return frontier(runs)
 
     def data(self, runs: Runs) -> dict[str, np.ndarray]:
-        """The runs of each curve from its end backwards, and how far each is from it."""
+        """The runs of each curve from its frontier backwards, and their distances from the frontier."""
         end = frontier(runs)
         return {"curve_slots": end.slots, "curve_distance": end.distance}
 
     def padded(self, data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
-        """A curve that is the whole table has a place for each of its runs."""
+        """The same arrays for a padded table; a curve that is the whole table has a slot for each of its runs."""
         slots = data["curve_slots"] if grouped else fill_last_axis(data["curve_slots"], size, -1)
         return {"curve_slots": slots, "curve_distance": repeat_last(data["curve_distance"], size)}
 
     def loglik(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any]):
-        """Log likelihood of each run given those nearer to its curve's end, in JAX."""
+        """Log likelihood of each run given the runs nearer to its curve's frontier, in JAX."""
         drift, kappa, rho, ell = (own.get(name, _STILL.get(name)) for name in _PARAMETERS)
         return loglik(
             errors.error, errors.above, errors.sd, drift, kappa, rho, ell, data["curve_slots"], data["curve_distance"]
         )
 
     def covariance(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any], xp: Any = np):
-        """Between the errors of the runs of one curve, shape (..., run, run), and what the noise loses to it."""
+        """Covariance of the errors of a curve's runs, shape (..., run, run), and the variance that the noise loses."""
         drift, kappa, rho, ell = (own.get(name, _STILL.get(name)) for name in _PARAMETERS)
         found = between(data["curve_distance"], errors.above, errors.sd, drift, kappa, rho, ell, xp)
         return found, xp.asarray(rho)[..., 0] * errors.sd**2
 
     def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
-        """Each point by itself: g at its distance from the end of the curve, and the level."""
+        """g at each point's distance from the frontier, each point by itself, and the level."""
         drift, kappa = (at.parameters.get(name, np.full(1, _STILL[name]))[:, None] for name in ("drift", "kappa"))
         h = np.abs(self._distance(at))
         samples = len(at.parameters["rho"])
@@ -173,7 +174,7 @@ class Drift:
         return Departure(sd * rng.standard_normal(sd.shape), LEVEL * rng.standard_normal((samples, 1)))
 
     def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
-        """Beyond the end of the curve or among its runs, jointly."""
+        """Joint draws at points beyond the frontier or among the runs."""
         samples = len(at.parameters["rho"])
         still = {name: np.full(samples, value) for name, value in _STILL.items()}
         scales = still | {name: at.parameters[name] for name in _PARAMETERS if name in at.parameters}

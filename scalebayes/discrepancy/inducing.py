@@ -1,23 +1,25 @@
-r"""The mathematics of a surface: covariances, values at inducing places among the runs, and new places.
+r"""The mathematics of a surface: covariances, values at inducing points among the runs, and draws at new points.
 
 .. math:: \log y = \log(E + (f - E) e^{g}) + \epsilon, \qquad g = u + v
 
-with u a Gaussian process over the log inputs, :math:`\mathrm{Cov} = a^2 \exp(-\tfrac12 \sum_i (\Delta \log x_i / l_i)^2)`, and v
-one that drifts with cost from the frontier on, differently for every ratio of the inputs: with
-:math:`h = \log C - \log C_c`, C the cost of a run and :math:`C_c` the largest of the group,
-:math:`\mathrm{Cov} = s^2 c(h, h')\, m(\Delta \log \mathrm{ratio} / l_r)` with c that of the drift along a curve
-(`scalebayes.discrepancy.walk.integrated`, kappa = 1; 0 on different sides of the frontier) and m Matern's of order 5/2.
+u is a Gaussian process over the log inputs with
+:math:`\mathrm{Cov} = a^2 \exp(-\tfrac12 \sum_i (\Delta \log x_i / l_i)^2)`. v is a Gaussian process that drifts with
+cost from the frontier on, differently for every ratio of the inputs. With :math:`h = \log C - \log C_c`, C the cost of
+a run and :math:`C_c` the largest of the group,
+:math:`\mathrm{Cov} = s^2 c(h, h')\, m(\Delta \log \mathrm{ratio} / l_r)`. Here c is the covariance of the drift along a
+curve (`scalebayes.discrepancy.walk.integrated`, kappa = 1; 0 on different sides of the frontier), and m is Matern's
+covariance of order 5/2.
 
-g at a few dozen inducing places, chosen among the runs, stands for the surface: :math:`g = K_{xz} K_{zz}^{-1} u_z`, and what
-this leaves out of the variance is added to the noise (nothing, when every run is such a place). NUTS does not see
-:math:`u_z = L v` but coordinates in which it would be standard normal if the noise were,
+The surface is given by g at a few dozen inducing points, chosen among the runs: :math:`g = K_{xz} K_{zz}^{-1} u_z`. The
+variance that this leaves out is added to the noise; it is zero if every run is an inducing point. NUTS does not sample
+:math:`u_z = L v`, but coordinates :math:`\xi` in which the posterior would be standard normal if the noise were normal,
 
-.. math:: v = Q^{-1} b + C^{-\top} \xi, \quad Q = I + P W P^\top = C C^\top, \quad b = P W \log\frac{y - E}{f - E}, \quad
-          P = L^{-1} K_{zx}
+.. math:: v = Q^{-1} b + C^{-\top} \xi, \quad Q = I + P W P^\top = C C^\top, \quad
+          b = P W \log\frac{y - E}{f - E}, \quad P = L^{-1} K_{zx}
 
-to first order about the responses, W being the precision that the noise gives to g: the spread of log y over
-:math:`(y - E) / y`. So the posterior is exact for heavy-tailed noise too; for Gaussian noise it is about as easy as if g were
-integrated out.
+to first order about the responses. W is the precision that the noise gives to g: its inverse root is the standard
+deviation of log y over :math:`(y - E) / y`. The posterior is exact for heavy-tailed noise too. For Gaussian noise it is
+about as easy to sample as if g were integrated out.
 """
 
 from __future__ import annotations
@@ -34,18 +36,19 @@ from scalebayes.discrepancy.walk import integrated
 from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
 
-ALL, PLACES = 40, 32  # so many runs or fewer are all places; of more, these: a step costs their square
-_JITTER = 1e-6  # of the variance, so that near places have a factor
-_TOGETHER = 64  # new places drawn jointly
+# Up to ALL runs, each is an inducing point; of more runs, INDUCING are, since the cost of a step is their square.
+ALL, INDUCING = 40, 32
+_JITTER = 1e-6  # share of the variance, so that the covariance of near points has a factor
+_TOGETHER = 64  # new points drawn jointly
 
 
 class Scales(NamedTuple):
-    """Of the surface of one group or of each, shapes () or (group,).
+    """The scales of the surface of one group or of every group, shapes () or (group,).
 
     Parameters
     ----------
     misfit : array
-        a, of the log reducible loss.
+        a, the standard deviation of the log reducible loss.
     lengths : sequence of array
         l of every input, in natural logs.
     drift, ratio : array or None
@@ -59,16 +62,16 @@ class Scales(NamedTuple):
 
 
 class Apart(NamedTuple):
-    """How far places are from others, whatever the scales.
+    """How far points are from other points, at any scales.
 
     Parameters
     ----------
-    squared : array, shape (input, place, other)
-        Of the distance in the log of each input.
-    ratio : array, shape (place, other)
+    squared : array, shape (input, point, other)
+        The squared distance in the log of each input.
+    ratio : array, shape (point, other)
         sqrt(5) times the distance of their log ratios.
-    drifted : array, shape (place, other)
-        c of the drift.
+    drifted : array, shape (point, other)
+        c, the covariance of the drift.
     """
 
     squared: Any
@@ -76,15 +79,15 @@ class Apart(NamedTuple):
     drifted: Any
 
 
-class Places(NamedTuple):
-    """Log inputs, shape (place, input), and log cost, shape (place,)."""
+class Points(NamedTuple):
+    """Log inputs, shape (point, input), and log cost, shape (point,)."""
 
     log_x: np.ndarray
     log_cost: np.ndarray
 
 
-def distances(one: Places, other: Places, frontier: float) -> Apart:
-    """Of places from others, given the largest log cost of the group."""
+def distances(one: Points, other: Points, frontier: float) -> Apart:
+    """How far points are from other points, given the largest log cost of the group."""
     between = one.log_x[:, None] - other.log_x
     # Scaled so that for two inputs the distance of two ratios is that of log D/N.
     ratio = np.sqrt(2) * (between - between.mean(-1, keepdims=True))
@@ -94,7 +97,7 @@ def distances(one: Places, other: Places, frontier: float) -> Apart:
 
 
 def covariance(apart: Apart, scales: Scales):
-    """Of g between places, shape (place, other), at the scales of one group."""
+    """Covariance of g between points, shape (point, other), at the scales of one group."""
     far = sum(squared / length**2 for squared, length in zip(apart.squared, scales.lengths, strict=True))
     found = scales.misfit**2 * jnp.exp(-far / 2)
     if scales.drift is None:
@@ -104,7 +107,7 @@ def covariance(apart: Apart, scales: Scales):
 
 
 def chosen(log_x: np.ndarray, log_cost: np.ndarray, n: int) -> np.ndarray:
-    """Rows of n runs spread over the others: the largest, then each next as far from those before it as there is."""
+    """Rows of n runs that are spread out: the largest run first, then always the run farthest from those chosen."""
     scaled = (log_x - log_x.mean(0)) / np.maximum(np.ptp(log_x, axis=0), 1e-9)
     rows = [int(np.argmax(log_cost))]
     nearest = np.full(len(scaled), np.inf)
@@ -116,16 +119,16 @@ def chosen(log_x: np.ndarray, log_cost: np.ndarray, n: int) -> np.ndarray:
 
 
 class Surroundings(NamedTuple):
-    """Where the runs and places of every group lie: data of the likelihood.
+    """Where the runs and inducing points of every group lie: data of the likelihood.
 
     Parameters
     ----------
     slots : array of int, shape (group, slot)
-        The runs of each group, the places first; -1 where there are none left.
+        The runs of each group, the inducing points first; -1 where there are none left.
     alone : array, shape (run,)
-        c of the drift at the run itself.
-    squared, ratio, drifted : array, shapes (group, input, place, slot) and (group, place, slot)
-        How far the places are from the runs, as `Apart` has it.
+        c of each run with itself.
+    squared, ratio, drifted : array, shapes (group, input, point, slot) and (group, point, slot)
+        How far the inducing points are from the runs, as in `Apart`.
     """
 
     slots: Any
@@ -135,38 +138,38 @@ class Surroundings(NamedTuple):
     drifted: Any
 
     @property
-    def places(self):
-        """The runs of each group that are places, shape (group, place); -1 where there are none left."""
+    def inducing(self):
+        """The runs of each group that are inducing points, shape (group, point); -1 where there are none left."""
         return self.slots[:, : self.ratio.shape[1]]
 
 
 def surroundings(log_x: np.ndarray, log_cost: np.ndarray, groups: Sequence[np.ndarray]) -> Surroundings:
-    """Of runs with log inputs of shape (run, input) and log cost of shape (run,), given the rows of each group."""
+    """The surroundings of runs with log inputs (run, input) and log cost (run,), given the rows of each group."""
     longest = max(map(len, groups))
     n_slots = max(padded_size(longest), 16)
-    n_places = min(ALL if longest <= ALL else PLACES, n_slots)
+    n_points = min(ALL if longest <= ALL else INDUCING, n_slots)
     slots, alone, apart = np.full((len(groups), n_slots), -1), np.empty(len(log_x)), []
     for slot, rows in zip(slots, groups, strict=True):
-        first = rows[chosen(log_x[rows], log_cost[rows], min(n_places, len(rows)))]
+        first = rows[chosen(log_x[rows], log_cost[rows], min(n_points, len(rows)))]
         slot[: len(rows)] = [*first, *np.setdiff1d(rows, first)]
         frontier = log_cost[rows].max()
         h = np.abs(log_cost[rows] - frontier)
         alone[rows] = integrated(h, h, 1.0)
-        places, all_of_group = (Places(log_x[of], log_cost[of]) for of in (slot[:n_places], slot))
-        apart.append(distances(places, all_of_group, frontier))
+        inducing, all_of_group = (Points(log_x[of], log_cost[of]) for of in (slot[:n_points], slot))
+        apart.append(distances(inducing, all_of_group, frontier))
     return Surroundings(slots, alone, *(np.stack(each) for each in zip(*apart, strict=True)))
 
 
 def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
-    """g at the runs, what the places leave out, the density, and g at the places.
+    """g at the runs, the variance that the inducing points leave out, the density, and g at the inducing points.
 
     Parameters
     ----------
-    xi : array, shape (group, place)
+    xi : array, shape (group, point)
         Coordinates of g.
     error, weight, sd : array, shape (run,)
-        g as the response has it, on the observation's scale; the share of g that reaches it; the standard deviation of the
-        noise.
+        The departure that the response shows on the observation's scale, the share of g that reaches this scale, and
+        the standard deviation of the noise.
     scales : Scales
         Each of shape (group,).
     near : Surroundings
@@ -174,10 +177,11 @@ def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
     Returns
     -------
     g, left_out : array, shape (run,)
-        g, and the variance of it that the places do not explain.
+        g, and the variance of g that the inducing points do not explain.
     log_density : array, shape ()
-        Of xi under the prior of g, up to a constant.
-    values : array, shape (group, place)
+        Log density of xi under the prior of g, up to a constant.
+    values : array, shape (group, point)
+        g at the inducing points.
     """
     drifts = scales.drift is not None
 
@@ -186,7 +190,7 @@ def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
         real = there[: len(xi)]
         k_zx = covariance(apart, own)
         factor = _factor(k_zx[:, : len(xi)], real)
-        # A product with a small inverse costs half of solving for every run; of the places themselves it is known.
+        # A product with a small inverse costs half of solving for every run; at the inducing points it is known.
         inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(xi)), lower=True)
         of_others = inverse @ jnp.where(real[:, None], k_zx[:, len(xi) :], 0.0)
         shares = jnp.concatenate([factor.T, of_others], axis=1)
@@ -210,7 +214,7 @@ def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
 
 
 def _factor(k_zz, real):
-    """Of the covariance of g between places; those that are not real are independent of all."""
+    """The factor of the covariance of g between points; points that are not real are independent of all others."""
     return _root(k_zz, real, _JITTER * jnp.diagonal(k_zz).max())
 
 
@@ -227,47 +231,49 @@ def ahead(
     slots: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Draws of g at new places of one group given its values at the group's places, shape (sample, point).
+    """Draws of g at new points of one group given g at the group's inducing points, shape (sample, new point).
 
-    The first 64 points are drawn jointly; further ones, 64 at a time, given the very first, and not the others.
+    The first 64 new points are drawn jointly. Further ones are drawn 64 at a time, given the very first one and not the
+    others.
 
     Parameters
     ----------
-    new, known : (array, array), shapes (point, input) and (point,), (run, input) and (run,)
-        Log inputs and log cost of the new places, and of the runs.
-    values : array, shape (sample, place)
+    new, known : (array, array), shapes (new point, input) and (new point,), (run, input) and (run,)
+        Log inputs and log cost of the new points, and of the runs.
+    values : array, shape (sample, point)
+        g at the inducing points.
     scales : Scales
-        Of the group, shape (sample,).
+        The scales of the group, each of shape (sample,).
     slots : array of int, shape (slot,)
-        The runs of the group, the places first.
+        The runs of the group, the inducing points first.
     rng : numpy.random.Generator
     """
-    n_places = values.shape[1]
-    real = slots[:n_places] >= 0
-    z, frontier = Places(*(of[slots[:n_places]] for of in known)), known[1][slots[slots >= 0]].max()
+    n_points = values.shape[1]
+    real = slots[:n_points] >= 0
+    z, frontier = Points(*(of[slots[:n_points]] for of in known)), known[1][slots[slots >= 0]].max()
     found = np.empty((len(values), len(new[0])))
     for first in range(0, len(new[0]), _TOGETHER):
-        some = Places(*(of[first : first + _TOGETHER] for of in new))
+        some = Points(*(of[first : first + _TOGETHER] for of in new))
         n = len(some.log_cost)
-        some = Places(*(repeat_last(of, padded_size(n)) for of in some))
+        some = Points(*(repeat_last(of, padded_size(n)) for of in some))
         among, cross, own = (distances(a, b, frontier) for a, b in ((z, z), (z, some), (some, some)))
         normal = rng.standard_normal((len(values), len(some.log_cost)))
         with double_precision():
-            drawn = np.asarray(_conditional(values, scales, normal, real, among, cross, own, n_places))
+            drawn = np.asarray(_conditional(values, scales, normal, real, among, cross, own, n_points))
         found[:, first : first + n] = drawn[:, :n]
         if not first:
-            z = Places(*(np.concatenate([of, more[:1]]) for of, more in zip(z, some, strict=True)))
+            z = Points(*(np.concatenate([of, more[:1]]) for of, more in zip(z, some, strict=True)))
             values, real = np.concatenate([values, drawn[:, :1]], axis=1), np.append(real, True)
     return found
 
 
-@partial(jax.jit, static_argnames="n_places")
-def _conditional(values, scales, normal, real, among, cross, new, n_places):
+@partial(jax.jit, static_argnames="n_points")
+def _conditional(values, scales, normal, real, among, cross, new, n_points):
     def one(draw):
         values, scales, normal = draw
         k_zz, k_zx = covariance(among, scales), covariance(cross, scales)
-        # What was drawn far ahead varies much more than the places, which keep the jitter that they were sampled with.
-        before, drawn = (_JITTER * k for k in jnp.split(jnp.diagonal(k_zz), [n_places]))
+        # A draw far beyond the runs varies much more than the inducing points, which keep the jitter of the sampling.
+        before, drawn = (_JITTER * k for k in jnp.split(jnp.diagonal(k_zz), [n_points]))
         jitter = jnp.concatenate([before.max() * jnp.ones_like(before), _JITTER * scales.misfit**2 + drawn])
         factor = _root(k_zz, real, jitter)
         shares = jax.scipy.linalg.solve_triangular(factor, jnp.where(real[:, None], k_zx, 0.0), lower=True)

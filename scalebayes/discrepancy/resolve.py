@@ -1,4 +1,4 @@
-"""From what a caller says of a discrepancy to a tuple of terms that suit the runs and the observation."""
+"""Resolves a caller's discrepancy to a tuple of terms, and checks that they suit the runs and the observation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ type Discrepancy = Term | str | tuple[Term | str, ...] | list[Term | str]
 
 
 def as_terms(discrepancy: object) -> tuple[Term, ...]:
-    """The terms that are meant; none for None.
+    """The terms of a discrepancy; none for None.
 
     Raises
     ------
     ValueError
-        If one is not known, or two are of one kind or both move the mean.
+        If a term is unknown, or two terms are of one kind, or two terms move the mean.
     """
     if discrepancy is None:
         return ()
@@ -26,8 +26,8 @@ def as_terms(discrepancy: object) -> tuple[Term, ...]:
         made = WORDS[part]() if isinstance(part, str) and part in WORDS else part
         if isinstance(made, type) or not isinstance(made, Term):
             raise ValueError(
-                f"discrepancy is {', '.join(map(repr, WORDS))}, a value such as sb.Drift(), a tuple of them, or None, got "
-                f"{part!r}{nearest(part, WORDS) if isinstance(part, str) else ''}."
+                f"discrepancy is {', '.join(map(repr, WORDS))}, a value such as sb.Drift(), a tuple of them, or None, "
+                f"got {part!r}{nearest(part, WORDS) if isinstance(part, str) else ''}."
             )
         terms.append(made)
     if len({type(term) for term in terms}) < len(terms) or sum(term.moves_mean for term in terms) > 1:
@@ -38,7 +38,7 @@ def as_terms(discrepancy: object) -> tuple[Term, ...]:
 
 
 def words(terms: tuple[Term, ...]) -> str:
-    """What they are called: ``drift``, ``surface+run effects``."""
+    """The name of a discrepancy: ``drift``, ``surface+run effects``."""
     return "+".join(term.word for term in terms)
 
 
@@ -52,12 +52,12 @@ def check_together(terms: tuple[Term, ...], observation: Observation, runs: Runs
     for term in terms:
         if observation.sd is None:
             raise ValueError(
-                f"a {observation.word.replace('_', '-')} observation has no standard deviation on a scale for {term.word!r} to act "
-                "on; fit without discrepancy, or take sb.StudentT() or sb.Gaussian()."
+                f"a {observation.word.replace('_', '-')} observation has no standard deviation on a scale for "
+                f"{term.word!r} to act on; fit without discrepancy, or take sb.StudentT() or sb.Gaussian()."
             )
         if not term.sampled and not observation.is_gaussian:
             raise ValueError(
-                f"the discrepancy {term.word!r} is integrated out, which needs a Gaussian observation, such as observation='gaussian'; got "
-                f"{observation.word!r}."
+                f"the discrepancy {term.word!r} is integrated out, which needs a Gaussian observation, such as "
+                f"observation='gaussian'; got {observation.word!r}."
             )
         term.check(runs)

@@ -1,4 +1,4 @@
-"""Run effects: several checkpoints of one run share what sets the run apart."""
+"""Run effects: the checkpoints of one run share a departure from the law."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from scalebayes.runs.runs import Runs
 
 @dataclass(frozen=True)
 class RunEffects:
-    r"""Rows of one run lie off the law together.
+    r"""The rows of one run depart from the law by a common effect.
 
     .. math:: \mathrm{scale}(y_{ri}) = \mathrm{scale}(f) + b_r + \epsilon_{ri}, \qquad b_r \sim \mathrm{Normal}(0, \tau)
 
-    b is integrated out: with S the sum of :math:`1 / \sigma^2` and R that of :math:`e / \sigma^2` over the earlier rows of a
-    run, the next error is normal with mean :math:`\tau^2 R / (1 + \tau^2 S)` and variance
-    :math:`\sigma^2 + \tau^2 / (1 + \tau^2 S)`. A new run has an effect of its own.
+    b is integrated out. Over the earlier rows of a run, let S be the sum of :math:`1 / \sigma^2` and R the sum of
+    :math:`e / \sigma^2`, with e their errors. Then the next error is normal with mean :math:`\tau^2 R / (1 + \tau^2 S)`
+    and variance :math:`\sigma^2 + \tau^2 / (1 + \tau^2 S)`. A new run has an effect of its own.
 
     Parameters
     ----------
     effect : prior
-        Of tau, on the observation's scale: 0.01 in natural logs is one per cent.
+        Prior of tau, on the observation's scale: 0.01 in natural logs is one per cent.
 
     Examples
     --------
@@ -54,15 +54,15 @@ class RunEffects:
         object.__setattr__(self, "effect", with_pooling(self.effect))
 
     def priors(self, inputs: tuple[str, ...]) -> dict[str, Pooling]:
-        """Of tau."""
+        """The prior of tau."""
         return {"run_effect": self.effect}
 
     def repooled(self, how: str) -> RunEffects:
-        """The same, pooled otherwise."""
+        """The same term with another pooling."""
         return RunEffects(repool(self.effect, how))
 
     def observation(self) -> Gaussian:
-        """Gaussian, as the effect is integrated out."""
+        """Gaussian noise, since the effect is integrated out."""
         return Gaussian()
 
     def check(self, runs: Runs) -> None:
@@ -76,17 +76,17 @@ class RunEffects:
             raise ValueError(f"run effects need several rows of a run, and {by}: name it in read_runs, run=.")
 
     def stated_at(self, runs: Runs) -> None:
-        """Amid the runs."""
+        """In the middle of the runs."""
         return
 
     def data(self, runs: Runs) -> dict[str, np.ndarray]:
-        """The number of each row's run, the rows ordered by run, and where in that order the run of each begins."""
+        """The number of each row's run, the rows ordered by run, and where in that order each row's run begins."""
         number = _numbers(runs)
         order = np.argsort(number, kind="stable")
         return {"run_number": number, "run_order": order, "run_begin": np.searchsorted(number[order], number[order])}
 
     def padded(self, data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
-        """Copies are runs of their own."""
+        """The same arrays for a padded table, whose copies are runs of their own."""
         more = np.arange(len(data["run_number"]), size)
         return {name: np.concatenate([data[name], more]) for name in self.data_names}
 
@@ -107,23 +107,23 @@ class RunEffects:
         return jnp.zeros_like(error).at[order].set(each)
 
     def covariance(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any], xp: Any = np):
-        """Between the errors of the rows of a group, shape (..., run, run); the noise loses nothing to it."""
+        """Covariance of the errors of a group's rows, shape (..., run, run); the noise loses no variance to it."""
         number = data["run_number"]
         together = number[..., :, None] == number[..., None, :]
         return own["run_effect"] ** 2 * together, xp.zeros_like(errors.sd)
 
     def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
-        """Each new run has its own."""
+        """An effect of its own for each new run."""
         tau = at.parameters["run_effect"][:, None]
         points = len(next(iter(at.x.values())))
         return Departure(residual=tau * rng.standard_normal((len(tau), points)))
 
     def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
-        """Each new run has its own, of which the known runs say nothing."""
+        """An effect of its own for each new run; the known runs say nothing about it."""
         return self.before_runs(at, rng)
 
 
 def _numbers(runs: Runs) -> np.ndarray:
-    """The number of each row's run; runs of one name in two groups are two."""
+    """The number of each row's run; runs of equal name in two groups are two runs."""
     parts = [runs.group_index, np.unique(runs.labels, return_inverse=True)[1]]
     return np.unique(np.stack(parts, 1), axis=0, return_inverse=True)[1].ravel()

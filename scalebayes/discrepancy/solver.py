@@ -1,9 +1,10 @@
-r"""The likelihood of integrated terms: Gaussian departures on the observation's scale, of which several add up.
+r"""The likelihood of integrated terms: Gaussian departures on the observation's scale, which add up.
 
 .. math:: e \sim \mathrm{Normal}\bigl(0,\ \textstyle\sum_k K_k + \mathrm{diag}(v)\bigr)
 
-with e the errors about the law and v what is left of the observation's variance. A single term has its own, faster
-likelihood; of several the covariances of each group's runs are added and factored.
+with e the errors about the law, K_k the covariance of a term, and v what is left of the observation's variance. A
+single term has a faster likelihood of its own. For several terms, the covariances of each group's runs are added and
+factored.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ def data_of(terms: Sequence[IntegratedTerm], runs: Runs) -> dict[str, np.ndarray
 
 
 def padded(data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
-    """The same for a padded table."""
+    """The same arrays for a padded table."""
     if SLOTS not in data:
         return {}
     return {SLOTS: data[SLOTS] if grouped else fill_last_axis(data[SLOTS], size, -1)}
 
 
 def loglik(terms: Sequence[IntegratedTerm], errors: Errors, owns: Sequence[Mapping[str, Any]], data: Mapping[str, Any]):
-    """Log likelihood of each run given those before it in its group, in JAX, shape (run,).
+    """Log likelihood of each run given the earlier ones of its group, in JAX, shape (run,).
 
     Parameters
     ----------
     terms : sequence of IntegratedTerm
     errors : Errors
-        Shape (run,).
+        Each of shape (run,).
     owns : sequence of mapping of str to array
         The parameters of each term at the runs, shape (run,) or ().
     data : mapping of str to array
@@ -72,16 +73,16 @@ def loglik(terms: Sequence[IntegratedTerm], errors: Errors, owns: Sequence[Mappi
 def covariance_of(
     term: IntegratedTerm, known: Errors, parameters: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray]
 ):
-    """Of the errors of a group's runs under one term, shape (sample, run, run), and what the noise loses to it.
+    """Covariance of a group's errors under one term, shape (sample, run, run), and the variance that the noise loses.
 
     Parameters
     ----------
     term : IntegratedTerm
     known : Errors
-        Shape (sample, run).
+        The errors of the group's runs, each of shape (sample, run).
     parameters : mapping of str to array, shape (sample,)
     data : mapping of str to array, shape (run,)
-        The term's data of the group's runs.
+        The term's data at the group's runs.
     """
     wide = {name: value[:, None, None] for name, value in parameters.items()}
     return term.covariance(known, wide, {name: data[name] for name in term.of_runs}, np)
@@ -90,7 +91,7 @@ def covariance_of(
 def leave_one_out(error: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """Log density of each run of a group given all others, shape (sample, run).
 
-    From the inverse of the covariance of their errors (Sundararajan and Keerthi 2001, eq. 12).
+    It follows from the inverse of the covariance of their errors (Sundararajan and Keerthi 2001, eq. 12).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Runs of several inputs that lie off their law by a smooth surface."""
+"""Surface: runs of several inputs depart from their law by a smooth surface."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from scalebayes.discrepancy.contract import Departure, InGraph, Situation
 from scalebayes.discrepancy.drift import around
-from scalebayes.discrepancy.inducing import ALL, PLACES, Scales, Surroundings, ahead, departures, surroundings
+from scalebayes.discrepancy.inducing import ALL, INDUCING, Scales, Surroundings, ahead, departures, surroundings
 from scalebayes.discrepancy.walk import integrated
 from scalebayes.numerics.padding import fill_last_axis, repeat_last
 from scalebayes.observations.contract import sd_of
@@ -23,26 +23,26 @@ from scalebayes.runs.runs import Runs
 
 @dataclass(frozen=True)
 class Surface:
-    r"""Runs of several inputs that lie off their law by a smooth surface, which may drift beyond the frontier.
+    r"""Runs of several inputs depart from their law by a smooth surface, which may drift beyond the frontier.
 
     .. math:: \log y = \log(E + (f - E) e^{g}) + \epsilon, \qquad g = u + v
 
     u is a Gaussian process over the log inputs with covariance
-    :math:`a^2 \exp(-\tfrac12 \sum_i (\Delta \log x_i / l_i)^2)`. v drifts with cost: with :math:`h = \log C - \log C_c`,
-    C the cost of a run and :math:`C_c` the group's largest, it is the drift of `Drift` with kappa = 1, and of
-    another course at another ratio of the inputs (Matern's covariance of order 5/2 with a length over the log ratio). Each
-    group has its own surface.
+    :math:`a^2 \exp(-\tfrac12 \sum_i (\Delta \log x_i / l_i)^2)`. v drifts with cost as in `Drift`, with kappa = 1
+    and :math:`h = \log C - \log C_c`, where C is the cost of a run and :math:`C_c` the largest of its group. At another
+    ratio of the inputs v takes another course (Matern's covariance of order 5/2, with a length over the log ratio).
+    Each group has its own surface.
 
     Parameters
     ----------
     misfit : prior
-        Of a, the standard deviation of the log reducible loss about the law.
+        Prior of a, the standard deviation of the log reducible loss about the law.
     length : prior
-        Of every l, in natural logs of the input.
+        Prior of every l, in natural logs of the input.
     drift : prior or None
-        Of s, as `Drift` has it; None for a surface that does not drift.
+        Prior of s, as in `Drift`; None for a surface that does not drift.
     ratio : prior
-        Of the length over the log ratio.
+        Prior of the length over the log ratio.
 
     Examples
     --------
@@ -57,11 +57,11 @@ class Surface:
     takes_horizon: ClassVar[bool] = False
     data_names: ClassVar[tuple[str, ...]] = tuple(f"surface_{name}" for name in Surroundings._fields)
     modeless: ClassVar[bool] = False
-    # A step over a surface is long enough by itself, and a batch waits for the longest tree of its tables.
+    # A step over a surface takes long by itself, and a batch would wait for the longest tree of its tables.
     batch: ClassVar[str] = "alone"
     influential: ClassVar[tuple[str, ...]] = ("misfit", "drift")
     helpers: ClassVar[tuple[str, ...]] = ("surface_coordinates",)
-    published: ClassVar[dict[str, tuple[str, ...]]] = {"surface": ("place",)}
+    published: ClassVar[dict[str, tuple[str, ...]]] = {"surface": ("inducing_point",)}
 
     misfit: Pooling = field(default_factory=lambda: around(0.03, 0.7))
     length: Pooling = field(default_factory=lambda: around(2.0, 0.5))
@@ -75,22 +75,22 @@ class Surface:
 
     @property
     def word(self) -> str:
-        """surface, or still surface for one that does not drift."""
+        """surface, or still surface if it does not drift."""
         return "still surface" if self.drift is None else "surface"
 
     def priors(self, inputs: tuple[str, ...]) -> dict[str, Pooling]:
-        """Of each of its parameters, for a law of these inputs."""
+        """Priors of its parameters, for a law of these inputs."""
         lengths = {f"length_{name}": self.length for name in inputs}
         drifting = {"drift": self.drift, "length_ratio": self.ratio} if self.drift is not None else {}
         return {"misfit": self.misfit, **lengths, **drifting}
 
     def repooled(self, how: str) -> Surface:
-        """The same, pooled otherwise."""
+        """The same surface with another pooling."""
         drift = None if self.drift is None else repool(self.drift, how)
         return Surface(repool(self.misfit, how), repool(self.length, how), drift, repool(self.ratio, how))
 
     def observation(self) -> Gaussian:
-        """Narrow and pooled."""
+        """Gaussian noise, narrow and pooled."""
         return gaussian_beside(0.8)
 
     def check(self, runs: Runs) -> None:
@@ -110,56 +110,60 @@ class Surface:
         needed_cost(runs)
 
     def stated_at(self, runs: Runs) -> None:
-        """Amid the runs."""
+        """In the middle of the runs."""
         return
 
     def data(self, runs: Runs) -> dict[str, np.ndarray]:
-        """Where the runs and places of every group lie."""
+        """Where the runs and inducing points of every group lie."""
         log_x = np.log([runs.x(name) for name in runs.inputs]).T
         near = surroundings(log_x, np.log(needed_cost(runs)), [rows for _, rows in curves(runs)])
         return {f"surface_{name}": value for name, value in near._asdict().items()}
 
     def padded(self, data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
-        """A group that is the whole table has a slot for each of its runs."""
+        """The same arrays for a padded table; a group that is the whole table has a slot for each of its runs."""
         fill = {"surface_slots": -1, "surface_squared": 0, "surface_ratio": 0, "surface_drifted": 0}
         more = {} if grouped else {name: fill_last_axis(data[name], size, nothing) for name, nothing in fill.items()}
         return {**data, **more, "surface_alone": repeat_last(data["surface_alone"], size)}
 
     def variables(self, data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Its free variables at their centres."""
-        groups, places = data["surface_ratio"].shape[:2]
-        return {"surface_coordinates": np.zeros(groups * places)}
+        """The initial values of its free variables."""
+        groups, points = data["surface_ratio"].shape[:2]
+        return {"surface_coordinates": np.zeros(groups * points)}
 
     def dims(self, data: Mapping[str, np.ndarray]) -> dict[str, int]:
         """Sizes of the dimensions of its variables, besides the group."""
-        return {"place": data["surface_ratio"].shape[1]}
+        return {"inducing_point": data["surface_ratio"].shape[1]}
 
     def departed(self, seen: InGraph):
-        """Declares the surface; the mean it makes of the law's, and the observation's parameters with what places leave out."""
+        """Declares the surface; returns the mean after it, and the observation's parameters beside it.
+
+        These include in the noise the variance that the inducing points leave out.
+        """
         import pymc as pm
         import pytensor.tensor as pt
         from pytensor import wrap_jax
 
         scale, groups = seen.observation.scale, max(seen.n_groups, 1)
         near = Surroundings(**{name: seen.data[f"surface_{name}"] for name in Surroundings._fields})
-        places = near.ratio.type.shape[1]
-        shape = (seen.n_groups, places) if seen.group else (places,)
+        points = near.ratio.type.shape[1]
+        shape = (seen.n_groups, points) if seen.group else (points,)
         xi = pm.Flat("surface_coordinates", shape=shape)
-        # To first order about the response, not about the law: the noise is much smaller than g.
+        # To first order about the response and not about the law, since the noise is much smaller than g.
         error, above_response = scale.seen(seen.observed, seen.mean, seen.floor, pt)
         sd = pt.broadcast_to(sd_of(seen.observation, seen.mean, seen.values, seen.columns), error.shape)
         own = {name: pt.broadcast_to(value, (groups,)) for name, value in seen.own.items()}
-        g, left_out, log_density, at_places = wrap_jax(departures)(
-            pt.reshape(xi, (groups, places)), error, above_response, sd, self._scales(seen.inputs, own), near
+        g, left_out, log_density, at_points = wrap_jax(departures)(
+            pt.reshape(xi, (groups, points)), error, above_response, sd, self._scales(seen.inputs, own), near
         )
         pm.Potential("surface_prior", log_density)
-        pm.Deterministic("surface", pt.reshape(at_places, shape), dims=(*([seen.group] if seen.group else []), "place"))
+        dims = (*([seen.group] if seen.group else []), "inducing_point")
+        pm.Deterministic("surface", pt.reshape(at_points, shape), dims=dims)
         above = scale.above(seen.mean, seen.floor, pt)
         values = seen.observation.widened(seen.values, above**2 * left_out, pt)
         return scale.bent(seen.mean, seen.floor, g, pt), values
 
     def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
-        """Each point by itself: g at its distance from the end of the group's runs in cost."""
+        """g at each point's distance in cost from the frontier of the group's runs, each point by itself."""
         h = np.abs(self._beyond(at))
         misfit = at.parameters["misfit"][:, None]
         drift = at.parameters.get("drift", np.zeros(1))[:, None]
@@ -167,7 +171,7 @@ class Surface:
         return Departure(sd * rng.standard_normal(sd.shape))
 
     def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
-        """Given the surface's values at its places."""
+        """Draws of g given the surface's values at its inducing points."""
         log_x = np.log([at.x[name] for name in at.runs.inputs]).T
         known = np.log([at.runs.x(name) for name in at.runs.inputs]).T
         group = 0 if at.level is None else at.runs.levels.index(at.level)
@@ -191,4 +195,4 @@ class Surface:
         return Scales(values["misfit"], lengths, values.get("drift"), values.get("length_ratio"))
 
 
-__all__ = ["ALL", "PLACES", "Surface"]
+__all__ = ["ALL", "INDUCING", "Surface"]

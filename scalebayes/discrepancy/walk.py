@@ -1,16 +1,19 @@
-r"""The mathematics of a drift: a slope that wanders and returns, correlated residuals, and the way ahead.
+r"""The mathematics of a drift: a slope that wanders and returns, correlated residuals, and draws beyond the runs.
 
-With :math:`h = \log x - \log x_c` and :math:`x_c` the curve's largest observed scale,
+With :math:`h = \log x - \log x_c` and :math:`x_c` the curve's largest observed scale, its frontier,
 
-.. math:: \log y = d + \log(E + (f - E) e^{g(h)}) + o(h) + \epsilon, \qquad \epsilon \sim \mathrm{Normal}(0, \sqrt{1 - \rho}\, \sigma)
+.. math:: \log y = d + \log(E + (f - E) e^{g(h)}) + o(h) + \epsilon, \qquad
+          \epsilon \sim \mathrm{Normal}(0, \sqrt{1 - \rho}\, \sigma)
 
-g, the drift of the log reducible loss, has a slope that wanders and returns, :math:`dg' = -\kappa g' dh + s\, dW`, on
-either side of the frontier, where it and its slope are zero; so the law's exponent *is* the local one there. o is an
-Ornstein-Uhlenbeck process of length :math:`\ell` and variance :math:`\rho \sigma^2`; the noise has what is left of
-:math:`\sigma^2`. :math:`d \sim \mathrm{Normal}(0, 0.15)` is the level of the whole curve, which its last run would otherwise pin to
-within sigma, a funnel. Among the runs g is taken to first order,
-:math:`\log y \approx d + \log f + r g + o + \epsilon` with :math:`r = (f - E) / f`, and integrated out with o and d.
-On another scale of the observation the errors are those on that scale, and r is 1.
+g is the drift of the log reducible loss. Its slope wanders and returns, :math:`dg' = -\kappa g' dh + s\, dW`, on either
+side of the frontier. At the frontier g and its slope are zero, so that the law's exponent *is* the local one there. o
+is an Ornstein-Uhlenbeck process of length :math:`\ell` and variance :math:`\rho \sigma^2`; the noise has the rest of
+:math:`\sigma^2`. :math:`d \sim \mathrm{Normal}(0, 0.15)` is the level of the whole curve. Without d the last run would
+fix this level to within sigma, which makes a funnel.
+
+Among the runs g is taken to first order, :math:`\log y \approx d + \log f + r g + o + \epsilon` with
+:math:`r = (f - E) / f`, and integrated out together with o and d. On another scale of the observation the errors are
+those on that scale, and r is 1.
 """
 
 from __future__ import annotations
@@ -25,24 +28,24 @@ import numpy as np
 from scalebayes.discrepancy.contract import Errors
 
 LEVEL = 0.15  # standard deviation of d
-_TOGETHER, _AT_ONCE = 128, 250  # places among the runs drawn jointly, and samples at once, which take memory
-_JITTER, _TINY = 1e-9, 1e-14  # of a variance, so that what is known has a factor
+_TOGETHER, _AT_ONCE = 128, 250  # points among the runs drawn jointly, and samples drawn at once, to limit memory
+_JITTER, _TINY = 1e-9, 1e-14  # relative and absolute, added to variances so that a singular covariance has a factor
 
 
 def integrated(p, q, kappa, xp: Any = np):
-    """Covariance of the integral of an Ornstein-Uhlenbeck slope that starts at zero, at distances p and q, for s = 1.
+    """Covariance between distances p and q of the integral of an Ornstein-Uhlenbeck slope from zero, for s = 1.
 
-    Tends to ``min(p, q)**2 * (3 max(p, q) - min(p, q)) / 6``, that of an integrated Wiener process, for small kappa.
+    For small kappa it tends to ``min(p, q)**2 * (3 max(p, q) - min(p, q)) / 6``, that of an integrated Wiener process.
     """
     near, far = kappa * xp.minimum(p, q), kappa * xp.maximum(p, q)
-    # Written with expm1: for small kappa the terms cancel to the third order.
+    # With expm1, since for small kappa the terms cancel to third order.
     a, b = xp.expm1(-near), xp.expm1(-far)
     gap = xp.expm1(near - far)
     return (near + a + b - gap + (gap - (a + b + a * b)) / 2) / kappa**3
 
 
 def moved(step, drift, kappa, xp: Any = np):
-    """How g and its slope go over a step: what the slope keeps and gives to g, and the variances gg, gv, vv that come."""
+    """A step of g and its slope v: what v keeps, what v gives to g, and the added variances gg, gv and vv."""
     shift = -xp.expm1(-kappa * step) / kappa
     come = (
         drift**2 * integrated(step, step, kappa, xp),
@@ -53,15 +56,16 @@ def moved(step, drift, kappa, xp: Any = np):
 
 
 def loglik(error, weight, sigma, drift, kappa, rho, ell, slots, distance):
-    """Log likelihood of each run given those nearer to its curve's frontier, g, o and d integrated out.
+    """Log likelihood of each run given the runs nearer to its curve's frontier, with g, o and d integrated out.
 
-    A Kalman filter over g, its slope, o and d, from the frontier backwards, all curves at once: linear in the runs.
+    It is a Kalman filter over g, its slope, o and d, from the frontier backwards and for all curves at once. Its cost
+    is linear in the runs.
 
     Parameters
     ----------
     error, weight, sigma, drift, kappa, rho, ell : array, shape (run,) or ()
-        Observed less expected log response, r, and the scales, each with its curve's value at every run.
-    slots : array of int, shape (curve, place)
+        Observed less expected log response, r, and the scales; at every run the value of its curve.
+    slots : array of int, shape (curve, slot)
         The runs of each curve, from the frontier backwards; -1 where there are none left.
     distance : array, shape (run,)
         ``-h``.
@@ -86,7 +90,7 @@ def loglik(error, weight, sigma, drift, kappa, rho, ell, slots, distance):
         gg, gv = gg + 2 * shift * gv + shift**2 * vv + more_gg, keep * (gv + shift * vv) + more_gv
         go, gd, vv = stay * (go + shift * vo), gd + shift * vd, keep**2 * vv + more_vv
         vo, vd, oo, od = keep * stay * vo, keep * vd, stay**2 * oo + more_oo, stay * od
-        # How g, its slope, o and d go with the run's error, and what of the error nothing before it explains.
+        # Covariances of g, its slope, o and d with the run's error, and the error that earlier runs do not explain.
         with_g, with_v, with_o, with_d = r * gg + go + gd, r * gv + vo + vd, r * go + oo + od, r * gd + od + dd
         variance, left = r * with_g + with_o + with_d + of_noise, error - r * g - o - d
         gain = jnp.where(there, 1 / variance, 0.0)
@@ -134,15 +138,16 @@ def ahead(
     others: Any,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draws of g, o and d at new points of one curve given its runs.
+    """Joint draws of g, o and d at new points of one curve, given its runs.
 
     Parameters
     ----------
     h : array, shape (point,)
-        Of the new points, beyond the frontier (positive) or among the runs.
+        h of the new points: positive beyond the frontier, else among the runs.
     known : Errors
-        Of the curve's runs, shape (sample, run).
+        The errors of the curve's runs, each of shape (sample, run).
     distance : array, shape (run,)
+        ``-h`` of the runs.
     scales : mapping of str to array, shape (sample,)
         drift, kappa, rho, ell.
     others : array, shape (sample, run, run), or 0
@@ -152,13 +157,13 @@ def ahead(
     Returns
     -------
     g, o, d : array, shape (sample, point)
-        Drawn jointly, but for more than 128 points among the runs: every 128 of these are independent of the others.
+        Drawn jointly. More than 128 points among the runs are drawn 128 at a time, independently of each other.
     """
     error = known.error
     samples, points = len(error), len(h)
     g, o, d = np.empty((3, samples, points))
     inside = np.flatnonzero(h <= 0)
-    # The frontier's own o and d come with the first: beyond it nothing else of the runs matters.
+    # The frontier's own o and d are drawn with the first points; beyond the frontier nothing else of the runs matters.
     some = inside[:_TOGETHER]
     first = _among(np.concatenate([[0.0], -h[some]]), known, distance, scales, others, rng)
     residual, d[:] = first[1][:, :1], first[2][:, :1]
@@ -173,7 +178,7 @@ def ahead(
     for j in order:
         step = h[j] - at
         keep, shift, (gg, gv, vv) = moved(step, s, k)
-        # Factors of two by two in closed form; a step so short that it moves nothing has none.
+        # The factor of a 2 x 2 covariance in closed form; it is zero for a step so short that nothing moves.
         of_g = np.sqrt(np.maximum(gg, 0.0))
         of_both = np.divide(gv, of_g, out=np.zeros(samples), where=of_g > 0)
         of_slope = np.sqrt(np.maximum(vv - of_both**2, 0.0))
@@ -187,36 +192,36 @@ def ahead(
 
 
 def _among(
-    places: np.ndarray, known: Errors, distance: np.ndarray, scales: Mapping, others: Any, rng: np.random.Generator
+    points: np.ndarray, known: Errors, distance: np.ndarray, scales: Mapping, others: Any, rng: np.random.Generator
 ) -> np.ndarray:
-    """Joint draws of g, o and d among the runs, at distances from the frontier, shape (3, sample, place)."""
+    """Joint draws of g, o and d among the runs, at distances from the frontier, shape (3, sample, point)."""
     parts = []
     for first in range(0, len(known.error), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
         own = {name: value[some] for name, value in scales.items()}
         other = others if np.ndim(others) == 0 else others[some]
-        parts.append(_of_samples(places, Errors(*(part[some] for part in known)), distance, own, other, rng))
+        parts.append(_of_samples(points, Errors(*(part[some] for part in known)), distance, own, other, rng))
     return np.concatenate(parts, axis=1)
 
 
-def _of_samples(places, known: Errors, distance, scales, others, rng) -> np.ndarray:
+def _of_samples(points, known: Errors, distance, scales, others, rng) -> np.ndarray:
     drift, kappa, rho, ell = (scales[name][:, None, None] for name in ("drift", "kappa", "rho", "ell"))
-    samples, runs, n = len(known.error), len(distance), len(places)
-    sd, to, at = known.sd[:, :1, None], places[:, None], slice(n, 2 * n)
-    cross = np.empty((samples, 2 * n + 1, runs))  # g and o of every place, then d
+    samples, runs, n = len(known.error), len(distance), len(points)
+    sd, to, at = known.sd[:, :1, None], points[:, None], slice(n, 2 * n)
+    cross = np.empty((samples, 2 * n + 1, runs))  # g and o of every point, then d
     cross[:, :n] = drift**2 * integrated(to, distance, kappa) * known.above[:, None]
     cross[:, at] = rho * sd**2 * np.exp(-np.abs(to - distance) / ell)
     cross[:, -1] = LEVEL**2
     before = np.zeros((samples, 2 * n + 1, 2 * n + 1))
-    before[:, :n, :n] = drift**2 * integrated(to, places, kappa)
-    before[:, at, at] = rho * sd**2 * np.exp(-np.abs(to - places) / ell)
+    before[:, :n, :n] = drift**2 * integrated(to, points, kappa)
+    before[:, at, at] = rho * sd**2 * np.exp(-np.abs(to - points) / ell)
     before[:, -1, -1] = LEVEL**2
     noise = ((1 - rho[:, 0]) * known.sd**2)[:, None] * np.eye(runs)
     covariance = between(distance, known.above, known.sd, drift, kappa, rho, ell) + noise + others
     solved = np.linalg.solve(covariance, np.swapaxes(cross, 1, 2))
     mean = np.einsum("snk,sn->sk", solved, known.error)
     after = before - cross @ solved
-    # g is known at the frontier, and o all but known at a run.
+    # g is known at the frontier, and o is almost known at a run.
     own = np.diagonal(before, axis1=1, axis2=2)
     after[:, np.arange(2 * n + 1), np.arange(2 * n + 1)] += _JITTER * own + _TINY
     normal = rng.standard_normal((samples, 2 * n + 1, 1))

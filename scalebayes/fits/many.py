@@ -318,7 +318,7 @@ def _draw(models: list[Model], seeds: list[int], wanted: list[int], size: int, s
             initial=[r.initial for r in ready],
             seeds=seeds,
             settings=settings,
-            advanced=lambda made, total: None,
+            report=lambda made, total: None,
             wanted=wanted,
             in_batch=joint,
         )

@@ -158,14 +158,14 @@ def sample(
 
     with compilation_cache():
         ready = prepare(model)
-        with _progress(progress, model.name) as advanced:
+        with _progress(progress, model.name) as report:
             found = draw(
                 ready.source,
                 [ready.numbers],
                 initial=[ready.initial],
                 seeds=[seed],
                 settings=settings,
-                advanced=advanced,
+                report=report,
             )
     result = assemble(model, found[0], prior, settings, seed)
     _warn(result, settings)
@@ -289,7 +289,7 @@ def _progress(wanted: bool | None, what: str) -> Iterator[Callable[[int, int], N
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(f"fitting {what} (compiling)", total=None)
 
-        def advanced(made: int, total: int) -> None:
+        def report(made: int, total: int) -> None:
             bar.update(task, completed=made, total=total, description=f"fitting {what}")
 
-        yield advanced
+        yield report

@@ -1,1 +1,4 @@
-"""From a `pymc.Model` to draws: density as a JAX function, geometry, Hamiltonian Monte Carlo. Nothing here knows a law."""
+"""Inference: from a `pymc.Model` to draws, by its density in JAX, a whitening map and Hamiltonian Monte Carlo.
+
+Nothing here knows a law.
+"""

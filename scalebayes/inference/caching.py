@@ -1,4 +1,4 @@
-"""What was compiled is kept in the user's cache folder, so that the next process need not compile it again."""
+"""The cache folder of compiled programs, so that the next process need not compile them again."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Where compiled programs are kept."""
+    """The folder in which compiled programs are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "scalebayes"
 
 
 @contextmanager
 def compilation_cache() -> Iterator[None]:
-    """Let JAX keep what it compiles in the block, without changing the caller's configuration beyond it.
+    """Let JAX keep what it compiles in the block; after the block the caller's configuration is as before.
 
-    A cache folder that the caller, or an enclosing block, configured is used instead;
-    ``JAX_ENABLE_COMPILATION_CACHE=false`` does without one.
+    A cache folder that the caller, or an enclosing block, has configured is used instead.
+    ``JAX_ENABLE_COMPILATION_CACHE=false`` switches the cache off.
     """
     import jax
     from jax.experimental.compilation_cache.compilation_cache import reset_cache
@@ -30,7 +30,7 @@ def compilation_cache() -> Iterator[None]:
     before = jax.config.jax_persistent_cache_min_compile_time_secs
 
     def turn(folder: str | None, least: float) -> None:
-        # JAX decides once whether it has a cache, so it must be told that this has changed.
+        # JAX decides only once whether it has a cache, hence the reset.
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
         reset_cache()

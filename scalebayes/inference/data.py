@@ -1,4 +1,4 @@
-"""What the functions of a density are given besides a position."""
+"""The data of a density: what its functions take besides a position."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from collections.abc import Mapping
 import numpy as np
 
 Data = Mapping[str, np.ndarray]
-# Among the data: which runs are real, where others were added to make up a size; without it all are.
+# The data that say which runs are real, where copies pad a table; without them all runs are real.
 REAL = "run_is_real"

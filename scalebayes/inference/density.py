@@ -1,7 +1,7 @@
 """The density of a PyMC model as a JAX function of position and data.
 
-Taken from the model's own log-probability graph: its shared variables (data, prior constants) become arguments, so
-that one compilation serves every table of the same shape.
+It is taken from the model's own log-probability graph. The graph's shared variables (data, prior constants) become
+arguments, so that one compilation serves every table of the same shape.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from scalebayes.numerics.graphs import to_jax
 
 @dataclass(frozen=True, eq=False)
 class Density:
-    """A posterior density and what goes with it, all functions of an unconstrained position and the data.
+    """A posterior density and related functions, all of an unconstrained position and the data.
 
     Parameters
     ----------
     size : int
         Length of a position.
-    places : mapping of str to slice
-        Where each free variable lies in a position, by its name before transformation.
+    slices : mapping of str to slice
+        The part of a position that belongs to each free variable, by its name before transformation.
     data : tuple of str
-        Names of the data the functions need; `REAL` may be added to them.
+        Names of the data that the functions need; `REAL` may be added to them.
     logp : Callable
         (position, data) to the log posterior density up to a constant, Jacobians included.
     expand : Callable
-        (position, data) to a dict of every variable on its natural scale.
+        (position, data) to a dict of all variables, each on its natural scale.
     pointwise : Callable
-        (position, data) to the log likelihood of each run, zero for one that is not real.
+        (position, data) to the log likelihood of each run, zero for a run that is not real.
     """
 
     size: int
-    places: Mapping[str, slice]
+    slices: Mapping[str, slice]
     data: tuple[str, ...]
     logp: Callable[[jax.Array, Data], jax.Array]
     expand: Callable[[jax.Array, Data], dict[str, jax.Array]]
     pointwise: Callable[[jax.Array, Data], jax.Array]
 
     def position(self, values: Data) -> jax.Array:
-        """A position from unconstrained values by the names of the free variables."""
+        """The position with these unconstrained values, by the names of the free variables."""
         position = jnp.empty(self.size)
-        for name, place in self.places.items():
-            position = position.at[place].set(values[name])
+        for name, part in self.slices.items():
+            position = position.at[part].set(values[name])
         return position
 
 
@@ -63,14 +63,14 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
     ----------
     model : pymc.Model
     helpers : collection of str
-        Free variables that need not be kept, because what matters derives from them.
+        Free variables that are not kept, since the variables of interest derive from them.
     positive : collection of str
-        Data known to be positive, whose powers are then cheap.
+        Names of data known to be positive, whose powers are then cheap.
 
     Returns
     -------
     Density
-        To be called with 64-bit JAX enabled.
+        Its functions must be called with 64-bit JAX enabled.
     """
     initial = model.initial_point()
     variables = model.value_vars
@@ -83,7 +83,7 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
 
     prior, of_prior = _to_jax(model, [model.logp(vars=model.free_RVs)])
     expand, of_expand = _to_jax(model, natural)
-    # With potentials, which are of what the likelihood looks at too: what both need is computed and differentiated once.
+    # Together with the potentials, so that what both need is computed and differentiated once.
     pointwise, of_pointwise = _to_jax(model, model.logp(vars=[observed, *model.potentials], sum=False))
 
     def split(position):
@@ -113,12 +113,12 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
 
     return Density(
         size=int(ends[-1]),
-        places={
+        slices={
             model.values_to_rvs[v].name: slice(int(end) - int(np.prod(shape)), int(end))
             for v, shape, end in zip(variables, shapes, ends, strict=True)
         },
         data=tuple(dict.fromkeys(of_prior + of_expand + of_pointwise)),
-        # Traced once, for all that is compiled.
+        # Traced once, for all programs.
         logp=jax.jit(logp),
         expand=jax.jit(lambda position, data: dict(zip(names, natural_values(position, data), strict=True))),
         pointwise=jax.jit(lambda position, data: likelihood(position, data)[0]),
@@ -126,6 +126,6 @@ def from_pymc(model: pm.Model, helpers: Collection[str] = (), positive: Collecti
 
 
 def _to_jax(model: pm.Model, outputs: Sequence) -> tuple[Callable, tuple[str, ...]]:
-    # What is shared and no data is the length of a dimension, which is part of the shape.
+    # Shared variables that are not data are lengths of dimensions, which are part of the shape.
     data = [v for v in ancestors(outputs) if isinstance(v, SharedVariable) and v in model.data_vars]
     return to_jax([*model.value_vars, *data], outputs), tuple(str(v.name) for v in data)

@@ -1,4 +1,4 @@
-"""Whether a sampler converged, in numbers and in a sentence."""
+"""Convergence diagnostics: r-hat, bulk ESS and divergences, as numbers and as a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy.special import ndtri
 LARGEST_R_HAT = 1.01
 SMALLEST_ESS = 400
 LARGEST_DIVERGING_SHARE = 0.005
-_AT_ONCE = 16  # numbers, lest many groups fill the memory
+_AT_ONCE = 16  # numbers per task, so that many groups do not fill the memory
 
 
 class ConvergenceWarning(UserWarning):
@@ -24,15 +24,15 @@ class ConvergenceWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What the draws say about themselves.
+    """Convergence diagnostics of the draws of a posterior.
 
     Parameters
     ----------
     draws : int
-        Over all chains.
+        Number of draws of all chains.
     divergences : int
     max_r_hat, min_ess_bulk : float
-        Over every variable of the posterior.
+        The worst of all variables of the posterior.
     """
 
     draws: int
@@ -42,7 +42,7 @@ class Diagnostics:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, empty if nothing is."""
+        """What is wrong; empty if nothing is."""
         found = []
         if self.divergences > LARGEST_DIVERGING_SHARE * self.draws:
             found.append(f"{self.divergences} of {self.draws} draws diverged")
@@ -76,7 +76,7 @@ def worst(posterior: xr.Dataset) -> tuple[float, float]:
 def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
     """The largest r-hat and the smallest bulk ESS of arrays with leading dimensions (chain, draw); NaN if any is.
 
-    As ArviZ computes them, for many numbers at once.
+    The values are those of ArviZ, computed for many numbers at once.
     """
     numbers = [number for v in variables.values() for number in np.moveaxis(v.reshape(*v.shape[:2], -1), -1, 0)]
     processors = os.cpu_count() or 1
@@ -89,7 +89,7 @@ def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
 
 
 def _rank_normalised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split r-hat, of values and folded ones, and bulk ESS (Vehtari et al. 2021, arXiv:1903.08008).
+    """Split r-hat (the larger of values and folded values) and bulk ESS (Vehtari et al. 2021, arXiv:1903.08008).
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _rank_normalised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         z = _normal_scores(x)
         folded = _normal_scores(np.abs(x - np.median(x, axis=(1, 2), keepdims=True)))
         r_hat, ess = np.fmax(_r_hat(z), _r_hat(folded)), _ess(z)
-    few = x.shape[1] < 4  # one chain, in halves
+    few = x.shape[1] < 4  # a single chain, split into halves
     return np.where(unknown | few, np.nan, r_hat), np.where(unknown, np.nan, ess)
 
 
@@ -121,7 +121,7 @@ def _normal_scores(x: np.ndarray) -> np.ndarray:
     last = np.concatenate([first[:, 1:], np.ones((len(x), 1), bool)], axis=1)
     begin = np.maximum.accumulate(np.where(first, np.arange(n), 0), axis=1)
     end = np.minimum.accumulate(np.where(last, np.arange(n), n)[:, ::-1], axis=1)[:, ::-1]
-    # Of ranks from 1, in halves.
+    # Mean ranks are multiples of 0.5, from 1 on.
     quantiles = ndtri((np.arange(2, 2 * n + 1) / 2 - 3 / 8) / (n + 1 / 4))
     scores = np.empty_like(flat)
     np.put_along_axis(scores, order, quantiles[begin + end], axis=1)
@@ -154,7 +154,7 @@ def _ess(z: np.ndarray) -> np.ndarray:
 
 
 def diagnose(idata: xr.DataTree) -> Diagnostics:
-    """Read the diagnostics off what the sampler noted, or off the posterior if it is another's."""
+    """The diagnostics that the sampler stored; computed from the posterior if another sampler drew it."""
     noted = idata.attrs
     if "max_r_hat" in noted:
         largest, smallest = float(noted["max_r_hat"]), float(noted["min_ess_bulk"])

@@ -1,8 +1,8 @@
-"""Chains abreast in whitened coordinates, of trajectories of one length or of NUTS's.
+"""Hamiltonian Monte Carlo in whitened coordinates: chains with fixed-length trajectories or with NUTS.
 
-Where a posterior is nearly standard normal it is known how far to go, and NUTS spends half of its steps to find out.
-Chains abreast learn one step size together and, where they glide, make as many steps as each other, so that none waits.
-Warm-up and draws are the same step and differ by their data.
+Where a posterior is nearly standard normal, the length of a trajectory is known, and NUTS spends half of its steps on
+finding it. The chains of one program adapt one step size together. With a fixed length they make equally many steps, so
+that none waits. Warm-up and draws are the same step and differ by their data.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _GOLDEN_SECTION = (5**0.5 - 1) / 2
 
 
 class _Learned(NamedTuple):
-    """What chains abreast share."""
+    """What the chains of one program share."""
 
     steps: Any
     mass: Any
@@ -35,36 +35,36 @@ class _Learned(NamedTuple):
     inverse_mass: jax.Array
 
 
-def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
-    """What starts chains, and what makes their steps.
+def chains(transport: Transport, *, fixed_length: bool) -> tuple[Callable, Callable]:
+    """The function that starts chains, and the one that makes their steps.
 
     Parameters
     ----------
     transport : Transport
-    gliding : bool
-        Whether trajectories have one length, but for a jitter, or turn where NUTS does.
+    fixed_length : bool
+        Whether trajectories have a fixed length, up to a jitter; otherwise NUTS ends them.
 
     Returns
     -------
     start : Callable
-        (z, geometry, data) to a carry, a tuple of arrays; all of them, as z, with a leading chain dimension. Gliding
-        chains evaluate no density to start: their first step has no length, and any finite density is accepted.
+        (z, geometry, data) to a carry, a tuple of arrays that have, like z, a leading chain dimension. With a fixed
+        length no density is evaluated to start: the first step has length zero, and any finite density is accepted.
     advance : Callable
-        (carry, keys, first, schedule, target_accept, geometry, data) to the carry after as many steps as the schedule
-        has, numbered from ``first``, and their positions and statistics, dimensions (chain, step).
+        (carry, keys, first, schedule, target_accept, geometry, data) to the carry after the steps of the schedule,
+        numbered from ``first``, and the positions and statistics of these steps, dimensions (chain, step).
     """
-    move = _of_one_length if gliding else _of_nuts
+    move = _fixed_length_step if fixed_length else _nuts_step
     gather, learn, conclude = mass_matrix_adaptation(is_diagonal_matrix=True)
-    begin, adapt, settle = dual_averaging_adaptation(0.0)  # of what is accepted beyond the target
+    begin, adapt, settle = dual_averaging_adaptation(0.0)  # of acceptance minus its target
 
     def begun(z, geometry: Geometry, data: Data):
-        if gliding:
+        if fixed_length:
             states = hmc.HMCState(z, jnp.full(len(z), -jnp.inf), jnp.zeros(z.shape))
         else:
             states = jax.vmap(lambda z: hmc.init(z, lambda z: transport.logp(z, geometry, data)))(z)
         mass = gather(z.shape[1])
-        learned = _Learned(begin(0.5), mass, jnp.asarray(0.0 if gliding else 0.5), mass.inverse_mass_matrix)
-        # Python scalars are weakly typed; unless that is undone the second chunk would compile again.
+        learned = _Learned(begin(0.5), mass, jnp.asarray(0.0 if fixed_length else 0.5), mass.inverse_mass_matrix)
+        # Python scalars are weakly typed; without this conversion the second chunk would compile again.
         return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, jnp.asarray(leaf).dtype), (states, learned))
 
     def step(carry, x, target_accept, geometry: Geometry, data: Data):
@@ -72,12 +72,12 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
         states, info = move(
             number, chance, states, lambda z: transport.logp(z, geometry, data), learned.step_size, learned.inverse_mass
         )
-        # Not of chains that have found no density yet, which accept nothing whatever the step.
+        # Without chains that have not found a finite density yet: they accept nothing at any step size.
         found = jnp.isfinite(states.logdensity)
         accepted = jnp.where(found, info.acceptance_rate, 0.0).sum() / jnp.maximum(found.sum(), 1)
         steps = adapt(learned.steps, accepted - target_accept)
         mass = learned.mass
-        if not gliding:  # which learns no more than a step size
+        if not fixed_length:  # with a fixed length only the step size is adapted
             gathered = _choose(stage == FAST, mass, reduce(learn, states.position, mass))
             mass = _choose(stage == SLOW_END, conclude(gathered), gathered)
             steps = _choose(stage == SLOW_END, begin(settle(steps)), steps)
@@ -91,16 +91,16 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
             "n_steps": info.num_integration_steps,
             "step_size": settled.step_size,
         }
-        if not gliding:
+        if not fixed_length:
             stats["tree_depth"] = info.num_trajectory_expansions
-        abreast = {name: jnp.broadcast_to(value, states.logdensity.shape) for name, value in stats.items()}
-        return (states, _choose(stage == DRAW, settled, adapted)), (states.position, abreast)
+        per_chain = {name: jnp.broadcast_to(value, states.logdensity.shape) for name, value in stats.items()}
+        return (states, _choose(stage == DRAW, settled, adapted)), (states.position, per_chain)
 
     def start(z, geometry, data):
         return spread(begun(z, Geometry(*geometry), data), len(z))
 
     def spread(carry, n: int) -> tuple:
-        # With a copy for each chain of what they share, so that they may part company; where they join, the first's counts.
+        # Each chain has a copy of what all share, so that programs can divide the chains; later the first copy counts.
         states, learned = carry
         shared = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n, *leaf.shape)), learned)
         return tuple(jax.tree.leaves((states, shared)))
@@ -115,7 +115,7 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
         carry, trace = jax.lax.scan(
             lambda carry, x: step(carry, x, target_accept, Geometry(*geometry), data),
             (states, jax.tree.map(lambda leaf: leaf[0], shared)),
-            (numbers, _chances(each, position.shape[1:]) if gliding else each, schedule),
+            (numbers, _chances(each, position.shape[1:]) if fixed_length else each, schedule),
         )
         return spread(carry, len(keys)), jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), trace)
 
@@ -123,7 +123,7 @@ def chains(transport: Transport, *, gliding: bool) -> tuple[Callable, Callable]:
 
 
 def _chances(keys, shape):
-    """Standard normal momenta and uniform numbers; generators of random numbers are quicker with many at once."""
+    """Standard normal momenta and uniform numbers; a random generator is faster when it makes many at once."""
 
     def one(key):
         normal, uniform = jax.random.split(key)
@@ -132,18 +132,19 @@ def _chances(keys, shape):
     return jax.vmap(jax.vmap(one))(keys)
 
 
-def _of_one_length(number, chance, states, logp, step_size, inverse_mass):
-    """A step of Hamiltonian Monte Carlo.
+def _fixed_length_step(number, chance, states, logp, step_size, inverse_mass):
+    """A step of Hamiltonian Monte Carlo with a trajectory of fixed length, up to a jitter.
 
-    The length varies, lest it be a period of some coordinate: evenly, by the golden section, and by the step's number
-    alone, so that all that is in one program goes equally far (Hoffman, Radul and Sountsov 2021 jitter alike).
+    The jitter keeps the length from being a period of some coordinate. It is spread evenly, by the golden section, and
+    depends on the step's number alone, so that all chains of a program go equally far, as in Hoffman, Radul and
+    Sountsov (2021).
     """
     many = states.position.shape[1] >= MANY
     kinetic_energy = metrics.gaussian_euclidean(inverse_mass).kinetic_energy
     integrator = (_two_stages if many else integrators.velocity_verlet)(logp, kinetic_energy)
     length = (SHORT if many else LENGTH) * (0.5 + number * _GOLDEN_SECTION % 1.0)
     steps = jnp.clip(jnp.ceil(length / step_size), 1, _MOST_STEPS).astype(int)
-    steps = jnp.where(step_size > 0, steps, 1)  # the first, which goes nowhere, once
+    steps = jnp.where(step_size > 0, steps, 1)  # the first step has length zero and one gradient
     propose = hmc.hmc_proposal(
         integrator, kinetic_energy, step_size, steps, _LARGEST_ENERGY_ERROR, sample_proposal=_accept
     )
@@ -161,18 +162,18 @@ def _of_one_length(number, chance, states, logp, step_size, inverse_mass):
 
 
 def _accept(uniform, gain, begun, end):
-    """The end of a trajectory, or its beginning, by a uniform number and what the end gains in log density."""
+    """The end of a trajectory or its beginning, decided by a uniform number and the end's gain in log density."""
     p = jnp.clip(jnp.exp(gain), max=1)
     accepted = uniform < p
     return _choose(accepted, end, begun), (accepted, p, None)
 
 
 def _two_stages(logp: Callable, kinetic_energy: Callable) -> Callable:
-    """McLachlan's integrator, two gradients a step; blackjax's own would have both compiled.
+    """McLachlan's integrator with two gradients per step, one of them compiled; blackjax's own compiles both.
 
-    For steps of one length its error is a tenth of leapfrog's (Takaishi and de Forcrand 2006, Phys. Rev. E 73, 036706).
-    With many coordinates that error is what bounds a step; with few it is how the density bends, and short steps are
-    better.
+    At an equal step size its error is a tenth of leapfrog's (Takaishi and de Forcrand 2006, Phys. Rev. E 73, 036706).
+    With many coordinates this error limits the step size. With few, the curvature of the density limits it, and short
+    steps are better.
     """
     outer, _, inner, _, _ = integrators.mclachlan_coefficients
     velocity = jax.grad(kinetic_energy)
@@ -190,7 +191,7 @@ def _two_stages(logp: Callable, kinetic_energy: Callable) -> Callable:
     return step
 
 
-def _of_nuts(number, keys, states, logp, step_size, inverse_mass):
+def _nuts_step(number, keys, states, logp, step_size, inverse_mass):
     kernel = nuts.build_kernel()
     return jax.vmap(lambda key, state: kernel(key, state, logp, step_size, inverse_mass))(keys, states)
 

@@ -1,4 +1,4 @@
-"""Where a posterior is highest, and whether in more than one place."""
+"""Modes of a posterior: where it is highest, and whether it has several separate modes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from scalebayes.inference.data import Data
 from scalebayes.inference.transport import Geometry, Transport
 
-_SMALLEST_DIP = 1.0  # in log density, between two modes that count as two
-_LARGEST_DROP = 12.0  # of a mode below the highest one that is looked at
-_MOST_DENSE = 200
-_SMALLEST_SHARE = 0.01  # of the mass, of a mode that is reported
+_SMALLEST_DIP = 1.0  # of log density between two modes that count as separate
+_LARGEST_DROP = 12.0  # of log density from the highest mode to others that are examined
+_MOST_DENSE = 200  # coordinates for which BFGS keeps a dense matrix
+_SMALLEST_SHARE = 0.01  # of the mass, for a mode to be reported
 
 
 class Climb(NamedTuple):
-    """Where each start ended.
+    """Where the climb from each start ended.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def starting_points(initial: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def climb(transport: Transport, starts: jax.Array, centre: jax.Array, data: Data) -> Climb:
-    """Climb from every start with what has no mode of its own held at the centre: spreads, and scales of noise."""
-    import optimistix  # slow to import, and not needed once the climb is compiled
+    """Climb from every start; variables without a mode (spreads, scales of noise) are held at the centre."""
+    import optimistix  # slow to import, and not needed after the climb is compiled
 
     held = np.isin(np.arange(transport.density.size), transport.held)
 
@@ -80,7 +80,7 @@ def best(found: Climb) -> np.ndarray:
 
 
 def elsewhere(found: Climb) -> np.ndarray:
-    """Which climbs of every table ended well, not much lower than the highest, and not at the same place."""
+    """Which climbs of every table converged, ended not much below the highest, and at another point."""
     heights, top = np.asarray(found.heights), best(found)
     far = np.abs(np.asarray(found.found) - top[:, None]).max(-1) > 0.01
     high = heights >= heights.max(1, keepdims=True) - _LARGEST_DROP
@@ -95,12 +95,12 @@ def profiles(transport: Transport, top: jax.Array, z: jax.Array, geometry: Geome
 
 
 def separate(z: np.ndarray, heights: np.ndarray, candidates: np.ndarray, lines: np.ndarray) -> list[int]:
-    """Which climbs of one table ended on modes of their own, apart from the highest one.
+    """Which climbs of one table ended at separate modes, other than the highest one.
 
     Parameters
     ----------
     z : array, shape (start, size)
-        Their ends in whitened coordinates.
+        The ends of the climbs in whitened coordinates.
     heights : array, shape (start,)
     candidates : array of bool, shape (start,)
         From `elsewhere`.
@@ -117,7 +117,7 @@ def separate(z: np.ndarray, heights: np.ndarray, candidates: np.ndarray, lines: 
 
 
 def shares(log_mass: np.ndarray) -> np.ndarray:
-    """The mass of each mode as a share of all, those too small to matter set to zero."""
+    """The mass of each mode as a share of all; shares too small to report are set to zero."""
     share = np.exp(log_mass - log_mass.max())
     share = np.where(np.isfinite(share), share / share[np.isfinite(share)].sum(), 0.0)
     share = np.where(share >= _SMALLEST_SHARE, share, 0.0)

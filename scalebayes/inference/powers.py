@@ -1,8 +1,8 @@
 """Powers of positive numbers as exponentials, several times cheaper on a CPU than the general power.
 
-A law is written in its published form, ``N**-alpha``. Where the base is known to be positive (an input of the law, an
-exponential, and what is made of these by products, quotients, sums and powers) it is evaluated as ``exp(-alpha log N)``,
-in which the logarithm does not change between steps. Any other power stays as it is.
+A law is written in its published form, ``N**-alpha``. Where the base is known to be positive, the power is evaluated as
+``exp(-alpha log N)``, in which the logarithm does not change between steps. Known to be positive are inputs of the law,
+exponentials, and products, quotients, sums and powers of these. Any other power stays as it is.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ def cheap_powers(function: Callable, positive: Callable) -> Callable:
     Parameters
     ----------
     function : Callable
-        Of arguments that are trees of arrays.
+        Its arguments are trees of arrays.
     positive : Callable
-        From the arguments to the same trees with True for what is positive.
+        From the arguments to the same trees of bool, True where an array is positive.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def cheap_powers(function: Callable, positive: Callable) -> Callable:
 
     def call(*arguments):
         leaves, tree = jax.tree.flatten(arguments)
-        # Traced once for each shape and then replayed, which is faster than the Python code that it came from.
+        # Traced once for each shape and then replayed, which is faster than running the Python code again.
         key = (tree, tuple((jnp.shape(x), jnp.result_type(x)) for x in leaves))
         if key not in traced:
             plain = [jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in leaves]

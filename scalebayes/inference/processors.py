@@ -1,4 +1,4 @@
-"""Chains share a machine's processors by threads, which linear algebra must not divide again."""
+"""Linear algebra on one thread: chains already share the processors, each on a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _inside: list[threadpool_limits] = []
 
 @contextmanager
 def linear_algebra_on_one_thread() -> Iterator[None]:
-    """Keep BLAS and LAPACK to the thread that calls them until the last block of the process ends.
+    """Keep BLAS and LAPACK on the thread that calls them, until the last such block of the process ends.
 
-    Matrices of forty rows gain nothing from more, and where chains are on threads they lose: a leapfrog step over a
-    surface took five times as long.
+    Matrices of forty rows gain nothing from more threads, and lose by them where chains run on threads: a leapfrog step
+    over a surface took five times as long.
     """
     with _lock:
         _inside.append(_inside[0] if _inside else threadpool_limits(1, "blas"))

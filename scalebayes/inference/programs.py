@@ -1,7 +1,8 @@
-"""What is compiled of a density: each function over a batch of tables, once for each shape of its arguments.
+"""Compiled programs of a density: each of its functions over a batch of tables, once for each shape of the arguments.
 
-Tracing a program takes longer than finding its compiled form in JAX's cache. So what is traced is kept too, for the
-package's own laws: a program's name tells the package's source, the versions of what it was traced by, and its shapes.
+Tracing a program takes longer than finding its compiled form in JAX's cache. So traced programs are kept too, for the
+package's own laws. The name of a kept program is a digest of the package's source, the versions of the libraries that
+traced it, and its shapes.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
     from scalebayes.inference.source import Source
     from scalebayes.inference.transport import Transport
 
-# What is compiled is mapped into memory: about a thousand maps for the programs of one law and shape, of the 65,530 that
-# Linux allows a process unless told otherwise. Beyond these the oldest go, to be read from JAX's cache should they return.
+# Compiled programs are mapped into memory: about 1000 maps for those of one law and shape, of the 65,530 that Linux
+# allows a process by default. Beyond these numbers the oldest are dropped, and read from JAX's cache if needed again.
 _MOST_LAWS, _MOST_SHAPES = 6, 6
 _TRACED_BY = ("jax", "jaxlib", "blackjax", "optimistix", "pymc", "pytensor")
 
 
 @dataclass(frozen=True, eq=False)
 class Programs:
-    """The functions of a density and its map, all over a leading table dimension but ``values``.
+    """The functions of a density and its map, each over a leading table dimension except ``values``.
 
     Arguments and results are tuples and dicts of numpy arrays; random keys are raw.
     """
@@ -45,10 +46,10 @@ class Programs:
     profiles: Callable
     values: Callable
     from_draws: Callable
-    start: Callable
-    set_out: Callable
-    glide: Callable
-    advance: Callable
+    start_nuts: Callable
+    start_hmc: Callable
+    advance_hmc: Callable
+    advance_nuts: Callable
     expand: Callable
 
 
@@ -68,15 +69,15 @@ def _functions(transport: Transport) -> dict[str, Callable]:
     from scalebayes.inference.transport import Geometry
     from scalebayes.inference.whitening import about_mode, from_draws
 
-    start, advance = chains(transport, gliding=False)
-    set_out, glide = chains(transport, gliding=True)
+    start_nuts, advance_nuts = chains(transport, fixed_length=False)
+    start_hmc, advance_hmc = chains(transport, fixed_length=True)
     density = transport.density
 
-    def laid_out(position, data):
+    def at_mode(position, data):
         geometry, log_mass = about_mode(transport, position, data)
         return tuple(geometry), log_mass
 
-    def seen(z, geometry, data):
+    def rewhiten(z, geometry, data):
         return tuple(from_draws(transport, z, Geometry(*geometry), data))
 
     def along(top, z, geometry, data):
@@ -94,21 +95,21 @@ def _functions(transport: Transport) -> dict[str, Callable]:
     return {
         "locate": each(density.position),
         "climb": each(lambda starts, centre, data: tuple(climb(transport, starts, centre, data))),
-        "about_mode": each(laid_out),
+        "about_mode": each(at_mode),
         "standardise": each(each(standardise, (0, None, None))),
         "profiles": each(along),
         "values": density.expand,
-        "from_draws": each(seen),
-        "start": each(start),
-        "set_out": each(set_out),
-        "glide": each(glide),
-        "advance": each(advance),
+        "from_draws": each(rewhiten),
+        "start_nuts": each(start_nuts),
+        "start_hmc": each(start_hmc),
+        "advance_hmc": each(advance_hmc),
+        "advance_nuts": each(advance_nuts),
         "expand": each(each(each(expand, (0, None, None)), (0, None, None))),
     }
 
 
 def _once(make: Callable[[], Callable], source: str, name: str) -> Callable:
-    """A program; of several threads that first meet a shape, one compiles and the others wait."""
+    """A program that compiles each shape once; if several threads need a shape, one compiles it and the others wait."""
     known: dict[tuple, Callable] = {}
     lock = Lock()
 
@@ -131,12 +132,12 @@ def _once(make: Callable[[], Callable], source: str, name: str) -> Callable:
 
 
 def _out(result):
-    # In numpy arrays: those of JAX remember where they come from, and might make another program compile once more.
+    # NumPy arrays: those of JAX remember where they come from, and might make another program compile once more.
     return jax.tree.map(np.asarray, result)
 
 
 def _kept(make: Callable[[], Callable], digest: str, arguments: tuple) -> Callable:
-    """The program as it was kept, or traced now and kept if that is possible."""
+    """The program that was kept; if there is none, it is traced now, and kept if possible."""
     from jax import export
 
     if not jax.config.jax_enable_compilation_cache:
@@ -144,7 +145,7 @@ def _kept(make: Callable[[], Callable], digest: str, arguments: tuple) -> Callab
     path = cache_folder() / "programs" / digest
     try:
         exported = export.deserialize(bytearray(path.read_bytes()))
-    except Exception:  # not there, or not whole, for which there is no one kind of error
+    except Exception:  # missing or incomplete, for which there is no single kind of error
         exported = export.export(jax.jit(make()))(*arguments)
         _keep(path, exported.serialize())
     return jax.jit(exported.call)
@@ -155,7 +156,7 @@ def _keep(path: Path, content: bytearray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomically(path) as temporary:
             temporary.write_bytes(content)
-    except OSError:  # a full disk or a home that may not be written costs time, not the fit
+    except OSError:  # a full disk, or a home folder that cannot be written, costs time and not the fit
         return
 
 
@@ -165,7 +166,7 @@ def _digest(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _maker() -> str:
-    """This package's source and the versions of what it traces with."""
+    """A digest of this package's source, and the versions of the libraries that trace."""
     folder = Path(__file__).parents[1]
     source = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):

@@ -1,10 +1,12 @@
-"""Hamiltonian Monte Carlo in whitened coordinates, for one table or for several of equal shape at once.
+"""Sampling by Hamiltonian Monte Carlo in whitened coordinates, of one table or of several of equal shape at once.
 
-Chains glide: their trajectories have one length, which is right where the coordinates are nearly standard normal. Where
-a pilot or the draws show that they are not, the coordinates are made better and NUTS finds the length.
-A batch of tables goes as far together as the easy ones need; those that need more go on alone, or in lanes of their own, so
-that what each draws does not depend on the others. The chains of one table run beside each
-other: gliding ones abreast, as many as each processor has to take, NUTS's each as far as its own trees take it.
+Trajectories have a fixed length, which is right where the coordinates are nearly standard normal. Where a pilot or the
+draws show that they are not, the coordinates are whitened again, and NUTS finds the length.
+
+A batch of tables runs together for as many steps as the easy ones need. A table that needs more goes on alone, or in
+its own slot of the batch, so that its draws do not depend on the others. The chains of a single table run in parallel:
+with a fixed length, a program runs as many chains as each processor has to take; with NUTS, each chain has a program of
+its own, so that none waits for another's trees.
 """
 
 from __future__ import annotations
@@ -19,18 +21,18 @@ import jax
 import numpy as np
 
 from scalebayes.inference.batching import (
-    Asking,
+    Progress,
+    Requests,
     Run,
     Steps,
-    Told,
     Trace,
     Whitening,
-    abreast,
     advance,
-    answered,
+    chains_per_program,
     one,
-    told,
-    whole,
+    serve,
+    whole_chunks,
+    with_total,
 )
 from scalebayes.inference.data import Data
 from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, SMALLEST_ESS, worst_of
@@ -48,11 +50,11 @@ STARTS = 8
 MOST_LONGER = 8
 PILOT = 150
 WARMUP = 300
-# Gradients of a trajectory above which a whitening counts as poor.
+# A whitening is poor if a trajectory needs more gradients than this.
 MOST_STEPS = 18
-# Effective draws per draw below which it counts as poor too.
+# It is poor too if there are fewer effective draws per draw than this.
 LEAST_WORTH = 0.1
-# Acceptance to aim at unless told: of gliding chains, of NUTS, and once draws have shown that a posterior is hard.
+# Default target acceptance: of fixed-length trajectories, of NUTS, and after draws have shown that a posterior is hard.
 EASY, STEADY, CAREFUL = 0.8, 0.95, 0.99
 
 
@@ -63,11 +65,11 @@ class Mode:
     Parameters
     ----------
     share : float
-        Of the posterior's mass, by the curvature at the modes (Laplace's approximation).
+        Share of the posterior's mass, by the curvature at the modes (Laplace's approximation).
     height : float
-        Log density.
+        Log density at the mode.
     values : dict of str to array
-        Every variable there, on its natural scale.
+        Every variable at the mode, on its natural scale.
     """
 
     share: float
@@ -77,7 +79,7 @@ class Mode:
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """What a sampler leaves behind, numpy arrays with leading dimensions (chain, draw).
+    """Draws and diagnostics of a sampler; arrays have leading dimensions (chain, draw).
 
     Parameters
     ----------
@@ -87,15 +89,15 @@ class Draws:
     stats : dict of str to array
         Sampler statistics under ArviZ's names.
     max_r_hat, min_ess_bulk : float
-        Over all variables.
+        The worst of all variables.
     modes : tuple of Mode
-        If there are several.
+        The separate modes if there are several, else empty.
     sampler : str
         "hmc" or "nuts".
     warmup : int
-        Adapting steps made.
+        Number of adapting steps made.
     target_accept : float
-        Mean acceptance rate that the last of them aimed at.
+        Mean acceptance rate that the step size was last adapted to.
     thin : float
         Steps per draw kept, on average.
     """
@@ -119,7 +121,7 @@ def sample(
     initial: Sequence[Data],
     seeds: Sequence[int],
     settings: Settings,
-    advanced: Told,
+    report: Progress,
     wanted: Sequence[int] | None = None,
     in_batch: bool = False,
 ) -> dict[int, Draws]:
@@ -135,56 +137,58 @@ def sample(
     seeds : sequence of int
         The same seed, in a batch of the same size, on the same machine gives the same bytes.
     settings : Settings
-    advanced : Callable
-        Told after each chunk how many steps of every chain have been made, and how many there will be.
+    report : Callable
+        Called after each chunk with the number of steps that every chain has made, and the number that it will make.
     wanted : sequence of int, optional
-        Places of the tables whose draws are wanted; the others only make up a size. By default all.
+        Indices of the tables whose draws are wanted; the others only fill the batch. By default all.
     in_batch : bool
-        Whether tables that need more than the others go on in the batch's program, or each alone.
+        Whether tables that need more steps than the others go on in the batch's program; otherwise each goes on alone.
 
     Returns
     -------
     dict of int to Draws
-        By the table's place.
+        The draws of each table, by its index.
     """
     with double_precision(), linear_algebra_on_one_thread():
         compiled = programs(source)
         data, centres = _stacked(tables), compiled.locate(_stacked(initial))
         keys = np.stack([_keys(seed, settings.chains) for seed in seeds])
-        geometry, modes, z = _places(compiled, data, centres, seeds, settings.chains)
+        geometry, modes, z = _geometry_and_starts(compiled, data, centres, seeds, settings.chains)
         z = z + _scatter(keys, 0, z.shape)
-        # Who asks for a warm-up of some length gets plain NUTS.
-        gliding = settings.warmup is None
-        target = np.full(len(tables), settings.target_accept or (EASY if gliding else STEADY))
-        start = compiled.set_out if gliding else compiled.start
+        # A stated length of the warm-up means plain NUTS.
+        fixed_length = settings.warmup is None
+        target = np.full(len(tables), settings.target_accept or (EASY if fixed_length else STEADY))
+        start = compiled.start_hmc if fixed_length else compiled.start_nuts
         run = Run(data, keys, geometry, start(z, geometry, data), target)
         length = PILOT if settings.warmup is None else settings.warmup
-        stages = np.full(length, FAST) if gliding else warmup(whole(length))
-        run, pilot = advance(compiled, run, gliding, 0, stages, told(advanced, length + settings.draws))
-        poor = ~_calm(run, *pilot, 2 if z.shape[-1] >= MANY else 1) & gliding
-        made = whole(length)
+        stages = np.full(length, FAST) if fixed_length else warmup(whole_chunks(length))
+        run, pilot = advance(compiled, run, fixed_length, 0, stages, with_total(report, length + settings.draws))
+        poor = ~_is_easy(run, *pilot, 2 if z.shape[-1] >= MANY else 1) & fixed_length
+        made = whole_chunks(length)
         kept = range(len(tables)) if wanted is None else wanted
         first, begin = (run, pilot), _first(settings)
         if not poor[list(kept)].all():
-            easy, trace = advance(compiled, run, gliding, made, np.full(begin, DRAW), told(advanced, made + begin))
-            first = easy, jax.tree.map(lambda x: x[:, :, :begin], trace)
-        lanes = len(tables) if in_batch else 1
-        asking: dict[int, Asking] = {}
+            stages, reported = np.full(begin, DRAW), with_total(report, made + begin)
+            drawn, trace = advance(compiled, run, fixed_length, made, stages, reported)
+            first = drawn, jax.tree.map(lambda x: x[:, :, :begin], trace)
+        width = len(tables) if in_batch else 1
+        requests: dict[int, Requests] = {}
         for i in kept:
             own, trace = one((run, pilot) if poor[i] else first, i)
-            asking[i] = _finished(compiled, lanes, own, trace, poor[i], settings, modes[i], made)
-        if lanes > 1:
-            return answered(compiled, asking, lanes, advanced)
-        return {i: answered(compiled, {0: each}, 1, advanced)[0] for i, each in asking.items()}
+            requests[i] = _finished(compiled, width, own, trace, poor[i], settings, modes[i], made)
+        if width > 1:
+            return serve(compiled, requests, width, report)
+        return {i: serve(compiled, {0: each}, 1, report)[0] for i, each in requests.items()}
 
 
-def _calm(run: Run, z: np.ndarray, stats: dict[str, np.ndarray], gradients: int = 1) -> np.ndarray:
-    """Tables along whose coordinates trajectories of `LENGTH` need few gradients, and chains stray no farther than one goes.
+def _is_easy(run: Run, z: np.ndarray, stats: dict[str, np.ndarray], gradients: int = 1) -> np.ndarray:
+    """Which tables are easy: trajectories of `LENGTH` need few gradients, and chains stray no farther than one goes.
 
-    Also where trajectories are shorter: what is judged is the step, and how far a coordinate is from standard normal.
+    `LENGTH` counts also where trajectories are shorter, since it is the step size that is judged, and how far a
+    coordinate is from standard normal.
     """
     steps = gradients * LENGTH / stats["step_size"][:, :, -1].mean(1)
-    unit = np.sqrt(np.asarray(run.carry[-1]).mean(1))  # a coordinate's, by the mass matrix
+    unit = np.sqrt(np.asarray(run.carry[-1]).mean(1))  # of a coordinate, by the mass matrix
     strayed = np.sqrt(z[:, :, -2 * CHUNK :].var(2).mean(1)) / unit
     return (steps <= MOST_STEPS) & (strayed.max(-1) <= LENGTH)
 
@@ -194,7 +198,7 @@ def _keys(seed: int, n: int) -> np.ndarray:
 
 
 def _scatter(keys: np.ndarray, made: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Where chains start after some steps, apart from each other; for each table from the key of its first chain."""
+    """Standard normal starts of chains; those of a table depend on its first chain's key and on the steps made."""
     return np.stack([np.random.default_rng([*key, made]).standard_normal(shape[1:]) for key in keys[:, 0]])
 
 
@@ -202,14 +206,14 @@ def _stacked(tables: Sequence[Data]) -> dict[str, np.ndarray]:
     return {name: np.stack([table[name] for table in tables]) for name in tables[0]}
 
 
-def _places(compiled: Programs, data, initial, seeds, chains):
-    """Geometry about the highest mode of every table, separate modes if there are, and where each chain starts."""
+def _geometry_and_starts(compiled: Programs, data, initial, seeds, chains):
+    """The geometry about the highest mode of every table, its separate modes if any, and where each chain starts."""
     starts = np.stack([starting_points(i, STARTS, s) for i, s in zip(initial, seeds, strict=True)])
     found = _climbed(compiled, starts, initial, data)
     top = best(found)
     geometry, log_mass = compiled.about_mode(top, data)
     candidates = elsewhere(found)
-    if not candidates.any():  # as a rule
+    if not candidates.any():  # the usual case
         return geometry, [()] * len(top), np.zeros((len(top), chains, top.shape[-1]))
     z = compiled.standardise(found.found, geometry, data)
     highest = np.argmax(found.heights, axis=1)
@@ -221,21 +225,21 @@ def _places(compiled: Programs, data, initial, seeds, chains):
         _, mass = compiled.about_mode(found.found[np.arange(len(z)), index], data)
         masses.append(np.where([rank < len(o) for o in others], mass, -np.inf))
         chosen.append(index)
-    modes, places = [], np.zeros((len(z), chains, z.shape[-1]))
+    modes, begins = [], np.zeros((len(z), chains, z.shape[-1]))
     for i in range(len(z)):
         share = shares(np.asarray([m[i] for m in masses]))
         kept = np.flatnonzero(share)
-        # Every mode gets a chain as long as there are any, and the rest divide themselves in proportion.
+        # Every mode gets one chain while there are any; the other chains are divided in proportion to the shares.
         more = np.maximum(np.round(chains * share[kept]).astype(int) - 1, 0)
         wanted = np.concatenate([kept, np.repeat(kept, more)])
         if len(kept) > 1:
-            places[i] = [z[i, chosen[wanted[c % len(wanted)]][i]] for c in range(chains)]
+            begins[i] = [z[i, chosen[wanted[c % len(wanted)]][i]] for c in range(chains)]
         modes.append(_described(compiled, found, i, [chosen[k][i] for k in kept], share[kept], data))
-    return geometry, modes, places
+    return geometry, modes, begins
 
 
 def _climbed(compiled: Programs, starts: np.ndarray, centres: np.ndarray, data) -> Climb:
-    width = abreast(True, *starts.shape[:2])
+    width = chains_per_program(True, *starts.shape[:2])
 
     def some(first: int):
         with double_precision():
@@ -246,96 +250,96 @@ def _climbed(compiled: Programs, starts: np.ndarray, centres: np.ndarray, data) 
     return Climb(*jax.tree.map(lambda *some: np.concatenate(some, axis=1), *parts))
 
 
-def _described(compiled, found: Climb, i: int, places: list, share: np.ndarray, data) -> tuple[Mode, ...]:
-    if len(places) < 2:
+def _described(compiled, found: Climb, i: int, ends: list, share: np.ndarray, data) -> tuple[Mode, ...]:
+    if len(ends) < 2:
         return ()
-    values = [compiled.values(found.found[i, p], {name: value[i] for name, value in data.items()}) for p in places]
+    values = [compiled.values(found.found[i, end], {name: value[i] for name, value in data.items()}) for end in ends]
     return tuple(
-        Mode(float(s), float(found.heights[i, p]), value) for s, p, value in zip(share, places, values, strict=True)
+        Mode(float(s), float(found.heights[i, end]), value) for s, end, value in zip(share, ends, values, strict=True)
     )
 
 
-def _rewhitened(run: Run, z: np.ndarray, pilots: int, made: int, settings: Settings) -> Asking:
-    """Whitening again from what pilots drew, and a warm-up of NUTS that also adapts the mass matrix.
+def _rewhitened(run: Run, z: np.ndarray, pilots: int, made: int, settings: Settings) -> Requests:
+    """Requests for a whitening from the draws of pilots, then for a warm-up of NUTS that also adapts the mass matrix.
 
-    The first has drawn z. Where there is none the whitening stays: chains in several modes drew what describes none of
-    them. Returned with the steps made, and whether chains may glide now.
+    The first pilot has drawn z. Without pilots the whitening stays: chains in several modes draw what describes none of
+    them. Returns the run, the steps made, and whether fixed-length trajectories suit it now.
     """
     made_then = made + max(pilots - 1, 0) * PILOT + WARMUP
     total = made_then + settings.draws
     for left in reversed(range(pilots)):
         pilot = z[:, :, -2 * CHUNK :].reshape(1, -1, z.shape[-1])
         run = yield Whitening(run, pilot, _scatter(run.keys, made, z[:, :, 0].shape))
-        if left:  # who starts from a better place sees further
+        if left:  # chains that start under a better whitening make a better pilot
             run, (z, _) = yield Steps(run, False, made, np.full(PILOT, FAST), total)
             made += PILOT
     run, last = yield Steps(run, False, made, warmup(WARMUP), total)
-    # With many coordinates gliding chains make steps of another kind than those that NUTS has learned.
-    return run, made_then, z.shape[-1] < MANY and bool(_calm(run, *last)[0])
+    # With many coordinates fixed-length trajectories use another integrator than NUTS, which has adapted the step size.
+    return run, made_then, z.shape[-1] < MANY and bool(_is_easy(run, *last)[0])
 
 
-def _drawn(run: Run, glides: bool, made: int, draws: int) -> Asking:
-    run, trace = yield Steps(run, glides, made, np.full(draws, DRAW), made + draws)
+def _drawn(run: Run, fixed_length: bool, made: int, draws: int) -> Requests:
+    run, trace = yield Steps(run, fixed_length, made, np.full(draws, DRAW), made + draws)
     return run, jax.tree.map(lambda x: x[:, :, :draws], trace)
 
 
 def _finished(
-    compiled: Programs, lanes: int, run: Run, trace: Trace, poor: bool, settings: Settings, modes, warmed: int
-) -> Asking:
-    """What one table wants until it has mixed, or has what was asked for, or the limit is reached; then its draws.
+    compiled: Programs, width: int, run: Run, trace: Trace, poor: bool, settings: Settings, modes, warmed: int
+) -> Requests:
+    """Requests of one table until it has mixed, or has the ESS that was set, or reaches the limit; returns its draws.
 
-    Draws that diverge or tell little of each other are thrown away, and those after them better whitened: twice for
-    chains that glided, and once for NUTS.
+    Draws are discarded if they diverge or depend much on each other. The next ones are then better whitened: at most
+    twice after fixed-length trajectories, and once after NUTS.
 
     Parameters
     ----------
     compiled : Programs
-    lanes : int
+    width : int
         Tables of a program.
     run, trace
-        Of one table, after a pilot, if its whitening is poor, or its first draws.
+        The table's run and trace: after a pilot if its whitening is poor, else after its first draws.
     poor : bool
     settings : Settings
     modes : tuple of Mode
     warmed : int
         Steps made before the draws.
     """
-    glides = settings.warmup is None
+    fixed_length = settings.warmup is None
     if poor:
         run = run._replace(target_accept=np.full(1, settings.target_accept or STEADY))
-        run, warmed, glides = yield from _rewhitened(run, trace[0], 0 if modes else 2, warmed, settings)
-        run, trace = yield from _drawn(run, glides, warmed, _first(settings))
-    asked = settings.ess or SMALLEST_ESS
+        run, warmed, fixed_length = yield from _rewhitened(run, trace[0], 0 if modes else 2, warmed, settings)
+        run, trace = yield from _drawn(run, fixed_length, warmed, _first(settings))
+    needed = settings.ess or SMALLEST_ESS
     limit = _limit(settings)
     hopeless = settings.draws * settings.chains <= SMALLEST_ESS and settings.ess is None
     drawn = begin = trace[0].shape[2]
-    left = (1 + glides) * (settings.warmup is None and begin >= 2 * CHUNK)
+    left = (1 + fixed_length) * (settings.warmup is None and begin >= 2 * CHUNK)
     while True:
         kept = _evenly(drawn, drawn if settings.ess else settings.draws)
         z = trace[0]
         stats = _thinned({name: value[0] for name, value in trace[1].items()}, kept)
-        variables, log_likelihood = _expand(compiled, lanes, z[0][:, kept], run)
+        variables, log_likelihood = _expand(compiled, width, z[0][:, kept], run)
         r_hat, ess = worst_of(variables)
-        enough = hopeless or (r_hat < LARGEST_R_HAT and ess > asked)
-        # As few slow draws as the first pilot had would be no better one.
+        enough = hopeless or (r_hat < LARGEST_R_HAT and ess > needed)
+        # Slow draws that are no more than those of the first pilot would make no better one.
         slow = begin > PILOT and not (enough or ess > LEAST_WORTH * settings.chains * drawn)
         diverges = stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
         if left and (slow or diverges):
-            # No better pilot than draws that, a few apart, are of the posterior.
+            # Draws of the posterior, thinned, are the best pilot.
             pilot, pilots = z[:, :, :: drawn // (2 * CHUNK)], 0 if modes else 1
-            least = (settings.target_accept or STEADY) if glides else CAREFUL
+            least = (settings.target_accept or STEADY) if fixed_length else CAREFUL
             run = run._replace(target_accept=np.maximum(run.target_accept, least))
-            run, warmed, calm = yield from _rewhitened(run, pilot, pilots, warmed + whole(drawn), settings)
-            left = left - 1 if glides else 0
-            glides = glides and calm and left > 0
-            run, trace = yield from _drawn(run, glides, warmed, begin)
+            run, warmed, easy = yield from _rewhitened(run, pilot, pilots, warmed + whole_chunks(drawn), settings)
+            left = left - 1 if fixed_length else 0
+            fixed_length = fixed_length and easy and left > 0
+            run, trace = yield from _drawn(run, fixed_length, warmed, begin)
             drawn = begin
             continue
         if enough or drawn >= limit:
             break
         most = 4.0 if settings.ess and r_hat < LARGEST_R_HAT else 2.0
-        more = min(whole(drawn * (_times(r_hat, ess, asked, most) - 1)), limit - drawn)
-        run, further = yield from _drawn(run, glides, warmed + whole(drawn), more)
+        more = min(whole_chunks(drawn * (_times(r_hat, ess, needed, most) - 1)), limit - drawn)
+        run, further = yield from _drawn(run, fixed_length, warmed + whole_chunks(drawn), more)
         trace = jax.tree.map(lambda a, b: np.concatenate([a, b], axis=2), trace, further)
         drawn += more
     return Draws(
@@ -345,7 +349,7 @@ def _finished(
         max_r_hat=r_hat,
         min_ess_bulk=ess,
         modes=modes,
-        sampler="hmc" if glides else "nuts",
+        sampler="hmc" if fixed_length else "nuts",
         warmup=warmed,
         target_accept=float(run.target_accept[0]),
         thin=drawn / len(kept),
@@ -357,25 +361,25 @@ def _limit(settings: Settings) -> int:
 
 
 def _first(settings: Settings) -> int:
-    """Draws of each chain to begin with; for an ESS as many as reach it if they are a little dependent."""
+    """How many draws each chain makes first; for an ESS, as many as reach it if draws depend little on each other."""
     if settings.ess is None:
         return settings.draws
-    return min(max(whole(1.2 * settings.ess / settings.chains), 2 * CHUNK), _limit(settings))
+    return min(max(whole_chunks(1.2 * settings.ess / settings.chains), 2 * CHUNK), _limit(settings))
 
 
-def _times(r_hat: float, ess: float, asked: float, most: float) -> float:
-    """How many times as many draws should do: r-hat's excess over one and the inverse of the ESS fall as one over them."""
-    lacking = 1.1 * np.max([(r_hat - 1) / (LARGEST_R_HAT - 1), asked / ess])
+def _times(r_hat: float, ess: float, needed: float, most: float) -> float:
+    """How many times as many draws should be enough, as r-hat - 1 and 1 / ESS fall in proportion to 1 / draws."""
+    lacking = 1.1 * np.max([(r_hat - 1) / (LARGEST_R_HAT - 1), needed / ess])
     return float(np.clip(lacking, 1.2, most)) if np.isfinite(lacking) else most
 
 
 def _evenly(drawn: int, draws: int) -> np.ndarray:
-    """Indices of draws to keep, the last of them included."""
+    """Indices of the draws to keep, evenly spaced; the last draw is kept."""
     return np.arange(1, draws + 1) * drawn // draws - 1
 
 
 def _thinned(stats: dict[str, np.ndarray], kept: np.ndarray) -> dict[str, np.ndarray]:
-    """Statistics of the draws kept; a draw counts as diverging if any step on the way to it did."""
+    """Statistics of the draws kept; a draw counts as diverging if any step since the last one kept did."""
     begins = np.concatenate([[0], kept[:-1] + 1])
     return {name: value[:, kept] for name, value in stats.items()} | {
         "diverging": np.logical_or.reduceat(stats["diverging"], begins, axis=1),
@@ -383,16 +387,16 @@ def _thinned(stats: dict[str, np.ndarray], kept: np.ndarray) -> dict[str, np.nda
     }
 
 
-def _expand(compiled: Programs, lanes: int, z: np.ndarray, run: Run) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Every variable and the log likelihood at every draw of one table, in chunks of one size, one in each lane."""
+def _expand(compiled: Programs, width: int, z: np.ndarray, run: Run) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Every variable and the log likelihood at every draw of one table, in chunks of equal size, one for each slot."""
     chains, draws = z.shape[:2]
-    step = lanes * CHUNK
+    step = width * CHUNK
     size = -(-draws // step) * step
     padded = np.pad(z, ((0, 0), (0, size - draws), (0, 0)), mode="edge")
-    geometry, data = jax.tree.map(lambda x: np.repeat(x, lanes, axis=0), (run.geometry, run.data))
+    geometry, data = jax.tree.map(lambda x: np.repeat(x, width, axis=0), (run.geometry, run.data))
 
     def expanded(first: int):
-        chunks = padded[:, first : first + step].reshape(chains, lanes, CHUNK, -1).swapaxes(0, 1)
+        chunks = padded[:, first : first + step].reshape(chains, width, CHUNK, -1).swapaxes(0, 1)
         with double_precision():
             found = compiled.expand(chunks, geometry, data)
         return jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(chains, step, *x.shape[3:]), found)

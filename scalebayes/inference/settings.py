@@ -1,4 +1,4 @@
-"""How to sample: settings that check themselves. Imports nothing heavy, so that bad ones are refused at once."""
+"""Settings of the sampler, which check themselves; nothing heavy is imported, so that bad ones are refused at once."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Settings:
-    """How to sample.
+    """Settings of the sampler.
 
     Parameters
     ----------
     draws, chains : int
     warmup : int or None
-        Steps that adapt before the draws; as many as the posterior needs if None.
+        Adapting steps before the draws; as many as the posterior needs if None.
     target_accept : float or None
-        As the sampler sees fit if None.
+        Mean acceptance rate to adapt to; the sampler's choice if None.
     ess : int or None
-        Smallest bulk ESS to reach, by more draws where these are too few; if None, only what a result needs, and what
-        is drawn beyond ``draws`` is thinned to it.
+        Bulk ESS that every variable must exceed; chains go on where ``draws`` are too few. If None, they go on only
+        until a result may be used, and are thinned to ``draws``.
     max_draws : int or None
-        Draws of each chain at which the chase of ``ess`` ends.
+        Draws of each chain at which sampling for ``ess`` ends.
     """
 
     draws: int = 1000
@@ -43,4 +43,6 @@ class Settings:
         if self.target_accept is not None and not 0 < self.target_accept < 1:
             raise ValueError(f"target_accept lies between 0 and 1, got {self.target_accept!r}.")
         if self.max_draws is not None and self.ess is None:
-            raise ValueError("max_draws bounds the chase of an effective sample size; say ess too, or draws alone.")
+            raise ValueError(
+                "max_draws limits the draws made to reach an effective sample size; say ess too, or draws alone."
+            )

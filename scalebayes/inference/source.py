@@ -1,4 +1,4 @@
-"""What the sampler needs of a model: a density with its map, under a name."""
+"""What the sampler needs from a model: a density and its map, under a name."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from scalebayes.inference.transport import Transport
 
 
 class Source(Protocol):
-    """A density, hashable; equal ones share all that is compiled."""
+    """The source of a density, hashable; equal sources share compiled programs."""
 
     @property
     def name(self) -> str:
-        """The same in every process; empty for a density whose programs are not kept."""
+        """A name that is the same in every process; empty if the programs of the density are not kept."""
 
     def __hash__(self) -> int:
-        """Of what shapes the density."""
+        """The hash of what defines the density."""
 
     def transport(self) -> Transport:
         """The density and its map; the same object for every equal source."""

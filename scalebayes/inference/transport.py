@@ -1,19 +1,24 @@
-r"""A map from about standard normal coordinates to the positions of a density.
+r"""Transport: a map from nearly standard normal coordinates to the positions of a density.
 
-Three layers, each whitened given the ones before it. First what no group owns (spreads, noise, shared parameters, other
-factors), phi, by the curvature at its mode; a spread in a coordinate in which its half-normal prior is about normal.
-Then the population's centre, mu, and last what each group owns, theta = mu + T o with T = diag(tau). With H_g the
-information of the group's own runs, s_g their score and X_g its derivative by phi at an expansion point
-(theta_0, phi_0), and b_g = H_g theta_0 + s_g + X_g (phi - phi_0),
+It has three layers, each whitened given the layers before it:
+
+1. phi, what no group owns (spreads, noise, shared parameters, other factors), by the curvature at its mode; a spread
+   has a coordinate in which its half-normal prior is nearly normal;
+2. mu, the population's centre;
+3. theta = mu + T o, what each group owns, with T = diag(tau).
+
+H_g is the information of a group's own runs, s_g their score, and X_g the score's derivative with respect to phi, at an
+expansion point (theta_0, phi_0). With b_g = H_g theta_0 + s_g + X_g (phi - phi_0),
 
 .. math:: Q_g &= I + T H_g T = C_g C_g^\top, \quad W_g = T^{-1} Q_g^{-1} T \\
           \mu &\sim \mathrm{Normal}(P^{-1} (\textstyle\sum_g W_g b_g + \Lambda m), P^{-1}), \quad
           P = \textstyle\sum_g W_g H_g + \Lambda \\
           o_g &= Q_g^{-1} T (b_g - H_g \mu) + C_g^{-\top} w_g
 
-where Lambda and m are the prior's: exact if the likelihood were normal in theta. Then w is near standard normal for
-*every* phi and mu: no funnel, and no choice between centred and non-centred. The Jacobian makes this exact for any
-likelihood; a poor expansion point costs time, never correctness.
+where Lambda and m are the prior's precision and mean. This would whiten exactly if the likelihood were normal in theta.
+w is then nearly standard normal for *every* phi and mu: there is no funnel, and no choice between centred and
+non-centred. Since the Jacobian is included, the posterior is exact for any likelihood; a poor expansion point costs
+time, never correctness.
 """
 
 from __future__ import annotations
@@ -32,25 +37,25 @@ from scalebayes.inference.data import Data
 if TYPE_CHECKING:
     from scalebayes.inference.density import Density
 
-_MOST_DENSE = 64
+_MOST_DENSE = 64  # coordinates that are all whitened together
 _STEEPNESS = 1.702  # of the logistic curve closest to a normal distribution function
 
 
 @dataclass(frozen=True)
 class Block:
-    """Names of the variables of one parameter that every group owns.
+    """Names of the variables of one parameter of which every group owns a value.
 
     Parameters
     ----------
     own : str
         What the groups own: standard offsets of a pooled parameter, or the values of a separate one.
     prior : str
-        Name of the data that hold centre and scale of the prior, of the population's centre or each separate value.
+        Name of the data with centre and scale of the prior of the population's centre, or of each separate value.
     centre, population, spread : str
-        The free variable of the population, its value and the groups' spread about it:
-        ``value = population * exp(spread * own)``, or ``population + spread * own``. Empty for a separate parameter.
+        The free variable of the population's centre, its natural value, and the groups' spread about it. A group's
+        value is ``population * exp(spread * own)`` or ``population + spread * own``. Empty for a separate parameter.
     log : bool
-        Which of the two.
+        Whether the first of these two holds.
     """
 
     own: str
@@ -77,10 +82,10 @@ class Geometry(NamedTuple):
     centre : array, shape (centre,)
         The population's free variables at the expansion point.
     slope : array, shape (centre,)
-        Derivative of mu by them.
+        Derivative of mu with respect to these variables.
     shift, outer : array, shapes (dense + block * group,) and (dense + block * group, dense)
-        ``shift + outer z`` of the first coordinates of z: phi, the others as the layers below it have them, and b. All that
-        is linear in one product, as small ones cost their number.
+        ``shift + outer z``, over the first coordinates of z, are phi, the coordinates of the later layers, and b. One
+        product makes all that is linear, since small products cost by their number.
     """
 
     information: jax.Array
@@ -94,14 +99,14 @@ class Geometry(NamedTuple):
 
 
 def constants(expanded: tuple[jax.Array, ...], shift: jax.Array, outer: jax.Array) -> Geometry:
-    """A `Geometry` with all that is linear in one product.
+    """A `Geometry` in which one product makes all that is linear.
 
     Parameters
     ----------
     expanded : tuple of array
-        Of a `Geometry`, information to slope.
+        The fields of a `Geometry` from information to slope.
     shift, outer : array, shapes (dense,) and (dense, dense)
-        From the first coordinates of z to phi and the layers below it.
+        From the first coordinates of z to phi and the coordinates of the later layers.
     """
     information, pull, cross, expanded_at, centre, slope = expanded
     n = len(expanded_at)
@@ -121,9 +126,9 @@ class Transport:
     blocks : sequence of Block
         What the groups own; empty for a model without groups.
     scales : mapping of str to (str, int)
-        For each spread, by its name, where in the data the scale of its half-normal prior stands.
+        For each spread, by its name: name and index of the data with the scale of its half-normal prior.
     modeless : sequence of str
-        Further variables under which the density has a peak without mass, such as a noise that vanishes.
+        Further variables along which the density has a peak without mass, such as the scale of a noise that vanishes.
     """
 
     density: Density
@@ -131,40 +136,40 @@ class Transport:
     scales: Mapping[str, tuple[str, int]]
     modeless: Sequence[str] = ()
 
-    def _places(self, names: Sequence[str]) -> np.ndarray:
-        everywhere = np.arange(self.density.size)
-        return np.concatenate([everywhere[self.density.places[name]] for name in names] or [np.empty(0, int)])
+    def _indices(self, names: Sequence[str]) -> np.ndarray:
+        everything = np.arange(self.density.size)
+        return np.concatenate([everything[self.density.slices[name]] for name in names] or [np.empty(0, int)])
 
     @cached_property
     def owned(self) -> np.ndarray:
-        """Places of what the groups own in a position, shape (block, group)."""
-        return self._places([b.own for b in self.blocks]).reshape(len(self.blocks), -1 if self.blocks else 0)
+        """Indices of what the groups own in a position, shape (block, group)."""
+        return self._indices([b.own for b in self.blocks]).reshape(len(self.blocks), -1 if self.blocks else 0)
 
     @cached_property
     def centres(self) -> np.ndarray:
-        """Places of the free variables of the populations."""
-        return self._places([b.centre for b in self.blocks if b.centre])
+        """Indices of the free variables of the populations' centres."""
+        return self._indices([b.centre for b in self.blocks if b.centre])
 
     @cached_property
     def free(self) -> np.ndarray:
-        """Places of everything else."""
+        """Indices of everything else."""
         return np.setdiff1d(np.arange(self.density.size), np.concatenate([self.owned.ravel(), self.centres]))
 
     @cached_property
     def dense(self) -> int:
-        """How many coordinates are whitened together once there are draws: all, unless they are very many."""
+        """How many coordinates are whitened together once there are draws: all, unless there are very many."""
         size = self.density.size
         return size if size <= _MOST_DENSE else len(self.free) + len(self.centres)
 
     @cached_property
     def spreads(self) -> np.ndarray:
-        """Places of the blocks' spreads in a position."""
-        return self._places([b.spread for b in self.blocks if b.spread])
+        """Indices of the blocks' spreads in a position."""
+        return self._indices([b.spread for b in self.blocks if b.spread])
 
     @cached_property
     def held(self) -> np.ndarray:
-        """Places of what has no mode to climb to."""
-        return np.concatenate([self.spreads, self._places(self.modeless)])
+        """Indices of the variables that have no mode to climb to."""
+        return np.concatenate([self.spreads, self._indices(self.modeless)])
 
     @cached_property
     def pooled(self) -> np.ndarray:
@@ -172,7 +177,7 @@ class Transport:
         return np.asarray([bool(b.spread) for b in self.blocks], bool)
 
     def unwarp(self, phi: jax.Array, data: Data) -> tuple[jax.Array, jax.Array]:
-        """Free variables from the coordinates in which the spreads' priors are about normal, and the log Jacobian.
+        """Free variables from coordinates in which the spreads' priors are nearly normal, and the log Jacobian.
 
         With x the spread over its prior's scale and v its coordinate, ``(1 + p(v)) / 2 = p(x)`` where p is the logistic
         curve closest to the normal distribution function, hence ``x = log(1 + 2 exp(s v)) / s``.
@@ -194,22 +199,22 @@ class Transport:
         return free.at[at].set((steep + jnp.log(-jnp.expm1(-steep)) - np.log(2.0)) / _STEEPNESS)
 
     def _of_spreads(self, data: Data) -> tuple[np.ndarray, jax.Array]:
-        at = np.searchsorted(self.free, self._places(list(self.scales)))
-        return at, jnp.stack([data[name][place] for name, place in self.scales.values()])
+        at = np.searchsorted(self.free, self._indices(list(self.scales)))
+        return at, jnp.stack([data[name][index] for name, index in self.scales.values()])
 
     def join(self, free: jax.Array, centre: jax.Array, own: jax.Array) -> jax.Array:
         """A position from its parts."""
         cuts, order = self._pieces
-        # Cheaper than to index, forwards and backwards.
+        # Cheaper than indexing, for the value and for the gradient.
         pieces = jnp.split(jnp.concatenate([free, centre, own.reshape(-1)]), cuts)
         return jnp.concatenate([pieces[i] for i in order])
 
     @cached_property
     def _pieces(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where the parts of `join` are cut, and in which order the pieces make a position."""
-        places = np.concatenate([self.free, self.centres, self.owned.ravel()])
-        cuts = np.flatnonzero(np.diff(places) != 1) + 1
-        return cuts, np.argsort(places[np.concatenate([[0], cuts])])
+        """The indices at which `join` cuts its parts, and the order in which the pieces make a position."""
+        indices = np.concatenate([self.free, self.centres, self.owned.ravel()])
+        cuts = np.flatnonzero(np.diff(indices) != 1) + 1
+        return cuts, np.argsort(indices[np.concatenate([[0], cuts])])
 
     def taus(self, free: jax.Array, data: Data) -> jax.Array:
         """tau of every block, shape (block,)."""
@@ -309,16 +314,16 @@ class Transport:
 
 
 class Conditional(NamedTuple):
-    """What the groups own given everything else, and what they say of its centre.
+    """What the groups own given everything else, and their information about its centre.
 
     Parameters
     ----------
     solve, unsolve : Callable
         From (mu, w) to offsets of shape (block, group), and from (mu, offsets) back to w.
     log_jacobian : array, shape ()
-        Of ``solve``.
+        The log Jacobian of ``solve``.
     precision : array, shape (block, block)
-        Of the centre: the sum of W H.
+        The precision of the centre: the sum of W H.
     drawn : array, shape (block,)
         The sum of W b.
     """
@@ -375,11 +380,11 @@ def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
 def _inverse_factor(matrix: jax.Array) -> jax.Array:
     """The inverse of the Cholesky factor of matrices over the first two axes.
 
-    Unrolled over the few rows, elementwise over the last axis: LAPACK on small matrices is an order slower.
+    Unrolled over the few rows, elementwise over the last axis: LAPACK takes ten times as long for small matrices.
     """
     k = len(matrix)
-    # Elimination beside the identity leaves D L' and the inverse of L. Rows and columns that are done with are dropped, as
-    # updates in place are copies on a processor.
+    # Elimination beside the identity leaves D L' and the inverse of L. Finished rows and columns are dropped, since an
+    # update in place is a copy on a CPU.
     left, done = jnp.concatenate([matrix, jnp.broadcast_to(jnp.eye(k)[:, :, None], matrix.shape)], axis=1), []
     for _ in range(k):
         first = left[0]

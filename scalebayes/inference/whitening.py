@@ -1,4 +1,4 @@
-"""The constants of a `Geometry`: about a mode by its curvature, or from draws under a poorer one."""
+"""Whitening: the constants of a `Geometry`, from the curvature at a mode or from draws under a poorer geometry."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 from scalebayes.inference.data import Data
 from scalebayes.inference.transport import Geometry, Transport, constants
 
-_WIDTH = 1e-4  # of differences of gradients
-_EXPANSIONS = 40  # draws that the second whitening averages over
-_FARTHEST = 1.0  # from an expansion point, in logs as a rule
-_LONGEST = 4.0  # step of Newton's, likewise
-_PER_INDEPENDENT = 8  # draws of a sampler under a poor whitening that count as one
+_WIDTH = 1e-4  # step of the differences of gradients
+_EXPANSIONS = 40  # draws over which the second whitening averages
+_FARTHEST = 1.0  # distance from an expansion point, usually in logs
+_LONGEST = 4.0  # step of Newton's method, usually in logs
+_PER_INDEPENDENT = 8  # draws under a poor whitening that count as one independent draw
 
 
 def about_mode(transport: Transport, position: jax.Array, data: Data) -> tuple[Geometry, jax.Array]:
-    """The geometry about a mode, and the logarithm of the mass that its curvature gives it.
+    """The geometry about a mode, and the logarithm of the mode's mass by its curvature.
 
     Parameters
     ----------
     transport : Transport
     position : array, shape (size,)
-        Where the density is highest, the spreads of the blocks apart.
+        Where the density is highest, for given spreads of the blocks.
     data : mapping of str to array
 
     Returns
@@ -45,7 +45,7 @@ def about_mode(transport: Transport, position: jax.Array, data: Data) -> tuple[G
 
 
 def _first(centre: jax.Array, factor: jax.Array, dense: int) -> tuple[jax.Array, jax.Array]:
-    """The map of the first layer's coordinates, which leaves the others alone."""
+    """The map of the first layer's coordinates, which leaves the others unchanged."""
     n = len(centre)
     return jnp.zeros(dense).at[:n].set(centre), jnp.eye(dense).at[:n, :n].set(factor)
 
@@ -58,13 +58,13 @@ def from_draws(transport: Transport, z: jax.Array, poor: Geometry, data: Data) -
     transport : Transport
     z : array, shape (sample, size)
     poor : Geometry
-        Under which they were drawn.
+        The geometry under which z were drawn.
     data : mapping of str to array
 
     Returns
     -------
     Geometry
-        About the draws' mean, whitened by their covariance.
+        The geometry about the draws' mean, whitened by their covariance.
     """
     n, free = len(z), len(transport.free)
 
@@ -74,7 +74,7 @@ def from_draws(transport: Transport, z: jax.Array, poor: Geometry, data: Data) -
     expanded = _expand(
         transport, phis[some], positions[some][:, transport.centres], positions[some][:, transport.owned], data
     )
-    # Shrunk as Stan's warm-up does, towards a small multiple of the unit matrix, which stands for the first whitening.
+    # Shrunk, as in Stan's warm-up, towards a small multiple of the unit matrix, which stands for the first whitening.
     scale = jnp.linalg.cholesky(poor.outer[:free] @ poor.outer[:free].T)
     inside = jax.vmap(lambda phi: jnp.linalg.solve(scale, phi - poor.shift[:free]))(phis)
     covariance = jnp.cov(inside, rowvar=False).reshape(free, free)
@@ -90,7 +90,7 @@ def from_draws(transport: Transport, z: jax.Array, poor: Geometry, data: Data) -
 
 
 def _expand(transport: Transport, phis, centres, owns, data: Data) -> tuple[jax.Array, ...]:
-    """Everything of a `Geometry` but shift and outer, averaged over points: for many, the best normal approximation."""
+    """All of a `Geometry` except shift and outer, averaged over points; over many, the best normal approximation."""
     k, size = len(transport.blocks), phis.shape[1]
     phi, centre = phis.mean(0), centres.mean(0)
     if not k:
@@ -108,7 +108,7 @@ def _expand(transport: Transport, phis, centres, owns, data: Data) -> tuple[jax.
 
         _, mu, tau = parts(phi)
         theta = mu[:, None] + tau[:, None] * transport.offsets_from(own, mu, tau)
-        # No run belongs to two groups, so moving one block of all groups at once gives a column for each of them.
+        # No run belongs to two groups, so moving one block of all groups at once gives a column for each group.
         steps = _WIDTH * jnp.eye(k + size)
         probes = jnp.concatenate([jnp.zeros((1, k + size)), steps, -steps])
         slopes = jax.lax.map(lambda step: jax.grad(loglik)(theta + step[:k, None], phi + step[k:]), probes)
@@ -119,7 +119,7 @@ def _expand(transport: Transport, phis, centres, owns, data: Data) -> tuple[jax.
     thetas, scores, columns = jax.lax.map(lambda point: slopes_at(*point), (phis, centres, owns))
     hessian = -jnp.moveaxis(columns[:, :k].mean(0), -1, 0)
     curvature, axes = jnp.linalg.eigh((hessian + jnp.swapaxes(hessian, 1, 2)) / 2)
-    # Where the score is steep and hardly bends, the normal approximation would put the group far from all that was seen.
+    # Where the score is large and the curvature small, the normal approximation would put a group far from every point.
     steep = jnp.abs(jnp.einsum("gij,ig->gj", axes, scores.mean(0)))
     information = jnp.einsum("gij,gj,gkj->ikg", axes, jnp.maximum(curvature, steep / _FARTHEST), axes)
     pull = jnp.einsum("klg,lg->kg", information, thetas.mean(0)) + scores.mean(0)
@@ -132,10 +132,10 @@ def _expand(transport: Transport, phis, centres, owns, data: Data) -> tuple[jax.
 
 
 def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Climb to a mode; also F with F F' the inverse of minus the Hessian there, and the height.
+    """Climb to a mode; returns it, F with F F' the inverse of the negative Hessian there, and the log density.
 
     Second derivatives are differences of gradients: exact enough for a map, and far cheaper to compile. Directions
-    that do not bend downwards get unit scale, that of the priors.
+    without negative curvature get unit scale, that of the priors.
     """
     probes = _WIDTH * jnp.concatenate([jnp.zeros((1, len(start))), jnp.eye(len(start)), -jnp.eye(len(start))])
     lengths = jnp.append(0.0, 0.5 ** jnp.arange(12))
@@ -151,7 +151,7 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax
         position, height, _, _, count = state
         slope, factor = look(position)
         direction = jnp.nan_to_num(factor @ (factor.T @ slope), posinf=0.0, neginf=0.0)
-        # What the climb held may be far off; a long step from there can end where the density is flat, or no number.
+        # Variables that the climb held may be far off; a long step from there can end where the density is flat or NaN.
         direction = direction * _LONGEST / jnp.abs(direction).max(initial=_LONGEST)
         candidates = position + lengths[:, None] * direction
         heights = jnp.nan_to_num(jax.lax.map(logp, candidates), nan=-jnp.inf)
@@ -163,7 +163,7 @@ def _newton(logp: Callable, start: jax.Array) -> tuple[jax.Array, jax.Array, jax
     def unfinished(state):
         return (state[3] > 1e-6) & (state[4] < 50)
 
-    n, begun = len(start), jnp.asarray(-jnp.inf)  # not yet known: the first lengths have one of zero too
+    n, begun = len(start), jnp.asarray(-jnp.inf)  # not yet known; a length of zero evaluates the start
     position, height, factor, _, _ = jax.lax.while_loop(
         unfinished, advance, (start, begun, jnp.eye(n), jnp.asarray(jnp.inf), jnp.asarray(0))
     )

@@ -1,6 +1,6 @@
-"""What the field knows: one module per family, one plain function per law, what it tells the rest beside it.
+"""Scaling laws: a module for each family, a plain function for each law, and beside it what the other rooms need.
 
-A law is a function of its inputs (before ``*``) and its parameters (after it) and returns the expected response. A
+A law is a function of its inputs (before ``*``) and its parameters (after it). It returns the expected response. A
 function of your own is as good as these::
 
     def my_law(N, D, U, *, L_inf, A, B, alpha, beta): ...
@@ -34,17 +34,17 @@ __all__ = [
 
 
 def as_law(law: Callable | Law) -> Law:
-    """A law with what it tells the rest: a built-in function has that, a function of the user's has nothing to tell."""
+    """The `Law` of a function: of a built-in one with floor, priors and more, of a user's own with nothing further."""
     if isinstance(law, Law):
         return law
     try:
         return _BY_FUNCTION.get(law) or Law(law)
-    except TypeError:  # not hashable, hence no function
+    except TypeError:  # not hashable, hence not a function
         return Law(law)
 
 
 def is_built_in(law: Law) -> bool:
-    """Whether the package has its function."""
+    """Whether its function is one of this package."""
     return law.function in _BY_FUNCTION
 
 
@@ -63,7 +63,7 @@ def named(name: str) -> Callable:
     Raises
     ------
     ValueError
-        If there is none; lists those there are.
+        If there is none; lists the built-in laws.
 
     Examples
     --------

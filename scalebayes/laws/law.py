@@ -1,4 +1,4 @@
-"""What a law is and what it tells the rest: its signature, floor, default priors, optimum and what derives from it."""
+"""What a law is: its function and signature, floor, default priors, optimum and derived quantities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ type Priors = Mapping[str, Prior | Pooling]
 
 @dataclass(frozen=True)
 class Signature:
-    """What a law's signature declares.
+    """The inputs and parameters that a law declares.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def signature(law: Callable) -> Signature:
     Raises
     ------
     TypeError
-        If it is no function, or its signature does not separate inputs from parameters.
+        If it is not a function, or its signature does not separate inputs from parameters.
 
     Examples
     --------
@@ -81,26 +81,26 @@ def signature(law: Callable) -> Signature:
 
 
 def keywords(function: Callable) -> tuple[str, ...]:
-    """Names of a function's keyword-only parameters: what a derived quantity needs."""
+    """Names of a function's keyword-only parameters, which a derived quantity needs."""
     return tuple(p.name for p in inspect.signature(function).parameters.values() if p.kind == p.KEYWORD_ONLY)
 
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """A law with all that it tells the rest; nothing is guessed from the name of a parameter.
+    """A law and what the other rooms need to know of it; nothing is guessed from the name of a parameter.
 
     Parameters
     ----------
     function : Callable
         A plain function: inputs before ``*``, parameters after it; returns the expected response.
     floor : str or Callable, optional
-        The irreducible response: a parameter, or a function of parameters (keyword-only). A discrepancy on the logarithm acts on
-        what lies above it; without one, on the whole response.
+        The irreducible response: a parameter, or a function of parameters (keyword-only). A discrepancy on the
+        logarithm acts on the response above the floor, and on the whole response if there is no floor.
     priors : mapping of str to prior
         Default priors of the parameters.
     beside : mapping of str to priors, or to a function of the horizon
-        Default priors beside a discrepancy, by how it states them: "curves" relative to the end of each curve, "surface"
-        relative to all runs.
+        Default priors beside a discrepancy, by how the discrepancy states priors: "curves" relative to the end of each
+        curve, "surface" relative to all runs.
     optimum : Callable, optional
         (C, parameters) to N and D of the lowest response where C = 6 N D; found by search if not given.
     derived : mapping of str to Callable
@@ -138,24 +138,24 @@ class Law:
 
     @property
     def name(self) -> str:
-        """Of the function."""
+        """Name of the function."""
         return self.signature.name
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """In its order."""
+        """Names of the inputs, in the law's order."""
         return self.signature.inputs
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """In its order."""
+        """Names of the parameters, in the law's order."""
         return self.signature.parameters
 
     def __repr__(self) -> str:
         return f"Law({self.signature})"
 
     def floor_of(self, values: Mapping[str, Any]) -> Any:
-        """The irreducible response for values of the parameters; 0 for a law that falls to zero."""
+        """The irreducible response at values of the parameters; 0 for a law without a floor."""
         if self.floor is None:
             return 0.0
         if isinstance(self.floor, str):
@@ -163,13 +163,13 @@ class Law:
         return self.floor(**{name: values[name] for name in keywords(self.floor)})
 
     def default_priors(self, stated: str, horizon: float) -> Priors:
-        """Default priors beside a discrepancy that states them so ("" for none), asked about up to a horizon."""
+        """Default priors, for forecasts up to a horizon, beside a discrepancy that states them so ("" for none)."""
         found = self.beside.get(stated, {}) if stated else self.priors
         return found(horizon) if callable(found) else found
 
 
 def with_floor(law: Law, priors: Mapping) -> Law:
-    """A law that declares no floor, with the parameter as its floor whose prior is that of one (`FloorShare`).
+    """The same law; if it declares no floor, its floor is the parameter with a `FloorShare` prior.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def with_floor(law: Law, priors: Mapping) -> Law:
     floors = [name for name, pooling in priors.items() if isinstance(pooling.prior, FloorShare)]
     if len(floors) > 1:
         raise ValueError(
-            f"{law.name} has {len(floors)} parameters whose prior is a FloorShare, {', '.join(floors)}; say which is its floor: "
-            f"sb.Law({law.name}, floor={floors[0]!r})."
+            f"{law.name} has {len(floors)} parameters whose prior is a FloorShare, {', '.join(floors)}; say which is "
+            f"its floor: sb.Law({law.name}, floor={floors[0]!r})."
         )
     return replace(law, floor=floors[0]) if floors else law

@@ -1,4 +1,4 @@
-"""Laws of one axis: a power of scale, with and without a floor, a shift, a ceiling or a break."""
+"""Laws of one input: a power of scale, with or without a floor, a shift, a ceiling or a break."""
 
 import math
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, ResponseS
 
 __all__ = ["broken_power", "power", "power_floor", "saturating_power", "shifted_power", "sigmoid"]
 
-_NEWTON_STEPS = 8  # to rounding error from where the equation is nearly linear
-_LEAST_ROOM = 1e-6
+_NEWTON_STEPS = 8  # enough for rounding error, from where the equation is nearly linear
+_LEAST_ROOM = 1e-6  # between E and L_0, as a share of L_0
 
 
 def power(x, *, A, alpha):
@@ -61,7 +61,7 @@ def power_floor(x, *, E, A, alpha):
     E : array_like
         Irreducible loss, what is left at infinite scale, in the response's units; >= 0.
     A : array_like
-        Reducible part extrapolated to x = 1, in the response's units; > 0.
+        Reducible part of the response extrapolated to x = 1, in the response's units; > 0.
     alpha : array_like
         Exponent of the reducible part, > 0.
 
@@ -72,8 +72,8 @@ def power_floor(x, *, E, A, alpha):
 
     Notes
     -----
-    Hestness et al. (2017), arXiv:1712.00409; called M2 by Alabdulmohsin et al. (2022), arXiv:2209.06640. Under 1.5
-    decades of x any floor fits and alpha rises with it.
+    Hestness et al. (2017), arXiv:1712.00409; called M2 by Alabdulmohsin et al. (2022), arXiv:2209.06640. Over less
+    than 1.5 decades of x any floor fits, and alpha rises with it.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def shifted_power(x, *, x_0, A, alpha):
 
     Examples
     --------
-    At x_0 the response is what the power alone would reach at half of it:
+    At x_0 the response is what the power alone would reach at half of x_0:
 
     >>> float(shifted_power(1e6, x_0=1e6, A=2.0, alpha=0.5)) == float(power(0.5e6, A=2.0, alpha=0.5))
     True
@@ -132,11 +132,11 @@ def saturating_power(x, *, E, L_0, A, alpha, delta):
     E : array_like
         Irreducible loss, below L_0.
     L_0 : array_like
-        Response of a random guess: 1 for an error rate; above every response and E (where it is not, the law is E).
+        Response of a random guess: 1 for an error rate; above every response and above E (elsewhere the law is E).
     A, alpha : array_like
         Of the power, > 0.
     delta : array_like
-        How abruptly L_0 is left, > 0.
+        How abruptly the response leaves L_0, > 0.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def saturating_power(x, *, E, L_0, A, alpha, delta):
     >>> round(float(L), 4), round((0.2 + t) / (1 + t), 4)
     (0.4286, 0.4286)
     """
-    # A prior may put E above L_0, where no run lies: nothing is left to fall through then.
+    # A prior may put E above L_0, where no run lies: then there is nothing between them to fall through.
     room = jnp.maximum(L_0 - E, _LEAST_ROOM * L_0)
     target = jnp.log(A) - alpha * jnp.log(x) + (delta - 1) * jnp.log(room)
     odds = jnp.where(target < 0, target, target / delta)
@@ -172,8 +172,8 @@ def sigmoid(x, *, E, L_0, A, alpha):
 
     .. math:: L(x) = \frac{E + L_0 t}{1 + t}, \qquad t = A x^{-\alpha}
 
-    Far out it is a power above its floor, :math:`E + (L_0 - E) A x^{-\alpha}`; early it is flat, and in between its local
-    exponent grows.
+    At small scales it is flat; at large ones it is a power above its floor, :math:`E + (L_0 - E) A x^{-\alpha}`. In
+    between, its local exponent grows.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def sigmoid(x, *, E, L_0, A, alpha):
     E : array_like
         Irreducible loss, in the response's units; >= 0.
     L_0 : array_like
-        Response of a random guess: the error rate of one, or what is lost before anything is learned.
+        Response of a random guess: its error rate, or the loss before anything is learned.
     A, alpha : array_like
         Of the power, > 0: the odds of L between E and L_0 are ``A * x**-alpha``.
 
@@ -193,8 +193,8 @@ def sigmoid(x, *, E, L_0, A, alpha):
 
     Notes
     -----
-    `saturating_power` with delta = 1, in closed form (Alabdulmohsin et al. 2022, eq. M4, arXiv:2209.06640), quick to sample with
-    drift.
+    `saturating_power` with delta = 1, in closed form (Alabdulmohsin et al. 2022, eq. M4, arXiv:2209.06640). It is quick
+    to sample with a drift.
 
     Examples
     --------
@@ -220,11 +220,11 @@ def broken_power(x, *, E, A, alpha, delta_1, d_1, f_1):
     A, alpha : array_like
         Of the power before the break, > 0.
     delta_1 : array_like
-        What the exponent becomes larger by, of either sign.
+        Increase of the exponent at the break, of either sign.
     d_1 : array_like
-        Where, in the units of x; > 0.
+        Scale of the break, in the units of x; > 0.
     f_1 : array_like
-        Breadth of the break in natural logs, > 0; small is abrupt.
+        Breadth of the break in natural logs of x, > 0; a small one is abrupt.
 
     Returns
     -------
@@ -257,14 +257,14 @@ _PRIORS: dict[Callable, dict] = {
         "alpha": pooled(LogNormal(median=0.25, spread=0.7), spread=0.3),
     },
     shifted_power: {
-        # The end is stated where the runs are, give or take three e-folds.
+        # The scale at which the fall ends is stated where the runs are, within about three e-folds.
         "x_0": pooled(Anchored(LogNormal(1.5, 1.0), input="x", exponent="alpha", form="scale"), spread=0.3),
         "A": pooled(Anchored(ResponseShare(0.8, 0.5, floor=None), input="x", exponent="alpha"), spread=0.5),
         "alpha": pooled(LogNormal(median=0.3, spread=0.5), spread=0.3),
     },
     saturating_power: {
         "E": pooled(FloorShare(logit=0.5, sd=1.3), spread=0.1),
-        # Where no plateau is seen only this prior knows of it; for error rates LogNormal(median=1.0, spread=0.01).
+        # Where the runs show no plateau, only this prior states it; take LogNormal(1.0, spread=0.01) for error rates.
         "L_0": pooled(ResponseShare(2.0, 0.5, floor=None), spread=0.1),
         "A": pooled(Anchored(ResponseShare(0.5, 1.0), input="x", exponent="alpha"), spread=0.5),
         "alpha": pooled(LogNormal(median=0.3, spread=0.7), spread=0.3),
@@ -272,7 +272,7 @@ _PRIORS: dict[Callable, dict] = {
     },
     sigmoid: {
         "E": pooled(FloorShare(logit=0.5, sd=1.3), spread=0.1),
-        # Where no plateau is seen only this prior knows of it, as of `saturating_power`.
+        # Where the runs show no plateau, only this prior states it, as for `saturating_power`.
         "L_0": pooled(ResponseShare(2.0, 0.5, floor=None), spread=0.1),
         "A": pooled(Anchored(LogNormal(1.0, 1.0), input="x", exponent="alpha"), spread=0.5),
         "alpha": pooled(LogNormal(median=0.3, spread=0.7), spread=0.3),
@@ -289,11 +289,11 @@ _PRIORS: dict[Callable, dict] = {
 
 
 def _floor(farther: float):
-    # Curves differ widely in their floors: a small spread would pull every floor of a few early curves to zero.
+    # Floors of curves differ widely: with a small spread, the floors of a few early curves would all be pulled to zero.
     return pooled(FloorShare(logit=0.5 - farther, sd=1.0 + farther), spread=1.5)
 
 
-# With a drift: relative to the level of each curve at its own frontier, where alpha is the local exponent.
+# With a drift, priors are relative to the level of each curve at its own frontier; alpha is the local exponent there.
 _ALONG_CURVES = {
     power: {
         "A": separate(Anchored(ResponseShare(1.0, 0.1, floor=None), input="x", exponent="alpha")),
@@ -306,7 +306,7 @@ _ALONG_CURVES = {
     },
     shifted_power: {
         "x_0": pooled(Anchored(LogNormal(1.5, 0.6), input="x", exponent="alpha", form="scale"), spread=0.6),
-        # Without its end the power would be a little below the curve.
+        # Without the limit x_0 the power would lie a little below the curve.
         "A": separate(Anchored(ResponseShare(0.85, 0.2, floor=None), input="x", exponent="alpha")),
         "alpha": pooled(LogNormal(median=0.4, spread=0.5), spread=0.5),
     },
@@ -318,16 +318,17 @@ _ALONG_CURVES = {
     },
 }
 
-# Multiples of the largest scale: up to the first a floor is known from near by; from the second on its share of the level is
-# all but uniform, and nothing less can be known.
+# Horizons, in multiples of the largest scale. Up to the first, runs near by inform the floor. From the second on, its
+# share of the level is nearly uniform, and no less can be known.
 NEAR, _FAR = 2.0, 10.0
 
 
 def _beside_curves(law: Callable) -> dict:
-    """Default priors beside a drift of curves that are asked about up to a horizon, in multiples of their largest scale.
+    """Default priors beside a drift, for forecasts of curves up to a horizon, in multiples of their largest scale.
 
-    A power finds the floor of the stretch in question: for a farther one it lies lower, and less is known of it. For every
-    e-fold of the horizon from 2 to 10 its log-odds fall by a third and their standard deviation grows by as much.
+    A power law finds the floor of the range of scales in question. For a farther range the floor lies lower, and less
+    is known of it. For every e-fold of the horizon from 2 to 10, the floor's log-odds fall by a third, and their
+    standard deviation grows by a third.
     """
     priors = _ALONG_CURVES.get(law)
     if priors is None:

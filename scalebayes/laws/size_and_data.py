@@ -6,7 +6,7 @@ import numpy as np
 from scalebayes.laws.law import Law
 from scalebayes.priors import Anchored, FloorShare, LogNormal, ResponseShare, pooled
 
-FLOPS_PER_TOKEN = 6.0  # and parameter: forward and backward (Kaplan et al. 2020)
+FLOPS_PER_TOKEN = 6.0  # and per parameter, forward and backward (Kaplan et al. 2020)
 
 __all__ = ["chinchilla", "kaplan"]
 
@@ -92,7 +92,8 @@ def a_opt(*, alpha, beta):
 def _optimum(flops, *, E, A, B, alpha, beta):
     r"""N and D of the lowest loss where C = 6 N D.
 
-    :math:`N^* = G (C/6)^{\beta/(\alpha+\beta)}`, :math:`G = (\alpha A / \beta B)^{1/(\alpha+\beta)}` (Hoffmann et al., eq. 4).
+    :math:`N^* = G (C/6)^{\beta/(\alpha+\beta)}`, :math:`G = (\alpha A / \beta B)^{1/(\alpha+\beta)}` (Hoffmann et al.,
+    eq. 4).
     """
     # In logs: A and B may be as large as 1e300.
     log_g = (np.log(alpha) + np.log(A) - np.log(beta) - np.log(B)) / (alpha + beta)
@@ -122,8 +123,8 @@ _PRIORS = {
     },
 }
 
-# Where the largest runs have few tokens per parameter the floor settles too high, and a surface above a floor that is too
-# high is too narrow.
+# Where the largest runs have few tokens per parameter, the estimated floor is too high. A surface above such a floor is
+# too narrow.
 _OVER_SURFACES = _PRIORS[chinchilla] | {"E": pooled(FloorShare(logit=0.6, sd=1.0), spread=0.1)}
 
 LAWS = (

@@ -1,1 +1,1 @@
-"""Numbers that every room needs: precision, padding, roots, scores."""
+"""Numerical tools that every room needs: precision, padding, roots, scores."""

@@ -21,7 +21,7 @@ jax.config.update("jax_enable_x64", _callers_setting)
 
 
 def to_jax(arguments: Sequence, outputs: Sequence) -> Callable:
-    """A JAX function of some variables of a graph; shared variables that are no arguments become constants.
+    """A JAX function of some variables of a graph; shared variables that are not arguments become constants.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def to_jax(arguments: Sequence, outputs: Sequence) -> Callable:
     Returns
     -------
     Callable
-        Of as many arrays as there are arguments, to a tuple of as many as there are outputs.
+        Takes an array for each argument and returns a tuple with an array for each output.
     """
     inputs = {variable: variable.type(name=variable.name) for variable in arguments}
     rest = [v for v in ancestors(outputs) if isinstance(v, SharedVariable) and v not in inputs]

@@ -1,4 +1,4 @@
-"""Padding: the few lengths that arrays are extended to, so that tables of similar length share a compilation."""
+"""Padding: arrays are extended to a few lengths, so that tables of similar length share a compilation."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 
 def padded_size(n: int, *, coarse: bool = False) -> int:
-    """The next of a few sizes.
+    """The smallest of a few sizes that is at least n.
 
     Parameters
     ----------
     n : int
     coarse : bool
-        Powers of two and one and a half times these, from 16 on: fewer sizes, hence larger batches. Otherwise multiples of
-        8, from 64 on at most an eighth larger.
+        Whether sizes are powers of two and 1.5 times these, from 16 on: fewer sizes, hence larger batches. Otherwise
+        they are multiples of 8, from 64 on at most an eighth larger than n.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def padded_size(n: int, *, coarse: bool = False) -> int:
 
 
 def repeat_last(values: np.ndarray, size: int) -> np.ndarray:
-    """The array with its last row repeated along the first axis up to a size.
+    """The array padded along the first axis to a size, by copies of its last row.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def repeat_last(values: np.ndarray, size: int) -> np.ndarray:
 
 
 def fill_last_axis(values: np.ndarray, size: int, value: float) -> np.ndarray:
-    """The array with a value added along its last axis up to a size; longer ones stay.
+    """The array padded along its last axis to a size, by a value; a longer array stays as it is.
 
     Examples
     --------

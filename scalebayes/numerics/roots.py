@@ -13,14 +13,14 @@ _GOLDEN = (np.sqrt(5) - 1) / 2
 
 
 def bisect(beyond: Callable, low, high, steps: int = 60):
-    """Where a condition begins to hold between two ends, elementwise.
+    """Where between two ends a condition begins to hold, elementwise.
 
     Parameters
     ----------
     beyond : Callable
-        From an array of places to an array of bool: whether the root lies before each place.
+        From an array of points to an array of bool: whether the root lies before each point.
     low, high : array
-        The ends; NumPy arrays, or JAX's inside a compiled program.
+        The ends; NumPy arrays, or JAX arrays inside a compiled program.
     steps : int
         Each halves the interval.
 
@@ -46,7 +46,7 @@ def bisect(beyond: Callable, low, high, steps: int = 60):
 
 
 def golden_section(function: Callable, low, high, steps: int = 60):
-    """Where a function of one variable is lowest between two ends; it need not be smooth.
+    """Where between two ends a function of one variable is lowest, elementwise; it need not be smooth.
 
     Parameters
     ----------

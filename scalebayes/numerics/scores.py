@@ -1,4 +1,4 @@
-"""Scores of a predictive distribution, given by draws, against what came true."""
+"""Scores of a predictive distribution, given by draws, against the values observed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 PROBS = (0.5, 0.8, 0.89, 0.95)
-BAND = 0.89  # whose width is told as well
+BAND = 0.89  # the probability of the interval whose width is reported too
 
 
 def covered(drawn: np.ndarray, y: np.ndarray, prob: float) -> tuple[np.ndarray, np.ndarray]:
@@ -15,9 +15,9 @@ def covered(drawn: np.ndarray, y: np.ndarray, prob: float) -> tuple[np.ndarray, 
     Parameters
     ----------
     drawn : array, shape (sample, point)
-        Logs.
+        In logs.
     y : array, shape (point,)
-        Logs.
+        In logs.
     prob : float
     """
     lower, upper = np.quantile(drawn, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
@@ -38,7 +38,7 @@ def crps(drawn: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def log_score(drawn: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Log density of y under a normal kernel density of the draws with Silverman's width; larger is better."""
+    """Log density of y under a normal kernel density of the draws, of Silverman's width; larger is better."""
     n = len(drawn)
     quartiles = np.subtract(*np.quantile(drawn, [0.75, 0.25], axis=0)) / 1.349
     scale = np.minimum(drawn.std(0, ddof=1), np.where(quartiles > 0, quartiles, np.inf))
@@ -48,5 +48,5 @@ def log_score(drawn: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def transform(drawn: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Probability integral transform: the share of draws below y, half of those equal to it."""
+    """Probability integral transform: the share of draws below y, plus half the share of those equal to it."""
     return ((drawn < y).sum(0) + 0.5 * (drawn == y).sum(0)) / len(drawn)

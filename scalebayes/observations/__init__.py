@@ -10,9 +10,7 @@ from scalebayes.observations.logs import Gaussian, StudentT
 from scalebayes.observations.scales import Scale
 
 BUILT_IN = (StudentT, Gaussian, BetaBinomial)
-WORDS: Mapping[str, Callable[[], Observation]] = {
-    "student_t": StudentT,
-    "gaussian": Gaussian,
-}  # those that need nothing
+# Of the observations that need no argument.
+WORDS: Mapping[str, Callable[[], Observation]] = {"student_t": StudentT, "gaussian": Gaussian}
 
 __all__ = ["BUILT_IN", "WORDS", "BetaBinomial", "Gaussian", "Observation", "Scale", "StudentT", "check_observation"]

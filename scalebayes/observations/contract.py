@@ -1,7 +1,7 @@
 """The contract of an observation: how a run's response scatters about the law's mean.
 
-An observation is a frozen dataclass whose fields are priors and names of columns. A user's own is as good as a built-in
-one. Nothing outside its module asks which one it is.
+An observation is a frozen dataclass whose fields are priors and names of columns. A user can write one that is as good
+as a built-in one. No code outside its module depends on which one it is.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from scalebayes.priors import Pooling
 
 @runtime_checkable
 class Observation(Protocol):
-    """What a model asks of an observation. All arrays broadcast over the runs.
+    """What a model needs from an observation. All arrays broadcast over the runs.
 
-    ``values`` maps the observation's own parameters to their values at each run, ``columns`` the roles of its columns to
-    theirs.
+    ``values`` maps the names of the observation's own parameters to their values at each run. ``columns`` maps the
+    roles of its columns to their values at each run.
     """
 
     def __hash__(self) -> int:
-        """Of its fields."""
+        """The hash of its fields."""
 
     @property
     def word(self) -> str:
@@ -32,28 +32,28 @@ class Observation(Protocol):
 
     @property
     def scale(self) -> Scale:
-        """On which a discrepancy acts, and between whose bounds a mean may lie."""
+        """The scale on which a discrepancy acts; a mean lies between its bounds."""
 
     @property
     def needs(self) -> str:
-        """What its response must be, for messages: "positive finite numbers"."""
+        """What its response must be, as messages say it: "positive finite numbers"."""
 
     @property
     def is_gaussian(self) -> bool:
-        """Whether it is exactly normal on the scale with standard deviation ``sd``."""
+        """Whether it is exactly normal on the scale, with standard deviation ``sd``."""
 
     @property
     def columns(self) -> Mapping[str, str]:
-        """Columns of the table it reads besides the response, by their roles."""
+        """Columns of the table that it reads besides the response, by their roles."""
 
     def priors(self) -> Mapping[str, Pooling]:
-        """Of its own parameters."""
+        """Priors of its own parameters."""
 
     def name(self, response: str) -> str:
-        """Of the observed variable, from the name of the response's column."""
+        """Name of the observed variable, given the name of the response's column."""
 
     def observed(self, response: np.ndarray, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The data of the graph, float64; NaN for a response that is not possible."""
+        """The data of the graph, float64; NaN where a response is not possible."""
 
     def distribution(self, mean: Any, values: Mapping[str, Any], columns: Mapping[str, Any]) -> Any:
         """A PyMC distribution (``pm.Normal.dist(...)``) of what is observed."""
@@ -65,14 +65,14 @@ class Observation(Protocol):
 
     @property
     def sd(self) -> Callable[..., Any] | None:
-        """(mean, values, columns) to the standard deviation on the scale; None for one that has none, nor a discrepancy."""
+        """(mean, values, columns) to the standard deviation on the scale; None if there is none, nor a discrepancy."""
 
     def widened(self, values: Mapping[str, Any], variance: Any, xp: Any = np) -> dict[str, Any]:
-        """The parameters of the same observation with a variance added on the scale (or taken away, if negative)."""
+        """The parameters of the same observation with a variance added on the scale; a negative one is subtracted."""
 
 
 def sd_of(observation: Observation, mean: Any, values: Mapping[str, Any], columns: Mapping[str, Any]) -> Any:
-    """The standard deviation of an observation that has one, which is checked where a discrepancy is combined with it."""
+    """The standard deviation of an observation; one beside a discrepancy was checked to have it."""
     assert observation.sd is not None
     return observation.sd(mean, values, columns)
 
@@ -94,12 +94,12 @@ FUNCTIONS = (
 
 
 def check_observation(observation: object) -> Observation:
-    """An observation that has every function of the contract.
+    """The same observation, if it has every function of the contract.
 
     Raises
     ------
     TypeError
-        With the functions that are missing.
+        If functions are missing; names them.
     """
     missing = [name for name in FUNCTIONS if not hasattr(observation, name)]
     if missing or isinstance(observation, type):

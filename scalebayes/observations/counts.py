@@ -11,35 +11,36 @@ import numpy as np
 from scalebayes.observations.scales import LOGIT, Scale
 from scalebayes.priors import LogNormal, Pooling, shared, with_pooling
 
-_ROUNDED = 0.1  # of an item, that an accuracy may be off a whole count by its digits
-_TINY = 1e-12  # of a probability that is neither 0 nor 1
+_ROUNDED = 0.1  # items by which the rounding of an accuracy may move a whole count
+_TINY = 1e-12  # smallest distance of a probability from 0 and from 1
 
 
 @dataclass(frozen=True)
 class BetaBinomial:
-    r"""Accuracies on a known number of items, which scatter more than independent answers do.
+    r"""Accuracies on a known number of items, which scatter more than with independent answers.
 
     .. math:: n y \sim \mathrm{BetaBinomial}(n,\ \phi f,\ \phi (1 - f))
 
-    with y the accuracy (or the error), n the number of items and f the law's mean, between 0 and 1. The variance of y is
-    :math:`f (1 - f) (\phi + n) / (n (\phi + 1))`: that of a binomial where the concentration :math:`\phi` is large.
+    with y the accuracy (or the error), n the number of items and f the law's mean, between 0 and 1. The variance of y
+    is :math:`f (1 - f) (\phi + n) / (n (\phi + 1))`. If the concentration :math:`\phi` is large, it is that of a
+    binomial.
 
     Parameters
     ----------
     items : str
-        Column with the number of items.
+        Name of the column with the number of items.
     concentration : prior
-        Of :math:`\phi`, bare (shared) or pooled or separate.
+        Prior of :math:`\phi`: bare (shared), pooled or separate.
 
     Raises
     ------
     TypeError
-        If ``items`` is no column's name.
+        If ``items`` is not a name.
 
     Notes
     -----
-    A discrepancy acts on a scale on which runs have a standard deviation of their own; counts have none, so that they are
-    fitted without one.
+    A discrepancy acts on a scale on which each run has a standard deviation. Counts have none, so they are fitted
+    without a discrepancy.
 
     Examples
     --------
@@ -63,19 +64,19 @@ class BetaBinomial:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The number of items."""
+        """The column with the number of items."""
         return {"items": self.items}
 
     def priors(self) -> dict[str, Pooling]:
-        """Of its own parameters."""
+        """The prior of the concentration."""
         return {"concentration": self.concentration}
 
     def name(self, response: str) -> str:
-        """Of the observed variable."""
+        """Name of the observed variable."""
         return f"{response}_count"
 
     def observed(self, response: np.ndarray, columns: Mapping) -> np.ndarray:
-        """The counts, NaN where there is none; as floats, in which their density is computed in double precision."""
+        """The counts, NaN where there is none; as floats, so that their density is computed in double precision."""
         items = np.asarray(columns["items"], float)
         counts = np.round(response * items)
         possible = (np.abs(response * items - counts) <= _ROUNDED) & (counts >= 0) & (counts <= items)
@@ -89,12 +90,12 @@ class BetaBinomial:
         return pm.BetaBinomial.dist(n=columns["items"], alpha=phi * mean, beta=phi * (1 - mean))
 
     def draw(self, mean: np.ndarray, values: Mapping, columns: Mapping, rng: np.random.Generator) -> np.ndarray:
-        """Accuracies of new runs about a mean, of one shape."""
+        """Accuracies of new runs about a mean, of the mean's shape."""
         inside = np.clip(mean, _TINY, 1 - _TINY)
         phi, items = np.asarray(values["concentration"]), np.asarray(columns["items"]).astype(int)
         chance = rng.beta(phi * inside, phi * (1 - inside))
         return rng.binomial(items, chance) / items
 
     def widened(self, values: Mapping, variance, xp: Any = np) -> dict:
-        """Not known: the scatter of counts has no variance on a scale that could be added to."""
+        """Raises a ValueError: counts have no variance on a scale, to which another could be added."""
         raise ValueError("a beta-binomial observation has no variance on a scale to add to.")

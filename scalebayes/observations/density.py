@@ -1,4 +1,4 @@
-"""The log density of an observation at given responses, derived from its own distribution."""
+"""The log density of an observation at given responses, derived from the observation's own distribution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scalebayes.priors import without_numbers
 def log_density(
     observation: Observation, response: np.ndarray, mean: np.ndarray, values: Mapping, columns: Mapping
 ) -> np.ndarray:
-    """Log density (of counts, log probability) of responses about means, elementwise over arrays that broadcast.
+    """Log density of responses about means (of counts: log probability), elementwise over arrays that broadcast.
 
     Parameters
     ----------

@@ -25,9 +25,9 @@ class StudentT:
     Parameters
     ----------
     sigma : prior
-        Of the scale, bare (shared) or pooled or separate, in natural logs: 0.005 is half a per cent.
+        Prior of the scale: bare (shared), pooled or separate. In natural logs, so that 0.005 is half a per cent.
     nu : prior
-        Of the degrees of freedom, shared by all groups.
+        Prior of the degrees of freedom, which all groups share.
 
     Raises
     ------
@@ -56,40 +56,40 @@ class StudentT:
 
     @property
     def columns(self) -> dict[str, str]:
-        """None."""
+        """No columns."""
         return {}
 
     def priors(self) -> dict[str, Pooling]:
-        """Of its own parameters."""
+        """The priors of sigma and nu."""
         return {"sigma": self.sigma, "nu": self.nu}
 
     def name(self, response: str) -> str:
-        """Of the observed variable."""
+        """Name of the observed variable."""
         return f"log_{response}"
 
     def observed(self, response: np.ndarray, columns: Mapping) -> np.ndarray:
-        """The logarithms; NaN where there is none."""
+        """The logarithms of the responses; NaN where there is none."""
         return np.log(np.where(response > 0, response, np.nan))
 
     def distribution(self, mean, values: Mapping, columns: Mapping):
-        """A PyMC distribution of what is observed."""
+        """A PyMC distribution of the logarithms."""
         import pymc as pm
         import pytensor.tensor as pt
 
         return pm.StudentT.dist(nu=values["nu"], mu=pt.log(mean), sigma=values["sigma"])
 
     def draw(self, mean: np.ndarray, values: Mapping, columns: Mapping, rng: np.random.Generator) -> np.ndarray:
-        """New runs about a mean, of one shape."""
+        """Responses of new runs about a mean, of the mean's shape."""
         nu = np.broadcast_to(values["nu"], np.shape(mean))
         return mean * np.exp(np.asarray(values["sigma"]) * rng.standard_t(nu))
 
     def sd(self, mean, values: Mapping, columns: Mapping):
-        """The inverse root of the information about log f, as a Gaussian of this width has it."""
+        """The standard deviation of the Gaussian that has the same information about log f."""
         nu = values["nu"]
         return values["sigma"] * ((nu + 3) / (nu + 1)) ** 0.5
 
     def widened(self, values: Mapping, variance, xp: Any = np) -> dict:
-        """The same noise with a variance added on the scale."""
+        """The parameters of the same noise with a variance added on the scale."""
         return {**values, "sigma": xp.sqrt(values["sigma"] ** 2 + variance)}
 
 
@@ -100,7 +100,7 @@ class Gaussian:
     Parameters
     ----------
     sigma : prior
-        Of the scale, bare (shared) or pooled or separate, in natural logs: 0.005 is half a per cent.
+        Prior of the scale: bare (shared), pooled or separate. In natural logs, so that 0.005 is half a per cent.
 
     Examples
     --------
@@ -120,41 +120,41 @@ class Gaussian:
 
     @property
     def columns(self) -> dict[str, str]:
-        """None."""
+        """No columns."""
         return {}
 
     def priors(self) -> dict[str, Pooling]:
-        """Of its own parameters."""
+        """The prior of sigma."""
         return {"sigma": self.sigma}
 
     def name(self, response: str) -> str:
-        """Of the observed variable."""
+        """Name of the observed variable."""
         return f"log_{response}"
 
     def observed(self, response: np.ndarray, columns: Mapping) -> np.ndarray:
-        """The logarithms; NaN where there is none."""
+        """The logarithms of the responses; NaN where there is none."""
         return np.log(np.where(response > 0, response, np.nan))
 
     def distribution(self, mean, values: Mapping, columns: Mapping):
-        """A PyMC distribution of what is observed."""
+        """A PyMC distribution of the logarithms."""
         import pymc as pm
         import pytensor.tensor as pt
 
         return pm.Normal.dist(mu=pt.log(mean), sigma=values["sigma"])
 
     def draw(self, mean: np.ndarray, values: Mapping, columns: Mapping, rng: np.random.Generator) -> np.ndarray:
-        """New runs about a mean, of one shape."""
+        """Responses of new runs about a mean, of the mean's shape."""
         return mean * np.exp(np.asarray(values["sigma"]) * rng.standard_normal(np.shape(mean)))
 
     def sd(self, mean, values: Mapping, columns: Mapping):
-        """Of the noise, on the logarithm."""
+        """The standard deviation of the logarithm."""
         return values["sigma"]
 
     def widened(self, values: Mapping, variance, xp: Any = np) -> dict:
-        """The same noise with a variance added on the scale."""
+        """The parameters of the same noise with a variance added on the scale."""
         return {**values, "sigma": xp.sqrt(values["sigma"] ** 2 + variance)}
 
 
 def gaussian_beside(spread: float) -> Gaussian:
-    """The default beside a discrepancy, which takes most of the scatter: narrower than alone, and pooled."""
+    """The default noise beside a discrepancy that takes most of the scatter: narrower than without one, and pooled."""
     return Gaussian(pooled(LogNormal(0.006, spread), spread=spread / 2))

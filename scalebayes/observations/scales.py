@@ -1,7 +1,7 @@
 r"""The scale on which runs scatter and departures act: logarithm, identity or log-odds.
 
-A departure g acts on what lies above the law's floor. On the logarithm it multiplies the reducible response,
-:math:`E + (f - E) e^g`, which never falls below the floor; on the identity and on log-odds it is added.
+On the logarithm a departure g multiplies the reducible response, :math:`E + (f - E) e^g`, which never falls below the
+floor. On the identity and on log-odds it is added.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-_LEAST_SHARE = 0.02  # of a response that is counted as above the floor
+_LEAST_SHARE = 0.02  # the least share of a response that counts as above the floor
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A one-to-one map of the responses between two bounds to the whole line.
+    """A one-to-one map from the responses between two bounds to all real numbers.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Scale:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Between which values a mean may lie, both excluded."""
+        """The values between which a mean may lie, both excluded."""
         return {"log": (0.0, np.inf), "identity": (-np.inf, np.inf), "logit": (0.0, 1.0)}[self.name]
 
     def forward(self, response, xp: Any = np):
@@ -48,13 +48,13 @@ class Scale:
         return value if self.name == "identity" else 1 / (1 + xp.exp(-value))
 
     def above(self, mean, floor, xp: Any = np):
-        """The share of a departure g that reaches the scale, its derivative by g where g is zero."""
+        """The share of a departure g that reaches the scale: the derivative with respect to g at g = 0."""
         return 1 - floor / mean if self.name == "log" else xp.ones_like(mean)
 
     def seen(self, observed, mean, floor, xp: Any = np):
-        """A departure as a response has it, times the share of it that reaches the scale at the response; and that share.
+        """The departure that a response shows, times the share of it that reaches the scale there; and that share.
 
-        To first order about the response, whose noise is much smaller than the departure.
+        This is to first order about the response, whose noise is much smaller than the departure.
         """
         if self.name != "log":
             return observed - self.forward(mean, xp), xp.ones_like(mean)
@@ -62,13 +62,13 @@ class Scale:
         return share * (observed + xp.log(share) - xp.log(mean * (1 - floor / mean))), share
 
     def bent(self, mean, floor, g, xp: Any = np):
-        """The mean that a departure g makes of the law's."""
+        """The law's mean after a departure g."""
         if self.name == "log":
             return floor + (mean - floor) * xp.exp(g)
         return self.backward(self.forward(mean, xp) + g, xp)
 
     def moved(self, mean, shift, xp: Any = np):
-        """The mean moved by so much on the scale."""
+        """The mean after a shift on the scale."""
         if self.name == "log":
             return mean * xp.exp(shift)
         return self.backward(self.forward(mean, xp) + shift, xp)

@@ -17,7 +17,7 @@ from scalebayes.runs.inputs import Input
 if TYPE_CHECKING:
     import pandas as pd
 
-RESERVED = frozenset({"chain", "draw", "run", "point", "place"})
+RESERVED = frozenset({"chain", "draw", "run", "point", "inducing_point"})
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Curves that drift from their law: the likelihood, what is ahead, and what is said of bad input."""
+"""Curves that drift from their law: the likelihood, draws beyond the runs, and messages for bad input."""
 
 import numpy as np
 import pandas as pd
@@ -127,7 +127,7 @@ def test_from_farther_off_less_is_known_of_a_floor_and_it_lies_lower():
     assert floors[0] == floors[1] == sb.FloorShare(logit=0.5, sd=1.0)
     assert floors[2].logit == pytest.approx(0.5 - np.log(2) / 3)
     assert floors[2].sd == pytest.approx(1.0 + np.log(2) / 3)
-    assert floors[3] == floors[4]  # there is no knowing less
+    assert floors[3] == floors[4]  # no less can be known of a floor
     own = sb.FloorShare(logit=1.0, sd=0.2)
     given = sb.Model(sb.laws.power_floor, _runs(_curve()), priors={"E": own}, discrepancy="drift", horizon=33)
     assert given.priors["E"].prior == own
@@ -148,7 +148,7 @@ def test_from_farther_off_less_is_known_of_a_floor_and_it_lies_lower():
 def test_a_curve_with_a_value_far_off_is_sampled(law):
     D = np.linspace(1e8, 4e8, 16)
     loss = 1.1 * (D / 1e8) ** -0.15 * np.exp(0.01 * np.random.default_rng(0).normal(size=16))
-    loss[13] *= 1.5  # some sixty times the scale that the noise is expected to have
+    loss[13] *= 1.5  # some sixty times the scale expected of the noise
     fit = sb.fit(
         law, sb.read_runs(pd.DataFrame({"D": D, "loss": loss}), response="loss"), discrepancy="drift", draws=500
     )
@@ -180,7 +180,7 @@ def test_a_forecast_far_beyond_what_a_fit_is_for_says_so(drifting, tmp_path):
     advice = "The fit's prior of the floor is for 2x the scale of the runs; with horizon=30 "
     assert advice in str(sb.forecast(near, at=points))
     assert "horizon" not in str(sb.forecast(near, at={"D": [3 * frontier]}))
-    assert "horizon" not in str(sb.forecast(drifting, at=points))  # whose curves learn their floors from each other
+    assert "horizon" not in str(sb.forecast(drifting, at=points))  # its curves learn their floors from each other
     far = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", horizon=30, draws=500)
     far.save(tmp_path / "fit.nc")
     loaded = sb.load(tmp_path / "fit.nc")
@@ -309,11 +309,13 @@ def _runs(table, **columns):
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", observation="student_t"),
-            r"the discrepancy 'drift' is integrated out, which needs a Gaussian observation, such as observation='gaussian'; got 'student_t'\.",
+            r"the discrepancy 'drift' is integrated out, which needs a Gaussian observation, such as "
+            r"observation='gaussian'; got 'student_t'\.",
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="wiggle"),
-            rf"discrepancy is {', '.join(map(repr, WORDS))}, a value such as sb\.Drift\(\), a tuple of them, or None, got 'wiggle'\.",
+            rf"discrepancy is {', '.join(map(repr, WORDS))}, a value such as sb\.Drift\(\), a tuple of them, or None, "
+            r"got 'wiggle'\.",
         ),
         (
             lambda: sb.Model(
@@ -321,8 +323,8 @@ def _runs(table, **columns):
                 sb.read_runs(_curve().assign(n_params=lambda t: 1e6 + t.index), response="loss"),
                 discrepancy="drift",
             ),
-            r"a drift is along one input, and the runs have 2 \(n_params, n_tokens\): runs of several inputs have no order "
-            r"to drift along\. Use discrepancy='surface'\.",
+            r"a drift is along one input, and the runs have 2 \(n_params, n_tokens\): runs of several inputs have no "
+            r"order to drift along\. Use discrepancy='surface'\.",
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", horizon=0.3),

@@ -1,4 +1,4 @@
-"""Several checkpoints of one run: the likelihood, its combinations, and what a new run is."""
+"""Several checkpoints of one run: the likelihood, its combinations, and forecasts of a new run."""
 
 import numpy as np
 import pandas as pd
@@ -101,12 +101,15 @@ def test_one_term_alone_and_the_solver_for_several_agree():
 
 def test_what_run_effects_cannot_be_fitted_to_is_refused(refuses):
     runs = sb.read_runs(_table(), inputs={"C": "flops"}, response="loss")
-    message = "run effects need several rows of a run, and no column says which rows are of one run: name it in read_runs, run=."
+    message = (
+        "run effects need several rows of a run, and no column says which rows are of one run: name it in read_runs, "
+        "run=."
+    )
     with refuses(ValueError, message):
         sb.Model(power, runs, priors=PRIORS, discrepancy="run effects")
     message = (
-        "the discrepancy 'run effects' is integrated out, which needs a Gaussian observation, such as observation='gaussian'; got "
-        "'student_t'."
+        "the discrepancy 'run effects' is integrated out, which needs a Gaussian observation, such as "
+        "observation='gaussian'; got 'student_t'."
     )
     with refuses(ValueError, message):
         _model(_table(), observation="student_t")
@@ -134,7 +137,7 @@ def test_a_new_run_has_an_effect_of_its_own_and_the_mean_has_none(tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fits failed or have not converged:scalebayes.ConvergenceWarning")
 def test_parameters_of_simulated_tables_are_recovered():
-    """89% intervals of 100 tables, whose truths are drawn from the prior, hold them as often as a binomial allows at 1e-4."""
+    """89% intervals cover the truths of 100 simulated tables, drawn from the prior; a binomial test at 1e-4."""
     prior = _model(_table()).prior(100, seed=3)["prior"].to_dataset()
     truths = [{name: float(prior[name][0, i]) for name in TRUTH} for i in range(100)]
     seeds = np.random.default_rng(5).integers(1 << 30, size=100)

@@ -1,4 +1,4 @@
-"""Runs that lie off their law by a smooth surface: the map, what is ahead, and what is said of bad input."""
+"""Runs that depart from their law by a smooth surface: the map, draws at new points, and messages for bad input."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import scalebayes as sb
-from scalebayes.discrepancy.inducing import PLACES, Scales, Surroundings, ahead, departures, surroundings
+from scalebayes.discrepancy.inducing import INDUCING, Scales, Surroundings, ahead, departures, surroundings
 from scalebayes.discrepancy.walk import integrated
 from scalebayes.fits.preparing import prepare
 from scalebayes.numerics.precision import double_precision
@@ -45,26 +45,26 @@ def test_the_map_gives_g_its_prior_with_the_jacobian_stated(scales):
     near = surroundings(log_x, log_x.sum(1), [np.arange(n)])
     weight, sigma, error = jnp.asarray(rng.uniform(0.2, 0.6, n)), jnp.full(n, 0.02), 0.05 * rng.normal(size=n)
     with double_precision():
-        error, m = jnp.asarray(error), near.places.shape[1]
+        error, m = jnp.asarray(error), near.inducing.shape[1]
 
         def of(xi):
             return _departures(xi[None], error, weight, sigma, scales, near)
 
-        def placed(xi):
+        def at_points(xi):
             return of(xi)[3][0]
 
         densities = []
-        covariance = _dense(log_x[near.places[0][:n]], log_x[near.places[0][:n]], scales, log_x.sum(1).max())
+        covariance = _dense(log_x[near.inducing[0][:n]], log_x[near.inducing[0][:n]], scales, log_x.sum(1).max())
         for xi in rng.normal(size=(3, m)):
             g, left_out, log_density, values = of(jnp.asarray(xi))
             u = np.asarray(values)[0]
-            _, log_jacobian = np.linalg.slogdet(np.asarray(jax.jacfwd(placed)(jnp.asarray(xi))))
+            _, log_jacobian = np.linalg.slogdet(np.asarray(jax.jacfwd(at_points)(jnp.asarray(xi))))
             factor = np.linalg.cholesky(covariance + 1e-6 * covariance.diagonal().max() * np.eye(n))
             v = np.concatenate([np.linalg.solve(factor, u[:n]), u[n:]])
             densities.append(float(log_density) - (-0.5 * v @ v + log_jacobian))
-            # With a support point at every run nothing is left out, and g at a run is g at its point.
+            # With an inducing point at every run nothing is left out, and g at a run is g at its inducing point.
             assert np.asarray(left_out).max() < 1e-5
-            np.testing.assert_allclose(np.asarray(g)[near.places[0][:n]], u[:n], atol=1e-4)
+            np.testing.assert_allclose(np.asarray(g)[near.inducing[0][:n]], u[:n], atol=1e-4)
     assert np.ptp(densities) < 1e-6  # equal up to the constant
 
 
@@ -82,24 +82,24 @@ def test_a_gaussian_noise_makes_the_coordinates_standard_normal():
             spread = sigma**2 + weight**2 * left_out
             return prior - 0.5 * ((error - weight * g) ** 2 / spread).sum()
 
-        start = jnp.asarray(rng.normal(size=near.places.shape[1]))
+        start = jnp.asarray(rng.normal(size=near.inducing.shape[1]))
         curvature = np.asarray(jax.hessian(log_density)(start))
         slope = np.asarray(jax.grad(log_density)(start))
     np.testing.assert_allclose(curvature, -np.eye(len(start)), atol=1e-6)
     np.testing.assert_allclose(slope, -np.asarray(start), atol=1e-6)
 
 
-def test_groups_do_not_touch_and_support_points_are_runs_of_their_own_group():
+def test_groups_do_not_touch_and_inducing_points_are_runs_of_their_own_group():
     log_x = _log_x(70)
     groups = [np.arange(0, 60), np.arange(60, 70)]
     near = surroundings(log_x, log_x.sum(1), groups)
-    assert near.places.shape == (2, PLACES)
-    for rows, places in zip(groups, near.places, strict=True):
-        assert set(places[places >= 0]) <= set(rows)
-        assert len(set(places[places >= 0])) == min(len(rows), PLACES)
-        assert places[0] == rows[log_x[rows].sum(1).argmax()]
+    assert near.inducing.shape == (2, INDUCING)
+    for rows, points in zip(groups, near.inducing, strict=True):
+        assert set(points[points >= 0]) <= set(rows)
+        assert len(set(points[points >= 0])) == min(len(rows), INDUCING)
+        assert points[0] == rows[log_x[rows].sum(1).argmax()]
     with double_precision():
-        weight, sigma, xi = jnp.full(70, 0.4), jnp.full(70, 0.01), jnp.zeros((2, PLACES))
+        weight, sigma, xi = jnp.full(70, 0.4), jnp.full(70, 0.01), jnp.zeros((2, INDUCING))
         error = np.zeros(70)
         before = np.asarray(_departures(xi, jnp.asarray(error), weight, sigma, SCALES, near)[0])
         error[:60] = 0.1
@@ -114,10 +114,10 @@ def test_draws_at_new_points_have_the_moments_of_the_conditional_distribution(sc
     log_x = _log_x(n)
     near = surroundings(log_x, log_x.sum(1), [np.arange(n)])
     frontier, new = log_x.sum(1).max(), np.array([[22.5, 26.0], [20.0, 22.0], [23.0, 23.0]])
-    z = log_x[near.places[0][:n]]
+    z = log_x[near.inducing[0][:n]]
     known, cross = _dense(z, z, scales, frontier), _dense(new, z, scales, frontier)
     u = 0.1 * np.random.default_rng(3).normal(size=n)
-    values = np.pad(np.tile(u, (samples, 1)), ((0, 0), (0, near.places.shape[1] - n)))
+    values = np.pad(np.tile(u, (samples, 1)), ((0, 0), (0, near.inducing.shape[1] - n)))
     many = jax.tree.map(lambda value: np.full(samples, value), scales)
     drawn = ahead((new, new.sum(1)), (log_x, log_x.sum(1)), values, many, near.slots[0], np.random.default_rng(4))
     known = known + 1e-6 * known.diagonal().max() * np.eye(n)
@@ -136,12 +136,12 @@ def test_however_many_points_are_ahead_all_know_what_is_drawn_at_the_first():
     new = np.random.default_rng(5).uniform([18, 20], [23, 26], (140, 2))
     new[0] = [22.5, 26.0]
     new[70] = new[130] = new[0]
-    values = np.zeros((samples, near.places.shape[1]))
+    values = np.zeros((samples, near.inducing.shape[1]))
     many = jax.tree.map(lambda value: np.full(samples, value), SCALES)
     drawn = ahead((new, new.sum(1)), (log_x, log_x.sum(1)), values, many, near.slots[0], np.random.default_rng(4))
     for point in (70, 130):
         assert np.corrcoef(drawn[:, 0], drawn[:, point])[0, 1] > 0.999
-    # And what is the first of those to come is what it would be by itself.
+    # And the first 64 points are drawn as they would be by themselves.
     few = ahead(
         (new[:64], new[:64].sum(1)), (log_x, log_x.sum(1)), values, many, near.slots[0], np.random.default_rng(4)
     )
@@ -180,8 +180,8 @@ def test_a_surface_converges_and_its_bands_are_no_narrower_than_the_laws(off_law
 
 
 @pytest.mark.fits
-def test_a_surface_is_saved_with_its_priors_and_support_points(off_law, tmp_path):
-    assert off_law.posterior["surface"].dims == ("chain", "draw", "place")
+def test_a_surface_is_saved_with_its_priors_and_inducing_points(off_law, tmp_path):
+    assert off_law.posterior["surface"].dims == ("chain", "draw", "inducing_point")
     off_law.save(tmp_path / "fit.nc")
     loaded = sb.load(tmp_path / "fit.nc")
     assert loaded.model.discrepancy == off_law.model.discrepancy
@@ -195,7 +195,7 @@ def test_every_group_has_its_surface(public_data):
     table = pd.read_csv(public_data / "gadre_overtraining.csv")
     runs = sb.read_runs(table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", group="dataset")
     model = sb.Model(sb.laws.chinchilla, runs, discrepancy="still surface")
-    assert model.coords()["place"].size == 40
+    assert model.coords()["inducing_point"].size == 40
     ready = prepare(model)
     with double_precision():
         density = ready.source.transport().density
@@ -211,7 +211,8 @@ def test_every_group_has_its_surface(public_data):
 def test_a_surface_needs_several_inputs_and_names_of_its_own(pile_runs, c4_runs):
     with pytest.raises(ValueError, match=r"a surface is over several inputs, and the runs have one \(flops\)"):
         sb.Model(sb.laws.power_floor, pile_runs, discrepancy="surface")
-    with pytest.raises(ValueError, match=r"^chinchilla_misfit has a parameter 'misfit', a name of the surface; rename it\.$"):  # fmt: skip
+    message = r"^chinchilla_misfit has a parameter 'misfit', a name of the surface; rename it\.$"
+    with pytest.raises(ValueError, match=message):
         sb.Model(chinchilla_misfit, c4_runs, priors={"misfit": sb.Normal(0, 1)}, discrepancy="surface")
 
 

@@ -1,10 +1,10 @@
-"""A table gets the same in a batch as by itself, whatever the others want."""
+"""A table gets the same result in a batch as by itself, whatever the others request."""
 
 from types import SimpleNamespace
 
 import numpy as np
 
-from scalebayes.inference.batching import Run, Steps, Whitening, answered
+from scalebayes.inference.batching import Run, Steps, Whitening, serve
 from scalebayes.inference.schedule import CHUNK
 from scalebayes.numerics.precision import double_precision
 
@@ -12,7 +12,7 @@ SLOTS, CHAINS = 4, 2
 
 
 def _move(carry, keys, first, schedule, target, geometry, data):
-    """Each step adds what its number, stage, table and whitening say."""
+    """Each step adds an amount that depends on its number, stage, table and whitening."""
     (position,), (scale,) = carry, geometry
     numbers = first[:, None] + np.arange(schedule.shape[1])
     steps = (scale[:, None] * (numbers + 1e4 * schedule) + data["own"][:, None])[:, None, :]
@@ -26,9 +26,11 @@ def _fake(widths):
         return _move(*arguments)
 
     return SimpleNamespace(
-        glide=counted, advance=counted, from_draws=lambda pilot, geometry, data: (geometry[0] + pilot.mean((1, 2)),),
-        start=lambda starts, geometry, data: (starts[:, :, 0],),
-    )  # fmt: skip
+        advance_hmc=counted,
+        advance_nuts=counted,
+        from_draws=lambda pilot, geometry, data: (geometry[0] + pilot.mean((1, 2)),),
+        start_nuts=lambda starts, geometry, data: (starts[:, :, 0],),
+    )
 
 
 def _table(own):
@@ -36,7 +38,7 @@ def _table(own):
 
 
 def _requests(run, lengths):
-    """Steps, a whitening after each, and so on."""
+    """Requests for steps of these lengths, with a whitening after each."""
     parts, made = [], 0
     for i, length in enumerate(lengths):
         run, (z, stats) = yield Steps(run, i % 2 == 0, made, np.full(length, i), sum(lengths))
@@ -50,19 +52,19 @@ def _requests(run, lengths):
 def test_tables_in_a_batch_get_what_each_would_get_by_itself():
     wanted = {0: [CHUNK, 30], 1: [3 * CHUNK], 3: [120, CHUNK, 2 * CHUNK]}
     widths = []
-    together = answered(
+    together = serve(
         _fake(widths), {slot: _requests(_table(slot + 0.5), n) for slot, n in wanted.items()}, SLOTS, lambda *_: None
     )
     assert set(widths) == {SLOTS}
     reported = []
     for slot, lengths in wanted.items():
         with double_precision():
-            alone = answered(
+            alone = serve(
                 _fake(widths), {0: _requests(_table(slot + 0.5), lengths)}, 1, lambda *made: reported.append(made)
             )
         np.testing.assert_array_equal(together[slot], alone[0])
     assert reported[0] == (CHUNK, 2 * CHUNK)
-    with_others = answered(_fake([]), {3: _requests(_table(3.5), wanted[3])}, SLOTS, lambda *_: None)
+    with_others = serve(_fake([]), {3: _requests(_table(3.5), wanted[3])}, SLOTS, lambda *_: None)
     np.testing.assert_array_equal(with_others[3], together[3])
 
 
@@ -71,4 +73,4 @@ def test_a_table_that_wants_nothing_returns_at_once():
         return "done"
         yield
 
-    assert answered(_fake([]), {2: content()}, SLOTS, lambda *_: None) == {2: "done"}
+    assert serve(_fake([]), {2: content()}, SLOTS, lambda *_: None) == {2: "done"}

@@ -33,13 +33,13 @@ CASES = {
     "surface": {"discrepancy": "surface", "pooling": "shared"},
     "still surface, student": {"discrepancy": "still surface", "observation": "student_t", "pooling": "shared"},
 }
-# A gradient of each takes seconds to compile; these stand for the kinds of structure there are.
+# A gradient of each takes seconds to compile; these few represent the kinds of structure.
 FEW = ("pooled", "separate", "crossed", "drift", "surface")
 EACH = [case if case in FEW else pytest.param(case, marks=pytest.mark.fits) for case in CASES]
 
 
 def _model(case):
-    """A power law with floor; the crossed case has a second group column."""
+    """A model of this case; the crossed case has a second group column."""
     table = sb.pile_families().assign(recipe=lambda t: np.where(np.arange(len(t)) % 2, "a", "b"))
     group = ["family", "recipe"] if case == "crossed" else "family"
     inputs = {"N": "n_params", "D": "n_tokens"} if "surface" in case else {"C": "flops"}
@@ -130,7 +130,7 @@ def test_whitening_is_a_bijection_with_the_stated_jacobian(case):
     rng = np.random.default_rng(1)
     n, (k, groups), m = len(transport.free), transport.owned.shape, len(transport.centres)
     root = rng.normal(size=(k, k, groups))
-    # Any constants will do: they decide how fast the sampler is, not what it samples.
+    # Any constants will do: they determine how fast the sampler is, not what it samples.
     information, pull = np.einsum("ijg,kjg->ikg", root, root), rng.normal(size=(k, groups))
     cross, expanded_at = rng.normal(size=(k, groups, n)), rng.normal(size=n)
     centre, slope, shift = 0.1 * rng.normal(size=m), rng.uniform(0.5, 1.5, m), 0.1 * rng.normal(size=transport.dense)
@@ -145,12 +145,12 @@ def test_whitening_is_a_bijection_with_the_stated_jacobian(case):
             position, stated = turn(z)
             jacobians.append(float(stated) - np.linalg.slogdet(matrix(z))[1])
             np.testing.assert_allclose(back(position), z, rtol=1e-6, atol=1e-7)
-        # It is stated up to a constant.
+        # The Jacobian is stated up to a constant.
         np.testing.assert_allclose(jacobians, jacobians[0], atol=1e-7)
 
 
 def test_the_map_of_groups_is_differentiated_as_it_changes():
-    # A wrong derivative would only make trajectories be refused, which no posterior shows.
+    # With a wrong derivative trajectories would only be rejected, which no posterior shows.
     rng = np.random.default_rng(4)
     root, pull, w = rng.normal(size=(4, 4, 3)), rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
     information, mu, tau = np.einsum("ijg,kjg->ikg", root, root), rng.normal(size=4), rng.uniform(0.1, 2, 4)
@@ -185,7 +185,7 @@ def test_groups_given_the_spreads_are_those_of_a_normal_model():
         target = tau * (pull[:, g] - H @ mu)
         np.testing.assert_allclose(offsets[:, g], np.linalg.solve(precision, target), rtol=1e-9)
         expected_log -= np.linalg.slogdet(precision)[1] / 2
-        # What a group says of the centre: its estimate H^-1 b, with its own variance and that between groups.
+        # A group's information about the centre: its estimate H^-1 b, with its own variance and that between groups.
         weight = np.linalg.inv(np.linalg.inv(H) + np.diag(tau**2))
         of_centre += weight
         drawn += weight @ np.linalg.solve(H, pull[:, g])
@@ -206,7 +206,7 @@ def test_spreads_have_coordinates_in_which_their_prior_is_about_normal():
         np.testing.assert_allclose(transport.unwarp(transport.warp(free[0], data), data)[0], free[0], rtol=1e-9)
     assert abs(v.mean()) < 0.1
     assert 0.9 < v.std() < 1.2
-    assert abs(stats.skew(v)) < 0.8  # that of the logarithm is -1.5
+    assert abs(stats.skew(v)) < 0.8  # the skewness of the logarithm is -1.5
 
 
 @pytest.mark.parametrize("case", ["pooled", "mixed", "crossed"])
@@ -263,7 +263,7 @@ def test_tables_of_almost_equal_size_share_a_compilation(pile_runs):
     fit(103, 1)
     fit(98, 2, ess=700)
     fit(98, 3, target_accept=0.8)
-    # Once each to make the data; the law's own code runs in traces only.
+    # Once for the data of each of the three later fits; otherwise the law's own code runs in traces only.
     assert len(traced) == before + 3
     assert padded_size(97) == padded_size(103) == 104
 

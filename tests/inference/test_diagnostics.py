@@ -1,4 +1,4 @@
-"""What a sampler says of its draws, beside ArviZ."""
+"""Convergence diagnostics agree with those of ArviZ."""
 
 import numpy as np
 import pytest

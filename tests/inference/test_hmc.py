@@ -1,4 +1,4 @@
-"""Chains that run together: how they start, how far they go, and what they share."""
+"""Chains that run together: their start, the length of their trajectories, and what they share."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from scalebayes.numerics.precision import double_precision
 
 
 def _normal(size, scale=1.0):
-    """A map whose density is normal; as much of a Transport as chains look at."""
+    """The part of a Transport that chains use, with a normal density."""
     density = SimpleNamespace(size=size)
     return SimpleNamespace(density=density, logp=lambda z, geometry, data: -0.5 * jnp.sum((z / scale) ** 2))
 
@@ -24,9 +24,9 @@ def advanced(monkeypatch):
     """Steps of chains of a standard normal density, by their schedule."""
     monkeypatch.setattr(chains, "Geometry", lambda: ())
 
-    def run(z, schedule, one_length=True):
+    def run(z, schedule, fixed_length=True):
         with double_precision():
-            start, advance = chains.chains(_normal(z.shape[1]), gliding=one_length)
+            start, advance = chains.chains(_normal(z.shape[1]), fixed_length=fixed_length)
             keys = jax.random.key_data(jax.random.split(jax.random.key(0), len(z)))
             carry = jax.jit(start)(jnp.asarray(z), (), {})
             carry, (positions, stats) = jax.jit(advance)(carry, keys, 0, jnp.asarray(schedule), 0.8, (), {})
@@ -44,12 +44,12 @@ def test_the_first_step_goes_nowhere_and_finds_the_density(advanced):
     assert not stats["diverging"].any()
 
 
-@pytest.mark.parametrize("one_length", [True, False])
-def test_chains_share_a_step_size_and_move_apart(advanced, one_length):
-    _, positions, stats = advanced(np.zeros((3, 5)), [FAST] * 100 + [DRAW] * 50, one_length)
+@pytest.mark.parametrize("fixed_length", [True, False])
+def test_chains_share_a_step_size_and_move_apart(advanced, fixed_length):
+    _, positions, stats = advanced(np.zeros((3, 5)), [FAST] * 100 + [DRAW] * 50, fixed_length)
     assert (stats["step_size"] == stats["step_size"][:1]).all()
     assert len(np.unique(positions[:, -1, 0])) == 3
-    if one_length:
+    if fixed_length:
         assert (stats["n_steps"] == stats["n_steps"][:1]).all()
 
 
@@ -63,7 +63,7 @@ def test_lengths_vary_evenly_about_the_one_they_have(advanced, size, gradients, 
     rounded_up = np.ceil(length * np.linspace(0.5, 1.5, 1001) / step) * step
     assert lengths.mean() == pytest.approx(rounded_up.mean(), rel=0.01)
     assert 0.75 < stats["acceptance_rate"][:, 150:].mean() < 0.99
-    # 800 draws of `size` coordinates, which forget each other at once: four standard errors of a variance.
+    # 800 independent draws of `size` coordinates: four standard errors of a variance.
     assert positions[:, 150:].var() == pytest.approx(1, abs=4 * np.sqrt(2 / (200 * size)))
 
 

@@ -1,4 +1,4 @@
-"""What is traced once is kept for the next process, for the package's own laws only."""
+"""Traced programs are kept for the next process, for the package's own laws only."""
 
 import json
 import os
@@ -67,9 +67,11 @@ def test_a_specification_is_named_by_everything_that_shapes_it():
     runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss")
     grouped = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family")
     models = [
-        sb.Model(sb.laws.power_floor, runs), sb.Model(sb.laws.power_floor, grouped),
-        sb.Model(sb.laws.power_floor, runs, observation="gaussian"), sb.Model(sb.laws.power_floor, grouped, pooling="separate"),
-    ]  # fmt: skip
+        sb.Model(sb.laws.power_floor, runs),
+        sb.Model(sb.laws.power_floor, grouped),
+        sb.Model(sb.laws.power_floor, runs, observation="gaussian"),
+        sb.Model(sb.laws.power_floor, grouped, pooling="separate"),
+    ]
     names = [prepare(model).source.name for model in models]
     assert len(set(names)) == len(names)
     assert all("0x" not in name for name in names)

@@ -1,4 +1,4 @@
-"""Sampling: modes, pilots, trajectories, and how long chains go on."""
+"""Sampling: modes, pilots, trajectories, and the number of draws."""
 
 import arviz as az
 import numpy as np
@@ -29,7 +29,7 @@ def test_thinned_draws_hide_no_divergence():
         (1.0101, 2000.0, 2.0, 1.2),  # a little more
         (1.015, 2000.0, 2.0, 1.65),
         (1.05, 2000.0, 2.0, 2.0),
-        (1.002, 250.0, 2.0, 1.76),  # of the 400 asked for
+        (1.002, 250.0, 2.0, 1.76),  # of the 400 needed
         (1.002, 50.0, 4.0, 4.0),
         (np.nan, np.nan, 2.0, 2.0),
     ],
@@ -38,7 +38,7 @@ def test_chains_go_on_for_as_long_as_they_lack(r_hat, ess, most, times):
     assert sampling._times(r_hat, ess, 400, most) == pytest.approx(times)
 
 
-@pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # so few are seldom enough, however long it takes
+@pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # so few draws are seldom enough
 def test_as_many_draws_are_kept_as_asked_for_however_long_it_took():
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
     fit = sb.fit(sb.laws.power_floor, runs, draws=110)
@@ -90,7 +90,7 @@ def test_slow_draws_become_the_pilot_of_a_better_whitening(monkeypatch):
     monkeypatch.setattr(sampling, "LEAST_WORTH", 0.5)
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
     fit = sb.fit(sb.laws.power_floor, runs, draws=200)
-    # The pilot, the draws that depended too much on each other, and a warm-up with its mass matrix: as often as it took.
+    # The pilot, the draws that depended too much on each other, and a warm-up with its mass matrix, once or more often.
     assert fit.idata.attrs["warmup"] >= 150 + 200 + 300
     assert fit.idata.attrs["target_accept"] >= 0.95
     assert not fit.diagnostics.problems

@@ -1,4 +1,4 @@
-"""Whole messages: what is said of settings out of range, before anything is compiled."""
+"""Whole messages that refuse settings out of range, before anything is compiled."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The laws: published values, and what every built-in law owes."""
+"""The laws: published values, and the properties of every built-in law."""
 
 import inspect
 import re
@@ -150,7 +150,7 @@ def test_law_reproduces_published_value(law, at, expected, source):
     ],
 )
 def test_exponent_of_the_compute_optimal_size_is_the_published_one(exponents, expected, source):
-    # Six decimals are given: half a unit in the last.
+    # Six decimals are given: the tolerance is half a unit in the last.
     assert laws.as_law(laws.chinchilla).derived["a_opt"](**exponents) == pytest.approx(expected, rel=0, abs=5e-7), (
         source
     )
@@ -178,7 +178,7 @@ def test_chinchilla_reproduces_the_objective_of_the_refit(parameters, expected, 
     assert len(runs) == 240
     N, D, loss = (runs[column].to_numpy(float) for column in ("n_params", "n_tokens", "loss"))
     residual = np.log(np.asarray(laws.chinchilla(N, D, **parameters))) - np.log(loss)
-    # Nine decimals are given: half a unit in the last.
+    # Nine decimals are given: the tolerance is half a unit in the last.
     assert huber(1e-3, residual).sum() == pytest.approx(expected, rel=0, abs=5e-10), source
 
 
@@ -233,8 +233,8 @@ def test_gradient_agrees_with_central_differences(law):
     for name, value in parameters.items():
         step = EPS ** (1 / 3) * value
         near, far = difference(name, step), difference(name, 2 * step)
-        # What the series leaves out is a third of what it changes between one step and two. A power errs by as many
-        # units in the last place as its logarithm, below 64 for every number here, and the difference by that / step.
+        # The truncation error is a third of the change between one step and two. The rounding error of a power is at
+        # most its logarithm in units of the last digit, below 64 for every number here; a difference has this / step.
         tolerance = abs(far - near) + 64 * EPS * level / step
         assert abs(float(gradient[name]) - near) <= tolerance, name
         assert tolerance < 1e-6 * abs(near), f"fewer than six digits of the gradient by {name} are tested"

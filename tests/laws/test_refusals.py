@@ -1,4 +1,4 @@
-"""Whole messages: what is said of laws that cannot be read, before anything is compiled."""
+"""Whole messages that refuse laws that cannot be read, before anything is compiled."""
 
 import pytest
 

@@ -57,8 +57,8 @@ def test_its_draws_have_the_mean_and_variance_stated():
 def test_a_discrepancy_is_refused_with_what_to_use_instead(refuses):
     runs = sb.read_runs(_table(0), inputs={"C": "flops"}, response="accuracy")
     message = (
-        "a beta-binomial observation has no standard deviation on a scale for 'drift' to act on; fit without discrepancy, or take "
-        "sb.StudentT() or sb.Gaussian()."
+        "a beta-binomial observation has no standard deviation on a scale for 'drift' to act on; fit without "
+        "discrepancy, or take sb.StudentT() or sb.Gaussian()."
     )
     with refuses(ValueError, message):
         sb.Model(rising, runs, priors=PRIORS, observation=sb.BetaBinomial(items="items"), discrepancy="drift")
@@ -69,15 +69,15 @@ def test_what_are_no_counts_and_a_column_that_is_not_there_are_refused(refuses):
     table.loc[3, "accuracy"] = 0.30031
     table.loc[5, "accuracy"] = 1.2
     message = (
-        "column 'accuracy' (the response) must hold shares of the items, between 0 and 1, which times the items are whole numbers; "
-        "2 of 24 rows are not possible (row 3: 0.30031, row 5: 1.2). Correct them, or leave them out with where (command line: "
-        "--where)."
+        "column 'accuracy' (the response) must hold shares of the items, between 0 and 1, which times the items are "
+        "whole numbers; 2 of 24 rows are not possible (row 3: 0.30031, row 5: 1.2). Correct them, or leave them out "
+        "with where (command line: --where)."
     )
     with refuses(ValueError, message):
         _model(table)
     message = (
-        "items is to be column 'item', which table does not have (did you mean 'items'?); its columns are 'flops', 'items', "
-        "'accuracy'."
+        "items is to be column 'item', which table does not have (did you mean 'items'?); its columns are 'flops', "
+        "'items', 'accuracy'."
     )
     runs = sb.read_runs(_table(0), inputs={"C": "flops"}, response="accuracy")
     with refuses(ValueError, message):
@@ -111,7 +111,7 @@ def test_a_fit_forecasts_accuracies_of_new_runs_and_is_saved(tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fits failed or have not converged:scalebayes.ConvergenceWarning")
 def test_parameters_of_simulated_tables_are_recovered():
-    """89% intervals of 100 tables, whose truths are drawn from the prior, hold them as often as a binomial allows at 1e-4."""
+    """89% intervals cover the truths of 100 simulated tables, drawn from the prior; a binomial test at 1e-4."""
     rng = np.random.default_rng(5)
     prior = _model(_table(0)).prior(100, seed=3)["prior"].to_dataset()
     truths = [{name: float(prior[name][0, i]) for name in (*PRIORS, "concentration")} for i in range(100)]

@@ -1,4 +1,4 @@
-"""Noise: its priors, and what is said of numbers it cannot have."""
+"""Noise: its priors, and the messages that refuse impossible numbers."""
 
 import pytest
 

@@ -111,7 +111,7 @@ def test_labels_of_groups_that_would_be_one_are_refused():
         sb.read_runs(table, group=["a", "b"])
 
 
-@pytest.mark.parametrize("group", ["place", ["run", "task"]])
+@pytest.mark.parametrize("group", ["inducing_point", ["run", "task"]])
 def test_groups_are_not_called_as_dimensions_of_a_fit(group):
     names = [group] if isinstance(group, str) else group
     table = pd.DataFrame({"D": np.geomspace(1e3, 1e6, 8), "loss": np.geomspace(3, 2, 8)})
