@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,28 @@ def complete_priors(
     TypeError, ValueError
         If priors are missing or do not suit the law, each other or the runs.
     """
+    _check_words(law, given, pooling, runs, defaults)
+    complete = {}
+    for name in law.parameters:
+        if name in given:
+            complete[name] = _of_caller(name, given[name], runs)
+        else:
+            default = with_pooling(defaults[name])
+            default = repool(default, pooling, runs.factors) if pooling else default
+            complete[name] = default if runs.group else with_pooling(default.prior)
+        complete[name] = _anchored(name, complete[name], law, renamed, runs)
+    floor = with_declared_floor(law, complete).floor
+    complete = {name: with_floor(prior, floor if isinstance(floor, str) else None) for name, prior in complete.items()}
+    for name, prior in complete.items():
+        _check_prior(name, prior, law, complete)
+        _check_factors(name, prior, runs)
+    if any(_of_combinations(prior, runs) for prior in complete.values()):
+        check_group_sizes(runs)
+    return complete
+
+
+def _check_words(law: Law, given: object, pooling: str | None, runs: Runs, defaults: Mapping) -> None:
+    """Refuse priors of what is no parameter, missing priors, and a pooling that is none."""
     if not isinstance(given, Mapping):
         raise TypeError(f"priors are a mapping from parameters to priors, got {type(given).__name__}.")
     if pooling not in (None, *WORDS):
@@ -64,53 +87,44 @@ def complete_priors(
             f"{law.name} is not built in, so every parameter needs a prior; missing: {', '.join(missing)}. "
             f"For example priors={{{missing[0]!r}: sb.LogNormal(median=0.3, spread=0.5)}}."
         )
-    complete: dict[str, Pooling] = {}
-    for name in law.parameters:
-        if name in given:
-            prior = given[name]
-            complete[name] = with_pooling(prior)
-            if not runs.group and isinstance(prior, Pooled | Separate):
-                raise ValueError(
-                    f"the prior of {name} is {type(prior).__name__.lower()}, but the runs have no group. "
-                    "Name a group in read_runs, or use shared(...)."
-                )
-        else:
-            complete[name] = repool(defaults[name], pooling, runs.factors) if pooling else defaults[name]
-            if not runs.group:
-                complete[name] = with_pooling(complete[name].prior)
-        anchor = complete[name].prior
-        if isinstance(anchor, Anchored):
-            anchor = replace(anchor, input=renamed.get(anchor.input, anchor.input))
-            if anchor.input not in runs.inputs:
-                raise ValueError(
-                    f"the prior of {name} is anchored by input {anchor.input!r}, which {law.signature} does not have."
-                )
-            if anchor.input not in runs.scales:
-                raise ValueError(
-                    f"the prior of {name} is anchored by input {anchor.input!r}, which is no positive scale; "
-                    "give the parameter a prior of its own, such as LogNormal."
-                )
-            complete[name] = replace(complete[name], prior=anchor)
-    floor = with_declared_floor(law, complete).floor
-    complete = {name: with_floor(prior, floor if isinstance(floor, str) else None) for name, prior in complete.items()}
-    for name, prior in complete.items():
-        if isinstance(prior.prior, Gamma) and isinstance(prior, Pooled | Separate):
-            raise ValueError(f"the prior of {name} is a Gamma, which all groups share; use shared(...).")
-        for other in needs(prior.prior):
-            if other not in law.parameters:
-                raise ValueError(f"the prior of {name} refers to {other!r}, which {law.signature} does not have.")
-            if needs(complete[other].prior):
-                raise ValueError(f"the prior of {name} refers to {other}, whose own prior refers to another parameter.")
-    for name, prior in complete.items():
-        _check_factors(name, prior, runs)
-    if any(_of_combinations(prior, runs) for prior in complete.values()):
-        check_group_sizes(runs)
-    if runs.response in {*law.parameters, *runs.inputs, "run", "group"}:
-        raise ValueError(f"the response column {runs.response!r} has the name of an input or parameter; rename it.")
-    for column in dict.fromkeys([runs.group_name, *map(str, runs.group)]):
-        if column in {*law.parameters, *runs.inputs}:
-            raise ValueError(f"the group column {column!r} has the name of a parameter or input; rename it.")
-    return complete
+
+
+def _of_caller(name: str, prior: object, runs: Runs) -> Pooling:
+    if not runs.group and isinstance(prior, Pooled | Separate):
+        raise ValueError(
+            f"the prior of {name} is {type(prior).__name__.lower()}, but the runs have no group. "
+            "Name a group in read_runs, or use shared(...)."
+        )
+    return with_pooling(cast(Any, prior))
+
+
+def _anchored(name: str, pooling: Pooling, law: Law, renamed: Mapping[str, str], runs: Runs) -> Pooling:
+    """A prior whose anchor, if it has one, names an input of the runs."""
+    anchor = pooling.prior
+    if not isinstance(anchor, Anchored):
+        return pooling
+    anchor = replace(anchor, input=renamed.get(anchor.input, anchor.input))
+    if anchor.input not in runs.inputs:
+        raise ValueError(
+            f"the prior of {name} is anchored by input {anchor.input!r}, which {law.signature} does not have."
+        )
+    if anchor.input not in runs.scales:
+        raise ValueError(
+            f"the prior of {name} is anchored by input {anchor.input!r}, which is no positive scale; "
+            "give the parameter a prior of its own, such as LogNormal."
+        )
+    return replace(pooling, prior=anchor)
+
+
+def _check_prior(name: str, pooling: Pooling, law: Law, complete: Mapping[str, Pooling]) -> None:
+    """Refuse a gamma prior of groups, and a prior that refers to what it cannot be built from."""
+    if isinstance(pooling.prior, Gamma) and isinstance(pooling, Pooled | Separate):
+        raise ValueError(f"the prior of {name} is a Gamma, which all groups share; use shared(...).")
+    for other in needs(pooling.prior):
+        if other not in law.parameters:
+            raise ValueError(f"the prior of {name} refers to {other!r}, which {law.signature} does not have.")
+        if needs(complete[other].prior):
+            raise ValueError(f"the prior of {name} refers to {other}, whose own prior refers to another parameter.")
 
 
 def _of_combinations(pooling: Pooling, runs: Runs) -> bool:
@@ -134,6 +148,11 @@ def _check_factors(name: str, pooling: Pooling, runs: Runs) -> None:
 
 def check_names(law: Law, runs: Runs, observation: Observation, terms: tuple[Term, ...]) -> None:
     """Refuse names of the law's parameters or of groups that the observation or the discrepancy also has."""
+    if runs.response in {*law.parameters, *runs.inputs, "run", "group"}:
+        raise ValueError(f"the response column {runs.response!r} has the name of an input or parameter; rename it.")
+    for column in dict.fromkeys([runs.group_name, *map(str, runs.group)]):
+        if column in {*law.parameters, *runs.inputs}:
+            raise ValueError(f"the group column {column!r} has the name of a parameter or input; rename it.")
     owners = [(observation.word.replace("_", "-"), "observation", observation.priors())]
     owners += [(term.word, "discrepancy", term.priors(tuple(runs.inputs))) for term in terms]
     seen = dict.fromkeys(law.parameters, "law")

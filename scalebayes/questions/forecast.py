@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,14 @@ from scalebayes.priors import LogNormal, Normal
 from scalebayes.questions.groups import Group, check_group
 from scalebayes.questions.points import Points, extrapolation, points_of, read_points
 from scalebayes.questions.wording import factor, html, plain, quantiles, response, sentences, where
+from scalebayes.runs import Runs
 
 # From benchmarks/extrapolation.md, for curves of one input (True) and for final runs of several inputs (False): up to
 # which multiple of the largest known input bands were tested (of 793 held-out final runs 29 lie beyond it), and the
 # coverage of 89% bands of a law alone.
 _LOOKED_AT = {True: (33, "not"), False: (5, "hardly")}
 _ALONE = {True: "69% at twice the known scale and 27% at 33 times", False: "72% of the largest 30% of runs"}
+_BANDS, _ENDS = ("", "new_run_", "prior_"), {0: "lower", 2: "upper"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -220,60 +223,24 @@ def forecast(
             "a group without runs has no frontier to drift from and no surface; forecast a known one, or fit without "
             "discrepancy."
         )
-    labels = points[runs.group_name].to_numpy() if runs.group else np.full(len(points), "")
-    weights = [weight for _, weight in parts]
-    means, new_runs, befores = [], [], []
-    beyond, changed = [], np.zeros(len(points), bool)
-    order = []
-    for label in pd.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        known = str(label) if runs.group and not new_group else None
-        level = "(new)" if new_group else known
-        own = points.iloc[rows]
-        drawn = []
-        for each, _ in parts:
-            there = points_of(each.model, own, known)
-            after = predict(each.model, each.posterior, there, level, new_group=new_group, seed=seed)
-            prior = each.idata["prior"].to_dataset()
-            in_prior = predict(
-                each.model, prior, there, level, given="prior", new_group=new_group, seed=seed, new_runs=False
-            )
-            drawn.append((after.mean, after.new_run, in_prior.mean))
-        mean, new_run, before = (mixed(of_parts, weights) for of_parts in zip(*drawn, strict=True))
-        means.append(mean)
-        new_runs.append(new_run)
-        befores.append(before)
-        beyond.append(extrapolation(runs, points_of(model, own, known, new_runs=False), known))
-        order.append(rows)
-        if schedule_change is not None:
-            (name,) = runs.inputs
-            largest = runs.x(name)[runs.rows(known)].max()
-            changed[rows] = (largest < schedule_change) & (own[name].to_numpy() >= schedule_change)
-    back = np.argsort(np.concatenate(order))
-    mean, new_run, before = (np.concatenate(of, axis=1)[:, back] for of in (means, new_runs, befores))
-    distance = pd.concat(beyond, ignore_index=True).iloc[back].reset_index(drop=True)
+    mean, new_run, before, distance = _drawn(parts, points, new_group, seed)
+    changed = _changed(runs, points, schedule_change, new_group)
     if schedule_gain is not None:
         # A random stream of its own, so that all other draws are the same with and without a gain.
         rng = np.random.default_rng((seed, 1))
         lowered = np.exp(-np.outer(_gains(schedule_gain, len(mean), rng), changed))
         mean, new_run = mean * lowered, new_run * lowered
         before = before * np.exp(-np.outer(_gains(schedule_gain, len(before), rng), changed))
-    lower, median, upper = quantiles(mean, prob)
-    new_lower, _, new_upper = quantiles(new_run, prob)
-    prior_lower, _, prior_upper = quantiles(before, prob)
     inputs = [name for name in points.columns if name != runs.group_name]
-    columns = {name: points[name].to_numpy() for name in inputs} | ({"group": labels} if runs.group else {})
+    group_column = {"group": points[runs.group_name].to_numpy()} if runs.group else {}
+    bands = [quantiles(drawn, prob) for drawn in (mean, new_run, before)]
     table = pd.DataFrame(
         {
-            **columns,
+            **{name: points[name].to_numpy() for name in inputs},
+            **group_column,
             "mean": mean.mean(0),
-            "median": median,
-            "lower": lower,
-            "upper": upper,
-            "new_run_lower": new_lower,
-            "new_run_upper": new_upper,
-            "prior_lower": prior_lower,
-            "prior_upper": prior_upper,
+            "median": bands[0][1],
+            **{f"{of}{end}": band[i] for of, band in zip(_BANDS, bands, strict=True) for i, end in _ENDS.items()},
             **distance,
         }
     )
@@ -291,6 +258,52 @@ def forecast(
     return Forecast(
         table, draws, prob, tuple(inputs), runs.response, name, departs, fit.diagnostics, schedule_gain, horizon
     )
+
+
+def _by_group(runs: Runs, points: pd.DataFrame, new_group: bool) -> Iterator[tuple[str | None, np.ndarray]]:
+    """Each group of the points that was seen (None for a new one, or where there are no groups), with its rows."""
+    if not runs.group:
+        yield None, np.arange(len(points))
+        return
+    labels = points[runs.group_name].to_numpy()
+    for label in pd.unique(labels):
+        yield None if new_group else str(label), np.flatnonzero(labels == label)
+
+
+def _drawn(
+    parts: Sequence[tuple[Fit, float]], points: pd.DataFrame, new_group: bool, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
+    """Draws of the mean response, of new runs and of the mean in the prior, (sample, point); and the extrapolation."""
+    model, weights = parts[0][0].model, [weight for _, weight in parts]
+    drawn, beyond, order = [], [], []
+    for known, rows in _by_group(model.runs, points, new_group):
+        level, own = "(new)" if new_group else known, points.iloc[rows]
+        of_fits = []
+        for fit, _ in parts:
+            at = points_of(fit.model, own, known)
+            settings: dict[str, Any] = {"new_group": new_group, "seed": seed}
+            after = predict(fit.model, fit.posterior, at, level, **settings)
+            prior = fit.idata["prior"].to_dataset()
+            in_prior = predict(fit.model, prior, at, level, given="prior", new_runs=False, **settings)
+            of_fits.append((after.mean, after.new_run, in_prior.mean))
+        drawn.append([mixed(of_part, weights) for of_part in zip(*of_fits, strict=True)])
+        beyond.append(extrapolation(model.runs, points_of(model, own, known, new_runs=False), known))
+        order.append(rows)
+    back = np.argsort(np.concatenate(order))
+    mean, new_run, before = (np.concatenate(of, axis=1)[:, back] for of in zip(*drawn, strict=True))
+    return mean, new_run, before, pd.concat(beyond, ignore_index=True).iloc[back].reset_index(drop=True)
+
+
+def _changed(runs: Runs, points: pd.DataFrame, change: float | None, new_group: bool) -> np.ndarray:
+    """Whether a change of schedule lies between the runs of its group and each point."""
+    changed = np.zeros(len(points), bool)
+    if change is None:
+        return changed
+    (name,) = runs.inputs
+    for known, rows in _by_group(runs, points, new_group):
+        largest = runs.x(name)[runs.rows(known)].max()
+        changed[rows] = (largest < change) & (points[name].to_numpy()[rows] >= change)
+    return changed
 
 
 def _grouped(fit: Fit, points: pd.DataFrame, group: Group | None, new_group: bool) -> pd.DataFrame:
