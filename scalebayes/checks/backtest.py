@@ -18,6 +18,7 @@ from scalebayes.fits.averaging import mixed
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.many import Fleet, fit_many
 from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.laws import Law
 from scalebayes.model import Model
 from scalebayes.model.model import PoolingWord
 from scalebayes.model.prediction import points_at_runs, predict
@@ -291,28 +292,17 @@ def backtest(
     """
     check_seed(seed)
     if isinstance(law, Fit):
-        model = law.model
-        runs = model.runs if runs is None else runs
-        priors = {name: model.priors[name] for name in model.given} if priors is None else priors
-        observation = model.observation if observation is None else observation
-        discrepancy = model.discrepancy if discrepancy is None else discrepancy
-        law = model.law
+        runs, priors, observation, discrepancy = _of_fit(law.model, runs, priors, observation, discrepancy)
     if runs is None:
         raise TypeError("runs are needed, from sb.read_runs(table, ...), or a fit instead of the law.")
     if not is_whole(tested, 1):
         raise ValueError(f"tested is a whole number from 1 on, got {tested!r}.")
-    averaged = averaged_laws(law, discrepancy)
-    several = [each.law for each in averaged]
-    checked_priors(priors or {}, several)
-    runs = select_inputs(runs, several[0].name, several[0].inputs)
+    averaged = averaged_laws(law.model.law if isinstance(law, Fit) else law, discrepancy)
+    first, priors = averaged[0].law, priors or {}
+    checked_priors(priors, [each.law for each in averaged])
+    runs = select_inputs(runs, first.name, first.inputs)
     known_by = masks(runs, train, cutoffs, top)
-    levels = [level for level, _ in curves(runs)]
-    pools = of_curves(runs, pool, "pool") if pool else dict.fromkeys(levels, "")
-    clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
-    if pool and not runs.group:
-        raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that distinguishes curves.")
-    if pooling and not pool:
-        raise ValueError(f"pooling={pooling!r} is about curves that are fitted together: say which, pool=.")
+    pools, clusters = _columns(runs, pool, pooling, cluster)
     along = any(term.stated == "curves" for each in averaged for term in each.discrepancy)
     parts, skipped = split(runs, known_by, along, skip)
     models, methods, refused = plan(
@@ -322,7 +312,7 @@ def backtest(
         pools,
         pooled=bool(pool),
         points=points,
-        priors=priors or {},
+        priors=priors,
         pooling=pooling,
         observation=observation,
     )
@@ -331,49 +321,31 @@ def backtest(
     skipped += [(setting, level or "all runs", why.rstrip(".")) for (setting, level), why in refused.items()]
     check_skipped(skipped, skip, len(methods))
     fleet = fit_many(models, draws=draws, seed=seed, progress=progress)
-    scored, judged, by_member, others, fitted = [], [], [], [], []
     scale = order_of_runs(runs)
+    points_of, judged, by_member, others, fitted = [], [], [], [], []
     for (setting, level), of_curve in methods.items():
         known, ahead = parts[setting, level]
-        rows = ahead[spread(np.log(scale[ahead]), tested)][::-1]
         names = {"setting": setting, "pool": pools[level], "curve": level}
-        x = {name: runs.x(name)[rows] for name in runs.inputs}
+        rows = ahead[spread(np.log(scale[ahead]), tested)][::-1]
         fitted.append(pd.DataFrame({**names, "scale": scale[known], "response": runs.y[known]}))
-        forward = models[of_curve[0].fit].observation.scale.forward
-        drawn, went = _forecasts(fleet, models, of_curve, runs, rows, seed)
-        method = went[0]["method"] if len(went) == 1 else "average"
-        (fit, *others_of) = dict.fromkeys(each.of for each in of_curve)
-        fit = "" if others_of else fit  # each member has its own
-        row = {
-            **names,
-            "method": method,
-            "fit": fit,
+        counts = {
             "known": len(known),
             "fitted": _fitted(models, of_curve),
             "ahead": len(ahead),
             "tested": len(rows),
-            **_worst(went),
         }
-        there = [each for each in drawn if each is not None]
-        if len(there) == len(drawn):
-            mixture = there[0] if len(there) == 1 else mixed(there, [1 / len(there)] * len(there))
-            by_run, means = _scored(mixture, runs.y[rows], forward)
+        by_run, row, of_each = _judged(fleet, models, of_curve, runs, rows, counts, seed)
+        judged.append({**names, **row})
+        by_member += [{**names, **each} for each in of_each]
+        if by_run is not None:
+            where = {name: runs.x(name)[rows] for name in runs.inputs}
             distance = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
-            scored.append(pd.DataFrame({**names, **x, **distance}).join(by_run))
-            row |= means
-        judged.append(row)
-        if len(went) > 1:
-            of_each = [{} if each is None else _scored(each, runs.y[rows], forward)[1] for each in drawn]
-            by_member += [{**names, **state, **means} for state, means in zip(went, of_each, strict=True)]
+            points_of.append(pd.DataFrame({**names, **where, **distance}).join(by_run))
         if baselines:
-            here = subset(runs, known, grouped=False)
-            cost = runs.column(runs.cost)[rows] if isinstance(runs.cost, str) else None
-            own = own_priors(several[0], priors or {})
-            found = without_posterior(several[0], here, own, x, runs.y[rows], seed, cost)
-            others += [{**names, **each} for each in found]
+            others += [{**names, **each} for each in _baselines(first, runs, known, rows, priors, seed)]
     columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged", "problem"]
     return Backtest(
-        pd.concat(scored, ignore_index=True) if scored else pd.DataFrame(),
+        pd.concat(points_of, ignore_index=True) if points_of else pd.DataFrame(),
         _with_scores(judged, columns),
         _with_scores(by_member, columns),
         pd.DataFrame(others, columns=columns),
@@ -383,6 +355,71 @@ def backtest(
         runs.response,
         MappingProxyType(clusters),
     )
+
+
+def _of_fit(model: Model, runs: Any, priors: Any, observation: Any, discrepancy: Any) -> tuple[Any, ...]:
+    """What a fit was given: runs, priors, observation and discrepancy, unless the caller gives others."""
+    return (
+        model.runs if runs is None else runs,
+        {name: model.priors[name] for name in model.given} if priors is None else priors,
+        model.observation if observation is None else observation,
+        model.discrepancy if discrepancy is None else discrepancy,
+    )
+
+
+def _columns(
+    runs: Runs, pool: str | None, pooling: str | None, cluster: str | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The pool and the cluster of each curve."""
+    levels = [level for level, _ in curves(runs)]
+    pools = of_curves(runs, pool, "pool") if pool else dict.fromkeys(levels, "")
+    clusters = of_curves(runs, cluster, "cluster") if cluster else {level: level for level in levels}
+    if pool and not runs.group:
+        raise ValueError(f"pool={pool!r} pools curves, and the runs have no group that distinguishes curves.")
+    if pooling and not pool:
+        raise ValueError(f"pooling={pooling!r} is about curves that are fitted together: say which, pool=.")
+    return pools, clusters
+
+
+def _judged(
+    fleet: Fleet,
+    models: Mapping[str, Model],
+    methods: Sequence[Method],
+    runs: Runs,
+    rows: np.ndarray,
+    counts: Mapping[str, int],
+    seed: int,
+) -> tuple[pd.DataFrame | None, dict[str, Any], list[dict[str, Any]]]:
+    """Scores of a curve by run, on average, and by member; without those that need draws where a fit has none."""
+    drawn, went = _forecasts(fleet, models, methods, runs, rows, seed)
+    fits = list(dict.fromkeys(each.of for each in methods))
+    row = {
+        "method": went[0]["method"] if len(went) == 1 else "average",
+        "fit": fits[0] if len(fits) == 1 else "",  # each member has its own
+        **counts,
+        **_worst(went),
+    }
+    forward = models[methods[0].fit].observation.scale.forward
+    there = [each for each in drawn if each is not None]
+    by_run = None
+    if len(there) == len(drawn):
+        mixture = there[0] if len(there) == 1 else mixed(there, [1 / len(there)] * len(there))
+        by_run, means = _scored(mixture, runs.y[rows], forward)
+        row |= means
+    if len(went) == 1:
+        return by_run, row, []
+    of_each = [{} if each is None else _scored(each, runs.y[rows], forward)[1] for each in drawn]
+    return by_run, row, [{**state, **means} for state, means in zip(went, of_each, strict=True)]
+
+
+def _baselines(
+    law: Law, runs: Runs, known: np.ndarray, rows: np.ndarray, priors: Mapping[str, Prior | Pooling], seed: int
+) -> list[dict[str, Any]]:
+    """Errors of forecasts without a posterior."""
+    x = {name: runs.x(name)[rows] for name in runs.inputs}
+    cost = runs.column(runs.cost)[rows] if isinstance(runs.cost, str) else None
+    here = subset(runs, known, grouped=False)
+    return without_posterior(law, here, own_priors(law, priors), x, runs.y[rows], seed, cost)
 
 
 def _fitted(models: Mapping[str, Model], of_curve: Sequence[Method]) -> int:

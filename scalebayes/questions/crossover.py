@@ -304,13 +304,7 @@ def crossover(
         raise ValueError(f"margin is a difference of {runs.response} from 0 on, got {margin!r}.")
     paths = [source.paths(axis, path) for source in sources]
     seen = min(largest_scale(source.runs, axis, level) for source in sources for level in source.levels)
-    first_scale = check_positive(seen if start is None else start, "start", axis)
-    check_positive(to, "to", axis)
-    if to <= first_scale:
-        raise ValueError(
-            f"the target lies beyond the decision scale: to={number(to)}, start={number(first_scale)}"
-            f"{', the largest at which all groups were seen' if start is None else ''}."
-        )
+    first_scale = _start(start, to, axis, seen)
     beyond = np.geomspace(to, to * orders.FARTHER, 13)[1:]
     scales = np.concatenate([np.geomspace(first_scale, to, _POINTS - len(beyond)), beyond])
     end = _POINTS - len(beyond) - 1
@@ -331,17 +325,9 @@ def crossover(
     r = max(others, key=lambda k: (p_best[k], -last[:, k].mean()))
     exact = all(len(s.parts) == 1 and not s.parts[0][0].model.departs for s in sources)
     alone = _exactly(sources, paths, kept) if exact else None
-    pairs, crossings = [], {}
-    for a, b in combinations(range(len(levels)), 2):
-        found = orders.crossings(
-            f[:, a, : end + 1] - f[:, b, : end + 1], scales[: end + 1], alone and (alone[a], alone[b])
-        )
-        crossings[a, b] = found
-        order = orders.order_at_both(first[:, a] - first[:, b], last[:, a] - last[:, b])
-        pairs.append({"a": levels[a], "b": levels[b], **order, **orders.summed(*found, prob)})
-    pairs_table = pd.DataFrame(pairs)
+    pairs, crossings = _pairs(levels, f[:, :, : end + 1], scales[: end + 1], alone, prob)
     of_both = min(w, r), max(w, r)
-    own, (where, _) = pairs_table.iloc[list(crossings).index(of_both)], crossings[of_both]
+    own, where = pairs.iloc[list(crossings).index(of_both)], crossings[of_both]
     leads = {k: orders.before(first[:, w] - first[:, k]).mean() for k in others}
     # Of two groups with equal probability, the rival, which matters at the target.
     contender = min(leads, key=lambda k: (leads[k], k != r))
@@ -349,7 +335,7 @@ def crossover(
     invertible = alone[w] if alone and not callable(path) else None
     return Crossover(
         table=pd.DataFrame(_by_group(levels, last, p_best, orders.p_best(prior), prob, runs.sign)),
-        pairs=pairs_table,
+        pairs=pairs,
         curve=_curve(f[:, :, : end + 1], where, levels, scales[: end + 1], axis),
         draws=xr.DataArray(
             response[:, :, : end + 1],
@@ -381,6 +367,32 @@ def crossover(
         response=runs.response,
         diagnostics=pooled_diagnostics([s.fit.diagnostics for s in sources]),
     )
+
+
+def _start(start: float | None, to: float, axis: str, seen: float) -> float:
+    """The decision scale, which lies below the target."""
+    scale = check_positive(seen if start is None else start, "start", axis)
+    check_positive(to, "to", axis)
+    if to <= scale:
+        raise ValueError(
+            f"the target lies beyond the decision scale: to={number(to)}, start={number(scale)}"
+            f"{', the largest at which all groups were seen' if start is None else ''}."
+        )
+    return scale
+
+
+def _pairs(
+    levels: Sequence[str], f: np.ndarray, scales: np.ndarray, alone: Sequence[Callable] | None, prob: float
+) -> tuple[pd.DataFrame, dict[tuple[int, int], np.ndarray]]:
+    """Order and crossings of every pair of groups, and the scale of the first crossing in each draw."""
+    pairs, crossings = [], {}
+    for a, b in combinations(range(len(levels)), 2):
+        fa, fb = f[:, a], f[:, b]
+        found = orders.crossings(fa - fb, scales, (alone[a], alone[b]) if alone else None)
+        crossings[a, b] = found[0]
+        order = orders.order_at_both(fa[:, 0] - fb[:, 0], fa[:, -1] - fb[:, -1])
+        pairs.append({"a": levels[a], "b": levels[b], **order, **orders.summed(*found, prob)})
+    return pd.DataFrame(pairs), crossings
 
 
 def _curve(f: np.ndarray, where: np.ndarray, levels: Sequence[str], scales: np.ndarray, axis: str) -> pd.DataFrame:
