@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time a name is imported when it is first used
     from scalebayes import laws as laws
-    from scalebayes.checks.backtest import Backtest as Backtest
+    from scalebayes.checks.answer import Backtest as Backtest
     from scalebayes.checks.backtest import backtest as backtest
     from scalebayes.checks.sensitivity import Sensitivity as Sensitivity
     from scalebayes.checks.sensitivity import sensitivity as sensitivity
@@ -77,7 +77,7 @@ _HOME = {
     "Allocation": "questions.allocate",
     "Anchored": "priors",
     "Average": "fits.averaging",
-    "Backtest": "checks.backtest",
+    "Backtest": "checks.answer",
     "Comparison": "questions.compare",
     "ConvergenceWarning": "inference.diagnostics",
     "Crossover": "questions.crossover",

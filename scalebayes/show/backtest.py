@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalebayes.checks.backtest import Backtest
+from scalebayes.checks.answer import Backtest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,210 @@
+"""The answer of a back-test: scores by curve, their means and intervals, and what they say in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.numerics import scores
+from scalebayes.questions.wording import html, plain
+
+_RESAMPLED = 1000
+SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scores.PROBS), "width_89")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Backtest:
+    """The answer of `backtest`.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        A row per forecast run: setting, pool, curve, the inputs, scale (or compute), reach (that over the curve's
+        largest known), response, median, lower and upper (89% of a new run), error (log of median over response), crps,
+        log_score, pit.
+    curves : pandas.DataFrame
+        A row per setting and curve; where several fits are averaged, it is about the average. It has numbers of runs:
+        known (up to the cut-off) and fitted (of these), ahead (beyond the cut-off) and tested (of these). It has
+        scores: rmsle, crps, log_score, coverage_50, _80, _89, _95, width_89 (in logs). It says how the sampling went:
+        converged, max_r_hat, diverging (share of draws), problem, and fit (what was fitted together; empty where that
+        differs between averaged fits).
+    members : pandas.DataFrame
+        The same scores for each averaged fit, by method; empty where there is one fit. If some are fitted to a pool and
+        others to each curve alone, methods are called pooled and separate.
+    baselines : pandas.DataFrame
+        A row per setting, curve and method: rmsle; for the bootstrap also coverage_89 and width_89; for least squares
+        also converged. Its problem says why there is no error, or that the search has not converged.
+    known : pandas.DataFrame
+        The runs up to the cut-off: setting, curve, scale, response. A fit has at most ``points`` of each curve.
+    skipped : tuple of (setting, curve, reason)
+        Curves that were left out, if the caller allowed it.
+    law, response : str
+    clusters : mapping of str to str
+        The cluster of each curve; the curves of a cluster are resampled together.
+    """
+
+    points: pd.DataFrame
+    curves: pd.DataFrame
+    members: pd.DataFrame
+    baselines: pd.DataFrame
+    known: pd.DataFrame
+    skipped: tuple[tuple[str, str, str], ...]
+    law: str
+    response: str
+    clusters: Mapping[str, str]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Means over curves by setting, pool and method, with 89% cluster-bootstrap intervals (``_lower``, ``_upper``).
+
+        ``curves`` is the number of curves in a mean, ``failed`` that of curves whose fits have no draws to forecast
+        with. An average comes before its members. A single cluster has no interval.
+        """
+        rows = []
+        whole = pd.concat([table for table in (self.curves, self.members) if len(table)])
+        parts = whole.groupby(["setting", "pool", "method"], sort=False)
+        for (setting, pool, method), part in parts:
+            scored = int(part["rmsle"].notna().sum())
+            row: dict[str, Any] = {
+                "setting": setting,
+                "pool": pool,
+                "method": method,
+                "curves": scored,
+                "failed": len(part) - scored,
+            }
+            for name in SCORES:
+                row |= _with_interval(name, part[name].to_numpy(), part["curve"].map(self.clusters).to_numpy())
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def compared(self, setting: str) -> pd.DataFrame:
+        """Mean RMSLE, coverage and width of every method at a setting, the posterior's first.
+
+        ``curves`` is the number of curves in a mean; for ``unconverged`` of them sampling or search has not converged.
+        """
+        tables = (_means(table, setting) for table in (self.curves, self.members, self.baselines))
+        return pd.concat([table for table in tables if len(table)], ignore_index=True)
+
+    @property
+    def _own(self) -> pd.DataFrame:
+        table, (method,) = self.table, self.curves["method"].unique()
+        return table[table["method"] == method]
+
+    def _divergences(self, setting: str) -> int:
+        """Divergences of all fits, each counted once."""
+        fits = self.members if len(self.members) else self.curves
+        return int(fits[fits["setting"] == setting].drop_duplicates(["method", "fit"])["divergences"].sum())
+
+    def __str__(self) -> str:
+        bad = self.curves[~self.curves["converged"]]
+        lines = [
+            f"NOT CONVERGED: {r['setting']}, {r['curve'] or 'all runs'}: {r['problem']}" for _, r in bad.iterrows()
+        ]
+        for _, row in self._own.iterrows():
+            where = f"{row['setting']}" + (f", {row['pool']}" if row["pool"] else "")
+            n = f"{row['curves']} curve{'s' if row['curves'] != 1 else ''}"
+            n += f", {row['failed']} without a forecast" if row["failed"] else ""
+            low, high = (100 * row[f"coverage_89_{end}"] for end in ("lower", "upper"))
+            interval = f" [{low:.0f}, {high:.0f}]" if np.isfinite(low) else ""
+            lines.append(
+                f"{where} ({n}): the median is off by {100 * row['rmsle']:.1f}% (RMSLE); 89% bands of a new run hold "
+                f"{100 * row['coverage_89']:.0f}%{interval} of the held-out runs, 50% bands "
+                f"{100 * row['coverage_50']:.0f}%; mean width {row['width_89']:.3f} in logs."
+            )
+        for setting in self.curves["setting"].unique():
+            others = self.compared(str(setting)).iloc[1:].dropna(subset="rmsle")
+            errors = "; ".join(
+                f"{r['method']} {100 * r['rmsle']:.1f}%"
+                + (f" ({r['unconverged']} not converged)" if r["unconverged"] else "")
+                for r in others.to_dict("records")
+            )
+            if errors:
+                lines.append(f"{setting}, others' RMSLE: {errors}.")
+        if self.skipped:
+            lines.append(f"{len(self.skipped)} skipped: {'; '.join(f'{s}, {c}: {why}' for s, c, why in self.skipped)}.")
+        runs = self.curves[["known", "fitted", "ahead", "tested"]].sum()
+        if runs["fitted"] < runs["known"] or runs["tested"] < runs["ahead"]:
+            lines.append(
+                f"Of {runs['known']} runs up to the cut-offs {runs['fitted']} were fitted, "
+                f"and of {runs['ahead']} beyond them {runs['tested']} forecast, "
+                "spread evenly over the logarithm of the scale."
+            )
+        worst, share = self.curves["max_r_hat"].max(), self.curves["diverging"].max()
+        lines.append(f"(max r-hat {worst:.3f}, at most {share:.2%} of a fit's draws diverged)")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """The draws and divergences of all fits, and their worst r-hat and ESS."""
+        fits = (self.members if len(self.members) else self.curves).drop_duplicates(["setting", "method", "fit"])
+        return Diagnostics(
+            int(fits["draws"].sum()),
+            int(fits["divergences"].sum()),
+            float(fits["max_r_hat"].max()),
+            float(fits["min_ess_bulk"].min()),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the points, as nested dictionaries of numbers and strings."""
+        table, found = self._own, []
+        for setting in dict.fromkeys([*self.curves["setting"], *(s for s, _, _ in self.skipped)]):
+            own = self.curves[self.curves["setting"] == setting]
+            groups = [_group(row) for _, row in table[table["setting"] == setting].iterrows()]
+            members, baselines = (
+                _means(of, setting).set_index("method").to_dict("index") for of in (self.members, self.baselines)
+            )
+            found.append(
+                {
+                    "cutoff": setting,
+                    "groups": groups,
+                    "curves": own.rename(columns={"curve": "name"}).drop(columns="setting").to_dict("records"),
+                    "members": members,
+                    "baselines": baselines,
+                    "max_r_hat": own["max_r_hat"].max() if len(own) else None,
+                    "divergences": self._divergences(str(setting)),
+                    "skipped": [{"name": c, "reason": why} for s, c, why in self.skipped if s == setting],
+                }
+            )
+        return plain({"law": self.law, "settings": found})
+
+
+def _means(table: pd.DataFrame, setting: str) -> pd.DataFrame:
+    """Mean scores of every method of a table at a setting."""
+    rows = []
+    for method, part in table[table["setting"] == setting].groupby("method", sort=False):
+        means = part[["rmsle", "coverage_89", "width_89"]].mean()
+        # Rules of thumb have nothing that could fail to converge.
+        bad = int((part["converged"].eq(False) & part["rmsle"].notna()).sum())
+        rows.append({"method": method, **means, "curves": int(part["rmsle"].notna().sum()), "unconverged": bad})
+    return pd.DataFrame(rows, columns=["method", "rmsle", "coverage_89", "width_89", "curves", "unconverged"])
+
+
+def _with_interval(name: str, values: np.ndarray, clusters: np.ndarray) -> dict[str, float]:
+    values, clusters = values[np.isfinite(values)], clusters[np.isfinite(values)]
+    _, index = np.unique(clusters, return_inverse=True)
+    n = index.max(initial=-1) + 1
+    if n < 2:
+        mean = float(values.mean()) if n else np.nan
+        return {name: mean, f"{name}_lower": np.nan, f"{name}_upper": np.nan}
+    sums, counts = np.bincount(index, values, n), np.bincount(index, minlength=n)
+    chosen = np.random.default_rng(0).integers(n, size=(_RESAMPLED, n))
+    means = sums[chosen].sum(1) / counts[chosen].sum(1)
+    lower, upper = np.quantile(means, [(1 - scores.BAND) / 2, (1 + scores.BAND) / 2])
+    return {name: float(values.mean()), f"{name}_lower": float(lower), f"{name}_upper": float(upper)}
+
+
+def _group(row: pd.Series) -> dict[str, Any]:
+    means = {name: row[name] for name in ("curves", "failed", "rmsle", "log_score", "crps")}
+    coverage = {f"{p:g}": row[f"coverage_{100 * p:g}"] for p in scores.PROBS}
+    intervals = {name: [row[f"{name}_lower"], row[f"{name}_upper"]] for name in SCORES}
+    return {"name": row["pool"], **means, "coverage": coverage, "width_89": row["width_89"], "intervals": intervals}
