@@ -157,7 +157,7 @@ def with_least_squares(case: Case, draws: int) -> Callable[[int], Draws]:
 
 # The centred ones differ from the others only for groups.
 METHODS = {
-    "scalebayes": Method(with_scalebayes, ("pymc", "jax", "blackjax", "optimistix")),
+    "scalebayes": Method(with_scalebayes, ("pymc", "jax")),
     "pymc": Method(partial(with_pymc, centred=False, sampler="pymc"), ("pymc",)),
     "pymc_centred": Method(partial(with_pymc, centred=True, sampler="pymc"), ("pymc",)),
     "nutpie": Method(partial(with_pymc, centred=False, sampler="nutpie"), ("pymc", "nutpie")),

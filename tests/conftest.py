@@ -202,7 +202,7 @@ def made_fit():
             }
         )
         if not jitter:  # constants have no r-hat
-            tree.attrs = {"max_r_hat": 1.0, "min_ess_bulk": 1000.0}
+            tree.attrs = {"max_r_hat": 1.0, "min_ess_bulk": 1000.0, "min_ess_tail": 1000.0}
         return sb.Fit(model, tree)
 
     return fit

@@ -9,7 +9,7 @@ import pytest
 import scalebayes as sb
 
 NAMES = [name for name in sb.__all__ if name != "laws"]
-HEAVY = {"arviz", "blackjax", "jax", "matplotlib", "numpy", "pandas", "pymc", "pytensor", "scipy", "xarray"}
+HEAVY = {"arviz", "jax", "matplotlib", "numpy", "pandas", "pymc", "pytensor", "scipy", "xarray"}
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(sb, name))]
 
 

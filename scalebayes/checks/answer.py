@@ -152,6 +152,7 @@ class Backtest:
             int(fits["divergences"].sum()),
             float(fits["max_r_hat"].max()),
             float(fits["min_ess_bulk"].min()),
+            float(fits["min_ess_tail"].min()),
         )
 
     def to_dict(self) -> dict[str, Any]:

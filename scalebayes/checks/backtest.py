@@ -31,7 +31,7 @@ from scalebayes.runs.reading import select_inputs
 from scalebayes.runs.splits import check_skipped, masks, of_curves, split, subset
 from scalebayes.runs.thinning import spread
 
-_WENT = ("converged", "max_r_hat", "min_ess_bulk", "divergences", "problem")
+_WENT = ("converged", "max_r_hat", "min_ess_bulk", "min_ess_tail", "divergences", "problem")
 
 
 def backtest(
@@ -285,6 +285,7 @@ def _worst(states: Sequence[Mapping]) -> dict[str, Any]:
         "converged": all(s["converged"] for s in states),
         "max_r_hat": np.max([s["max_r_hat"] for s in states]),
         "min_ess_bulk": np.min([s["min_ess_bulk"] for s in states]),
+        "min_ess_tail": np.min([s["min_ess_tail"] for s in states]),
         "draws": sum(s["draws"] for s in states),
         "divergences": sum(s["divergences"] for s in states),
         "problem": "; ".join(named),

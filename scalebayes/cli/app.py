@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from scalebayes.cli import ahead, checking, deciding, fitting
+from scalebayes.cli import ahead, checking, deciding, fitting, interrupt
 
 app = typer.Typer(
     name="scalebayes",
@@ -44,6 +44,10 @@ def main() -> None:
     warnings.showwarning = _one_line_warning
     try:
         code = app(standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        code = interrupt.CODE
+    except SystemExit as end:
+        code = end.code
     except TyperException as error:
         commands = [
             command.name or command.callback.__name__ for command in app.registered_commands if command.callback
@@ -53,6 +57,8 @@ def main() -> None:
         _refuse(ValueError(f"{said}; see '{' '.join(['scalebayes', *known, '--help'])}'."))
     except (ValueError, TypeError, OSError) as error:
         _refuse(error)
+    if code == interrupt.CODE:
+        interrupt.say()
     raise SystemExit(code or 0)
 
 
@@ -66,7 +72,3 @@ def _refuse(error: Exception) -> NoReturn:
 
 def _one_line_warning(message, category, filename, lineno, file=None, line=None) -> None:
     print(f"scalebayes: warning: {' '.join(str(message).split())}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()

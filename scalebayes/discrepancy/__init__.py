@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scalebayes.discrepancy.contract import Departure, Errors, InGraph, Situation, Term, integrated_of, sampled_of
+from scalebayes.discrepancy.contract import AtRuns, Departure, Errors, Situation, Term, integrated_of, sampled_of
 from scalebayes.discrepancy.drift import Drift
 from scalebayes.discrepancy.run_effects import RunEffects
 from scalebayes.discrepancy.surface import Surface
@@ -21,10 +21,10 @@ WORDS: Mapping[str, Callable[[], Term]] = {
 __all__ = [
     "BUILT_IN",
     "WORDS",
+    "AtRuns",
     "Departure",
     "Drift",
     "Errors",
-    "InGraph",
     "RunEffects",
     "Situation",
     "Surface",

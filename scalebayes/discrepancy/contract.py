@@ -20,23 +20,20 @@ from scalebayes.runs import Runs
 from scalebayes.runs.curves import Frontier
 
 
-class InGraph(NamedTuple):
-    """The part of the PyMC graph that a sampled term sees; tensors.
+class AtRuns(NamedTuple):
+    """The runs as a sampled term sees them, in JAX.
 
     Parameters
     ----------
-    mean, floor, observed : tensor, shape (run,)
+    mean, floor, observed : array, shape (run,) or (1,)
         The law's mean and floor, and the data.
     observation : Observation
-    values, columns : mapping of str to tensor
+    values, columns : mapping of str to array
         The observation's parameters and columns at the runs.
-    own : mapping of str to tensor
-        The term's parameters, of shape () or (group,).
-    data : mapping of str to tensor
+    own : mapping of str to array
+        The term's parameters, of shape (1,) or (group,).
+    data : mapping of str to array
         The term's data.
-    group : str
-        Name of the group dimension; empty if there is none.
-    n_groups : int
     inputs : tuple of str
     """
 
@@ -48,8 +45,6 @@ class InGraph(NamedTuple):
     columns: Mapping[str, Any]
     own: Mapping[str, Any]
     data: Mapping[str, Any]
-    group: str
-    n_groups: int
     inputs: tuple[str, ...]
 
 
@@ -207,7 +202,7 @@ class SampledTerm(Term, Protocol):
 
     @property
     def helpers(self) -> tuple[str, ...]:
-        """Its free variables that are not kept."""
+        """Its free variables, which are not kept."""
 
     @property
     def published(self) -> Mapping[str, tuple[str, ...]]:
@@ -219,8 +214,12 @@ class SampledTerm(Term, Protocol):
     def dims(self, data: Mapping[str, np.ndarray]) -> dict[str, int]:
         """Sizes of the dimensions of its variables, besides the group."""
 
-    def departed(self, seen: InGraph) -> tuple[Any, dict[str, Any]]:
-        """Declares its variables; returns the mean after its departure, and the observation's parameters beside it."""
+    def departed(self, seen: AtRuns, free: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any, dict[str, Any]]:
+        """The runs after the departure given by the term's free variables, in JAX.
+
+        Returns the mean, the observation's parameters beside it, the log prior density of the free variables, and the
+        variables that are kept.
+        """
 
 
 @runtime_checkable

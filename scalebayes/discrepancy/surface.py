@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 
-from scalebayes.discrepancy.contract import Departure, InGraph, Situation
+from scalebayes.discrepancy.contract import AtRuns, Departure, Situation
 from scalebayes.discrepancy.drift import around
 from scalebayes.discrepancy.inducing import ALL, INDUCING, Scales, Surroundings, ahead, departures, surroundings
 from scalebayes.discrepancy.walk import integrated
@@ -134,33 +135,27 @@ class Surface:
         """Sizes of the dimensions of its variables, besides the group."""
         return {"inducing_point": data["surface_ratio"].shape[1]}
 
-    def departed(self, seen: InGraph):
-        """Declares the surface; returns the mean after it, and the observation's parameters beside it.
+    def departed(self, seen: AtRuns, free: Mapping[str, Any]):
+        """The runs after the surface given by its coordinates.
 
-        These include in the noise the variance that the inducing points leave out.
+        The observation's parameters include in the noise the variance that the inducing points leave out.
         """
-        import pymc as pm
-        import pytensor.tensor as pt
-        from pytensor import wrap_jax
-
-        scale, groups = seen.observation.scale, max(seen.n_groups, 1)
-        near = Surroundings(**{name: seen.data[f"surface_{name}"] for name in Surroundings._fields})
-        points = near.ratio.type.shape[1]
-        shape = (seen.n_groups, points) if seen.group else (points,)
-        xi = pm.Flat("surface_coordinates", shape=shape)
+        scale, near = seen.observation.scale, self._surroundings(seen.data)
+        groups, points = near.ratio.shape[:2]
+        xi = free["surface_coordinates"]
         # To first order about the response and not about the law, since the noise is much smaller than g.
-        error, above_response = scale.seen(seen.observed, seen.mean, seen.floor, pt)
-        sd = pt.broadcast_to(sd_of(seen.observation, seen.mean, seen.values, seen.columns), error.shape)
-        own = {name: pt.broadcast_to(value, (groups,)) for name, value in seen.own.items()}
-        g, left_out, log_density, at_points = wrap_jax(departures)(
-            pt.reshape(xi, (groups, points)), error, above_response, sd, self._scales(seen.inputs, own), near
+        error, above_response = scale.seen(seen.observed, seen.mean, seen.floor, jnp)
+        sd = jnp.broadcast_to(sd_of(seen.observation, seen.mean, seen.values, seen.columns), error.shape)
+        own = {name: jnp.broadcast_to(value, (groups,)) for name, value in seen.own.items()}
+        g, left_out, log_density, at_points = departures(
+            xi.reshape(groups, points), error, above_response, sd, self._scales(seen.inputs, own), near
         )
-        pm.Potential("surface_prior", log_density)
-        dims = (*([seen.group] if seen.group else []), "inducing_point")
-        pm.Deterministic("surface", pt.reshape(at_points, shape), dims=dims)
-        above = scale.above(seen.mean, seen.floor, pt)
-        values = seen.observation.widened(seen.values, above**2 * left_out, pt)
-        return scale.bent(seen.mean, seen.floor, g, pt), values
+        above = scale.above(seen.mean, seen.floor, jnp)
+        values = seen.observation.widened(seen.values, above**2 * left_out, jnp)
+        return scale.bent(seen.mean, seen.floor, g, jnp), values, log_density, {"surface": at_points}
+
+    def _surroundings(self, data: Mapping[str, Any]) -> Surroundings:
+        return Surroundings(**{name: data[f"surface_{name}"] for name in Surroundings._fields})
 
     def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
         """g at each point's distance in cost from the frontier of the group's runs, each point by itself."""

@@ -178,6 +178,7 @@ def pooled_diagnostics(parts: Sequence[Diagnostics]) -> Diagnostics:
         divergences=most.divergences,
         max_r_hat=max(d.max_r_hat for d in parts),
         min_ess_bulk=min(d.min_ess_bulk for d in parts),
+        min_ess_tail=min(d.min_ess_tail for d in parts),
     )
 
 

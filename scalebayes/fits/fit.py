@@ -151,7 +151,6 @@ class Fit:
                 *(modes if self.modes else []),
                 f"  parameters: {values}",
                 f"  observation: {attrs['observation']}{departs}; seed {attrs['seed']}; data {attrs['data_hash']}",
-                f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}, "
-                f"blackjax {attrs['blackjax']}",
+                f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}",
             ]
         )

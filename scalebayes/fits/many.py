@@ -47,7 +47,7 @@ class Fleet(Mapping[str, Fit]):
     ----------
     table : pandas.DataFrame
         A row per fit, index ``name``: ``converged`` (also False for a failed fit), ``divergences``, ``max_r_hat``,
-        ``min_ess_bulk``, ``problem`` (why it failed or has not converged, else empty).
+        ``min_ess_bulk``, ``min_ess_tail``, ``problem`` (why it failed or has not converged, else empty).
     folder : Path or None
         The folder of the fits; None if they are kept in memory.
     """
@@ -96,7 +96,7 @@ def fit_many(
     *,
     folder: str | os.PathLike | None = None,
     executor: Executor | None = None,
-    draws: int = Settings.draws,
+    draws: int | None = Settings.draws,
     chains: int = Settings.chains,
     warmup: int | None = Settings.warmup,
     target_accept: float | None = Settings.target_accept,
@@ -200,7 +200,7 @@ def fit_many(
         finally:
             for future in waiting:
                 future.cancel()
-    columns = ["converged", "divergences", "max_r_hat", "min_ess_bulk", "problem"]
+    columns = ["converged", "divergences", "max_r_hat", "min_ess_bulk", "min_ess_tail", "problem"]
     table = pd.DataFrame([rows[name] for name in named], index=pd.Index(list(named), name="name"), columns=columns)
     bad = table.index[~table["converged"]]
     if len(bad):
@@ -310,17 +310,14 @@ def _draw(models: list[Model], seeds: list[int], wanted: list[int], size: int, s
 
     with compilation_cache():
         ready = [prepare(model, size) for model in models]
-        # Tables that are hard to sample are faster alone, unless a step of eight takes no longer than a step of one.
-        joint = any(term.batch == "joint" for term in ready[0].source.structure.block.terms)
         return sample(
             ready[0].source,
             [r.numbers for r in ready],
             initial=[r.initial for r in ready],
             seeds=seeds,
             settings=settings,
-            report=lambda made, total: None,
+            report=lambda stage, made, total: None,
             wanted=wanted,
-            in_batch=joint,
         )
 
 
@@ -330,13 +327,14 @@ def _reason(error: Exception) -> str:
 
 def _row(result: Fit | str) -> dict:
     if isinstance(result, str):
-        numbers = {"divergences": 0, "max_r_hat": np.nan, "min_ess_bulk": np.nan}
+        numbers = {"divergences": 0, "max_r_hat": np.nan, "min_ess_bulk": np.nan, "min_ess_tail": np.nan}
         return {"converged": False, **numbers, "problem": result}
     found = result.diagnostics
     numbers = {
         "divergences": found.divergences,
         "max_r_hat": found.max_r_hat,
         "min_ess_bulk": found.min_ess_bulk,
+        "min_ess_tail": found.min_ess_tail,
     }
     return {"converged": not found.problems, **numbers, "problem": "; ".join(found.problems)}
 

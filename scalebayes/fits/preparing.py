@@ -6,22 +6,25 @@ Models of one structure and size share everything that is compiled.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from itertools import count
 from threading import Lock
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+import jax.numpy as jnp
 import numpy as np
 
-from scalebayes import laws
 from scalebayes.discrepancy import sampled_of, solver
-from scalebayes.inference.data import REAL
+from scalebayes.inference.data import REAL, Data
+from scalebayes.inference.density import Density
 from scalebayes.inference.transport import Block, Transport
 from scalebayes.model import Model
-from scalebayes.model.structure import GROUP, OBSERVED, Structure, initial_values
+from scalebayes.model.structure import GROUP, OBSERVED, Structure
+from scalebayes.model.values import PRIOR, free_variables, level_of, log_prior, prior_terms, squeezed, values
+from scalebayes.numerics.fingerprint import fingerprint
 from scalebayes.numerics.padding import padded_size, repeat_last
-from scalebayes.numerics.precision import double_precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,33 +67,67 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     numbers |= solver.padded(numbers, size, grouped)
     shapes = tuple((name, numbers[name].shape) for name, _ in block.shapes)
     structure = replace(structure, blocks=(replace(block, n_runs=size, shapes=shapes),))
-    source, initial = Specification(structure, dict(numbers)), initial_values(structure, numbers)
+    source, initial = Specification(structure, dict(numbers), _code(structure)), free_variables(structure, numbers)
+    terms = prior_terms(structure, numbers)
+    numbers[PRIOR] = np.concatenate([terms[name] for name in _layout(structure, initial).order], axis=1)
     numbers[REAL] = np.arange(size) < n
     return Prepared(source, numbers, initial)
 
 
 _lock = Lock()  # so that no two threads make and compile the density of one structure
+_UNKNOWN = "unknown"
+_numbers = count()
+
+
+def _code(structure: Structure) -> tuple[str, ...]:
+    """What the law, its floor, the observation and the terms of a structure compute."""
+    block = structure.block
+    parts: list[Any] = [block.law, *([block.floor] if callable(block.floor) else [])]
+    # Of the package's own observations and terms, the structure says everything.
+    parts += [type(p) for p in (block.observation, *block.terms) if not type(p).__module__.startswith("scalebayes.")]
+    return tuple(fingerprint(part) or f"{_UNKNOWN} {next(_numbers)}" for part in parts)
 
 
 @dataclass(frozen=True)
 class Specification:
-    """A structure with one example of its numbers, which a comparison ignores."""
+    """A structure with one example of its numbers, which a comparison ignores.
+
+    Parameters
+    ----------
+    structure : Structure
+    numbers : mapping of str to array
+    code : tuple of str
+        Fingerprints of the caller's functions and classes. Of one that has none, a number that is never the same.
+    """
 
     structure: Structure
     numbers: Mapping[str, np.ndarray] = field(compare=False)
+    code: tuple[str, ...] = ()
 
     @cached_property
     def name(self) -> str:
-        """The structure in words, the same in every process; empty if the law or a part is not the package's own."""
-        block = self.structure.block
-        parts = [block.floor] if callable(block.floor) else []
-        parts += [type(part) for part in (block.observation, *block.terms)]
-        own = all(part.__module__.startswith("scalebayes.") for part in parts)
-        if not own or not laws.is_built_in(laws.as_law(block.law)):
+        """The structure in words, the same in every process; empty if a part of the caller's has no fingerprint."""
+        if any(part.startswith(_UNKNOWN) for part in self.code):
             return ""
-        floor = block.floor.__name__ if callable(block.floor) else block.floor
-        plain = replace(block, law=cast(Any, block.law.__name__), floor=floor)
-        return repr(replace(self.structure, blocks=(plain,)))
+        block = self.structure.block
+        floor = "function" if callable(block.floor) else block.floor
+        plain = replace(block, law=cast(Any, getattr(block.law, "__name__", "law")), floor=floor)
+        return repr((replace(self.structure, blocks=(plain,)), self.code))
+
+    def values(self, position: np.ndarray, published: Mapping[str, np.ndarray], data: Data) -> dict[str, np.ndarray]:
+        """Every variable to keep on its natural scale, at positions of shape (..., size)."""
+        structure = self.structure
+        found = values(structure, self.transport().density.free(position), data, np)
+        lead = position.shape[:-1]
+        of_groups = (structure.n_groups,) if structure.group else ()
+        sizes = {dim: n for term in sampled_of(structure.block.terms) for dim, n in term.dims(data).items()}
+        shapes = {
+            name: (*of_groups, *(sizes[dim] for dim in dims))
+            for term in sampled_of(structure.block.terms)
+            for name, dims in term.published.items()
+        }
+        further = {name: value.reshape(*lead, *shapes[name]) for name, value in published.items()}
+        return squeezed(structure, found, data) | further
 
     def transport(self) -> Transport:
         """The density and its whitening map; the same object for every equal specification."""
@@ -100,48 +137,80 @@ class Specification:
 
 @lru_cache(maxsize=32)
 def _transport(specification: Specification) -> Transport:
-    from scalebayes.inference.density import from_pymc
-    from scalebayes.model.graph import build
-
-    structure, block = specification.structure, specification.structure.block
-    sizes = {"run": structure.n_runs, structure.group: structure.n_groups, **dict(structure.factors)}
+    structure, numbers = specification.structure, specification.numbers
+    block = structure.block
+    values = free_variables(structure, numbers)
+    layout = _layout(structure, values)
+    slices, end = {}, 0
+    for name in layout.order:
+        slices[name] = slice(end, end + values[name].size)
+        end += values[name].size
+    published = {}
     for term in sampled_of(block.terms):
-        sizes |= term.dims(specification.numbers)
-    coords = {name: range(size) for name, size in sizes.items() if name}
-    with double_precision():
-        graph = build(structure, specification.numbers, coords)
-        scales = {
-            spread: (f"{p.name}_prior", 2 + i)
-            for p in structure.parameters
-            for i, (_, spread, _) in enumerate(p.deviations)
-        }
-        held = any(term.modeless for term in block.terms)
-        noises = [p for p in structure.parameters if p.owner != "law"] if held else []
-        modeless = [name for p in noises for name in (p.base, *(offset for _, _, offset in p.deviations))]
-        density = from_pymc(graph, structure.helpers, block.positive)
-        return Transport(density, _blocks(structure), scales, modeless)
+        sizes = term.dims(numbers)
+        for name, dims in term.published.items():
+            published[name] = (max(structure.n_groups, 1), *(sizes[dim] for dim in dims))
+
+    def loglik():
+        from scalebayes.model.likelihood import likelihood
+
+        return likelihood(structure)
+
+    def of_prior(position, data):
+        return log_prior(position, data[PRIOR], jnp)
+
+    density = Density(slices, structure.n_runs, published, of_prior, loglik)
+    held = any(term.modeless for term in block.terms)
+    noises = [p for p in structure.parameters if p.owner != "law"] if held else []
+    modeless = [name for p in noises for name in (p.variable, *(offset for _, _, offset in p.deviations))]
+    indices = [i for name in modeless for i in range(slices[name].start, slices[name].stop)]
+    groups = values[layout.owned[0]].size if layout.owned else 0
+    return Transport(density, layout.blocks, groups, layout.scales, indices)
 
 
-def _blocks(structure: Structure) -> tuple[Block, ...]:
-    """The variables of each level of one factor, the one with most values.
+class _Layout(NamedTuple):
+    """The order of the free variables in a position; see `Transport`.
 
-    Variables that vary over other factors only are whitened with the rest.
+    Parameters
+    ----------
+    blocks : tuple of Block
+    order : tuple of str
+    owned : tuple of str
+        The last of these, one for each block.
+    scales : tuple of (str, int)
     """
-    values: Counter[str] = Counter()
+
+    blocks: tuple[Block, ...]
+    order: tuple[str, ...]
+    owned: tuple[str, ...]
+    scales: tuple[tuple[str, int], ...]
+
+
+def _layout(structure: Structure, variables: Iterable[str]) -> _Layout:
+    """The layout in which the levels of one factor, the one with most values, are whitened given all others."""
+    counted: Counter[str] = Counter()
     for p in structure.parameters:
         for factor in p.factors if p.pooling == "pooled" else (structure.group,) * (p.pooling == "separate"):
-            values[factor] += structure.levels(factor)
-    if not values:
-        return ()
-    main = max(values, key=lambda factor: values[factor])
-    blocks = []
+            counted[factor] += structure.levels(factor)
+    main = max(counted, key=lambda factor: counted[factor], default="")
+    pooled, other_spreads, separate = [], [], []
     for p in structure.parameters:
-        prior, centre = f"{p.name}_prior", p.variable
+        prior = f"{p.name}_prior"
         if p.pooling == "separate" and main == structure.group:
-            blocks.append(Block(own=centre, prior=prior))
-        blocks += [
-            Block(offset, prior, centre, population=p.base, spread=spread, log=p.link != "identity")
-            for factor, spread, offset in p.deviations
-            if factor == main
-        ]
-    return tuple(blocks)
+            separate.append((Block(prior, pooled=False), p.variable))
+        for i, (factor, spread, offset) in enumerate(p.deviations):
+            if factor == main:
+                level = None if p.link in ("identity", "log") else partial(level_of, p)
+                pooled.append((Block(prior, level=level), spread, (prior, 2 + i), p.variable, offset))
+            else:
+                other_spreads.append((spread, (prior, 2 + i)))
+    blocks, spreads, scales, centres, offsets = zip(*pooled, strict=True) if pooled else ((),) * 5
+    first = (*spreads, *(spread for spread, _ in other_spreads))
+    owned = (*offsets, *(name for _, name in separate))
+    rest = tuple(name for name in variables if name not in {*first, *centres, *owned})
+    return _Layout(
+        (*blocks, *(block for block, _ in separate)),
+        (*first, *rest, *centres, *owned),
+        owned,
+        (*scales, *(scale for _, scale in other_spreads)),
+    )

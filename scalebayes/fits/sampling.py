@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from scalebayes.discrepancy import sampled_of
 from scalebayes.discrepancy.resolve import Discrepancy
 from scalebayes.fits.description import FORMAT, columns_of, describe_model, plain_number
 from scalebayes.fits.fit import Fit
+from scalebayes.fits.progress import reporting
 from scalebayes.inference.caching import compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.settings import Settings
@@ -30,7 +30,7 @@ from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
 
 if TYPE_CHECKING:
-    from scalebayes.inference.sampling import Draws
+    from scalebayes.inference.sampling import Sample as Draws
 
 
 def fit(
@@ -42,7 +42,7 @@ def fit(
     observation: Observation | str | None = None,
     discrepancy: Discrepancy | None = None,
     horizon: float | None = None,
-    draws: int = Settings.draws,
+    draws: int | None = Settings.draws,
     chains: int = Settings.chains,
     warmup: int | None = Settings.warmup,
     target_accept: float | None = Settings.target_accept,
@@ -97,7 +97,7 @@ def fit(
 def sample(
     model: Model,
     *,
-    draws: int = Settings.draws,
+    draws: int | None = Settings.draws,
     chains: int = Settings.chains,
     warmup: int | None = Settings.warmup,
     target_accept: float | None = Settings.target_accept,
@@ -108,29 +108,28 @@ def sample(
 ) -> Fit:
     """Draw from a model's posterior by Hamiltonian Monte Carlo.
 
-    HMC runs in whitened coordinates. Where the posterior is nearly standard normal in these, trajectories of about one
-    length are enough. Where a pilot or the draws show that it is not, it is whitened again, with a warm-up of NUTS
-    (Hoffman and Gelman 2014, arXiv:1111.4246). If the new coordinates are no better, NUTS also makes the draws;
-    ``idata.attrs["sampler"]`` says which of the two did. With 256 coordinates or more, trajectories are shorter and
+    HMC runs in whitened coordinates, with trajectories of about one length. Where a pilot or the draws show that the
+    coordinates are poor, they are whitened again from draws. With 256 coordinates or more, trajectories are shorter and
     each step takes two gradients; ``n_steps`` counts gradients.
 
     Parameters
     ----------
     model : Model
-    draws, chains : int
-        Draws kept of each chain, and number of chains. Chains that have not mixed by then (r-hat of 1.01 or more, or
-        bulk ESS of 400 or less) continue, up to eight times as many draws; ``draws`` of these are kept, evenly spaced.
+    draws : int, optional
+        Draws kept of each chain. If not given, chains go on, from 500 draws to at most ``max_draws``, until r-hat is
+        below 1.01 and the bulk and tail ESS of every variable reach ``ess``. Where given draws have not mixed (r-hat
+        below 1.01, ESS of 400), chains continue, up to eight times as many; ``draws`` of these are kept, evenly spaced.
+    chains : int
     warmup : int, optional
-        Steps of NUTS that adapt before the draws. If not given, as many as the posterior needs: 150, or 600 where the
-        whitening has to be improved. There are more where the draws diverge or mix too slowly: then they become the
-        pilot of a better whitening.
+        Trajectories that adapt the step size before the draws. If not given, as many as the posterior needs: 150, and
+        as many again, with the draws made so far, each time the whitening has to be improved.
     target_accept : float, optional
-        Mean acceptance rate that the step size is adapted to. If not given, 0.8, or 0.95 after a warm-up of NUTS. At
-        least 0.99 where NUTS's own draws became a pilot.
+        Mean acceptance rate that the step size is adapted to. If not given, 0.8, then 0.9 or 0.95 where the whitening
+        has to be improved.
     ess : int, optional
-        Draw until the bulk ESS of every variable exceeds this, instead of a fixed number of ``draws``.
+        Bulk and tail ESS that every variable must reach; 400 if not given.
     max_draws : int, optional
-        Most draws of each chain when an ``ess`` is given; by default eight times ``draws``.
+        Most draws of each chain; 8000 if not given.
     seed : int
         The same seed on the same machine gives the same bytes.
     progress : bool, optional
@@ -158,7 +157,7 @@ def sample(
 
     with compilation_cache():
         ready = prepare(model)
-        with _progress(progress, model.name) as report:
+        with reporting(progress, model.name) as report:
             found = draw(
                 ready.source,
                 [ready.numbers],
@@ -196,7 +195,8 @@ def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, 
     tree["prior"] = xr.DataTree(prior)
     made = {
         "seed": seed,
-        "sampler": found.sampler,
+        "sampler": "hmc",
+        "whitenings": found.whitenings,
         "warmup": found.warmup,
         "target_accept": found.target_accept,
         "thin": found.thin,
@@ -205,7 +205,8 @@ def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, 
         {"share": mode.share, "height": mode.height, **{n: mode.values[n].tolist() for n in model.parameters}}
         for mode in found.modes
     ]
-    judged = {"max_r_hat": found.max_r_hat, "min_ess_bulk": found.min_ess_bulk}
+    worst = found.worst
+    judged = {"max_r_hat": worst.r_hat, "min_ess_bulk": worst.bulk, "min_ess_tail": worst.tail}
     tree.attrs = _attributes(model) | made | judged | {"modes": json.dumps(modes), "ess": settings.ess or 0}
     return Fit(model, tree)
 
@@ -217,11 +218,11 @@ def _warn(fit: Fit, settings: Settings) -> None:
             f"the fit of {name} has not converged: {'; '.join(problems)}. "
             "More draws or warm-up, or narrower priors, may help; do not use it as it is."
         )
-    elif settings.ess and fit.diagnostics.min_ess_bulk <= settings.ess:
+    elif settings.ess and min(fit.diagnostics.min_ess_bulk, fit.diagnostics.min_ess_tail) < settings.ess:
         message = (
-            f"the fit of {name} was to reach a bulk ESS of {settings.ess}; its "
+            f"the fit of {name} was to reach a bulk and tail ESS of {settings.ess}; its "
             f"{fit.diagnostics.draws // settings.chains} draws of each chain reach "
-            f"{fit.diagnostics.min_ess_bulk:.0f}. A larger max_draws goes on."
+            f"{fit.diagnostics.min_ess_bulk:.0f} and {fit.diagnostics.min_ess_tail:.0f}. A larger max_draws goes on."
         )
     else:
         return
@@ -271,25 +272,5 @@ def _attributes(model: Model) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)  # each version is read from a file
 def _versions() -> dict[str, str]:
-    packages = ("scalebayes", "pymc", "pytensor", "jax", "blackjax", "arviz", "numpy")
+    packages = ("scalebayes", "pymc", "pytensor", "jax", "arviz", "numpy")
     return {name: version(name) for name in packages}
-
-
-@contextmanager
-def _progress(wanted: bool | None, what: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not (console.is_terminal if wanted is None else wanted):
-        yield lambda made, total: None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(f"fitting {what} (compiling)", total=None)
-
-        def report(made: int, total: int) -> None:
-            bar.update(task, completed=made, total=total, description=f"fitting {what}")
-
-        yield report

@@ -1,104 +1,84 @@
-"""Batches of tables: each table requests its next steps, and requests of one kind run together in one program.
+"""Requests of tables that are sampled together, answered by calls of one program.
 
-After the warm-up that a batch shares, its tables differ: one needs more draws, another a better whitening. Tables that
-need the same kind of step take it together, each in its own slot of the batch's program, so that no program is compiled
-for one table alone. Every slot takes every step, also where only one table is left, and NUTS waits for the longest tree
-of all slots. The chains of a table that is sampled alone run in parallel instead.
+What one table needs is written as a generator, as if it were alone: it yields a request and is sent the answer. The
+requests of several tables for the same thing are answered by one call, each table in its own slot, so that Python and
+the program's overhead are paid once for all. The answer of a table does not depend on the others.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
 
-from scalebayes.inference.programs import Programs
-from scalebayes.inference.schedule import CHUNK
+from scalebayes.inference.data import Data
+from scalebayes.inference.modes import Ends, climb
+from scalebayes.inference.packing import layout_of, packed
+from scalebayes.inference.requests import Climb, Look, Move, Request, Requests
+from scalebayes.inference.trajectories import CHUNK, State, Trace, unknown
+from scalebayes.inference.transport import Transport
 from scalebayes.numerics.precision import double_precision
 
-
-class Run(NamedTuple):
-    """The state of a batch of tables; every leaf has a leading table dimension."""
-
-    data: dict[str, np.ndarray]
-    keys: np.ndarray
-    geometry: tuple[np.ndarray, ...]
-    carry: tuple[np.ndarray, ...]
-    target_accept: np.ndarray
+# A gradient of so many coordinates or runs takes long enough that chains gain from a thread for each processor.
+_HEAVY_SIZE, _HEAVY_RUNS = 256, 2000
 
 
-Trace = tuple[np.ndarray, dict[str, np.ndarray]]
-Progress = Callable[[int, int], None]
-
-
-class Steps(NamedTuple):
-    """A request for steps of one table's chains; the answer is its run after them, and their trace.
+@dataclass(frozen=True, eq=False)
+class _Engine:
+    """What answers requests.
 
     Parameters
     ----------
-    run : Run
-    fixed_length : bool
-        Whether trajectories have a fixed length; NUTS otherwise.
-    made : int
-        Number of steps made before.
-    stages : array of int
-        What each step adapts, see `scalebayes.inference.schedule`.
-    total : int
-        Number of steps to report as the end.
+    program : Callable
+    transport : Transport
+    data : dict of str to array
+        Packed, on the device.
+    width : int
+        Number of tables.
+    lanes : int
+        How many chains one call moves.
+    threads : int
+        How many calls run at the same time.
     """
 
-    run: Run
-    fixed_length: bool
-    made: int
-    stages: np.ndarray
-    total: int
+    program: Callable
+    transport: Transport
+    data: Mapping[str, Any]
+    width: int
+    lanes: int
+    threads: int
 
 
-class Whitening(NamedTuple):
-    """A request for a geometry from a pilot's draws, and for chains that start under it; the answer is the table's run.
-
-    Parameters
-    ----------
-    run : Run
-    pilot : array, shape (1, sample, size)
-    starts : array, shape (1, chain, size)
-    """
-
-    run: Run
-    pilot: np.ndarray
-    starts: np.ndarray
-
-
-Requests = Generator[Steps | Whitening, Any, Any]
-
-
-def serve(compiled: Programs, requests: Mapping[int, Requests], width: int, report: Progress) -> dict[int, Any]:
+def serve(
+    program: Callable, transport: Transport, tables: Sequence[Data], requests: Mapping[int, Requests], chains: int
+) -> dict[int, Any]:
     """Answer the requests of tables until each table has its result.
 
     Parameters
     ----------
-    compiled : Programs
+    program : Callable
+        From `scalebayes.inference.trajectories.trajectories`, compiled.
+    transport : Transport
+    tables : sequence of mapping of str to array
+        The data of every slot.
     requests : mapping of int to generator
-        One for each table, by its slot. It yields `Steps` or `Whitening` with a run of one table, is sent the answer,
-        and returns the result.
-    width : int
-        Tables of a program. The result of a table does not depend on the others.
-    report : Callable
-        Called with the steps made and their total, where the width is 1.
+        The generators by their slots; their results are returned by the same.
+    chains : int
 
     Returns
     -------
     dict of int to Any
-        The result of each table, by its slot.
     """
     found: dict[int, Any] = {}
-    wanted: dict[int, Steps | Whitening] = {}
-    traces: dict[int, list[Trace]] = {slot: [] for slot in requests}
+    wanted: dict[int, Request] = {}
+    engine = _engine(program, transport, tables, chains)
+    of_geometry = layout_of(transport.plain._asdict())
+    geometries: dict[tuple, Any] = {}
 
     def send(slot: int, answer: Any) -> None:
         try:
@@ -107,119 +87,149 @@ def serve(compiled: Programs, requests: Mapping[int, Requests], width: int, repo
             found[slot] = end.value
             wanted.pop(slot, None)
 
+    def together(some: Mapping[int, Request]):
+        """The geometries of all slots, on the device; one changes seldom."""
+        fill = next(iter(some.values())).geometry
+        chosen = [some[slot].geometry if slot in some else fill for slot in range(len(tables))]
+        key = tuple(map(id, chosen))
+        if key not in geometries:
+            geometries.clear()
+            geometries[key] = (chosen, jax.device_put(packed([each._asdict() for each in chosen], of_geometry)))
+        return geometries[key][1]
+
     for slot in requests:
         send(slot, None)
     while wanted:
-        if some := {slot: request for slot, request in wanted.items() if isinstance(request, Whitening)}:
-            for slot, run in _whitened(compiled, some, width):
-                send(slot, run)
-        for fixed_length in (True, False):
-            alike = {s: r for s, r in wanted.items() if isinstance(r, Steps) and r.fixed_length == fixed_length}
-            if alike and width == 1:
-                request = alike[0]
-                reported = with_total(report, request.total)
-                send(0, advance(compiled, request.run, fixed_length, request.made, request.stages, reported))
-            elif alike:
-                for slot, run, trace in _chunk(compiled, alike, width):
-                    request = alike[slot]
-                    traces[slot].append(trace)
-                    wanted[slot] = request._replace(run=run, made=request.made + CHUNK, stages=request.stages[CHUNK:])
-                    if len(request.stages) <= CHUNK:
-                        send(slot, (run, jax.tree.map(lambda *each: np.concatenate(each, axis=2), *traces[slot])))
-                        traces[slot] = []
+        alike, answer = _next(wanted)
+        for slot, each in answer(engine, alike, together(alike)).items():
+            send(slot, each)
     return found
 
 
-def _filled(some: Mapping[int, Any], width: int) -> list:
-    """The requests of every slot; a slot without one copies another's."""
-    any_other = next(iter(some.values()))
-    return [some.get(slot, any_other) for slot in range(width)]
+def _engine(program: Callable, transport: Transport, tables: Sequence[Data], chains: int) -> _Engine:
+    data, processors = jax.device_put(packed(tables, layout_of(tables[0]))), os.cpu_count() or 1
+    density = transport.density
+    heavy = density.size >= _HEAVY_SIZE or density.runs >= _HEAVY_RUNS or bool(density.published)
+    if len(tables) > 1 or not heavy or jax.default_backend() != "cpu":
+        return _Engine(program, transport, data, len(tables), chains, 1)
+    share = -(-chains // processors)
+    lanes = next(lanes for lanes in range(share, chains + 1) if chains % lanes == 0)
+    return _Engine(program, transport, data, 1, lanes, processors)
 
 
-def _chunk(compiled: Programs, some: Mapping[int, Steps], width: int) -> list[tuple[int, Run, Trace]]:
-    """One chunk of steps of some tables: slot, run and trace of each."""
-    requests = _filled(some, width)
-    run: Run = _joined([request.run for request in requests])
-    first = np.asarray([request.made for request in requests])
-    schedule = np.stack([_padded(request.stages[:CHUNK]) for request in requests])
-    move = compiled.advance_hmc if requests[0].fixed_length else compiled.advance_nuts
-    with double_precision():
-        carry, trace = move(run.carry, run.keys, first, schedule, run.target_accept, run.geometry, run.data)
-    return [(slot, *one((run._replace(carry=carry), trace), slot)) for slot in some]
+def _next(wanted: Mapping[int, Request]) -> tuple[dict[int, Any], Callable]:
+    """The requests of one kind that one call can answer, and the function that answers them."""
+    looks = {slot: request for slot, request in wanted.items() if isinstance(request, Look)}
+    if looks:
+        return looks, _looked
+    climbs = {slot: request for slot, request in wanted.items() if isinstance(request, Climb)}
+    if climbs:
+        most = min(request.most for request in climbs.values())
+        return {slot: request for slot, request in climbs.items() if request.most == most}, _climbed
+    moves: dict[int, Any] = dict(wanted)
+    number = min(len(request.momenta) for request in moves.values())
+    return {slot: request for slot, request in moves.items() if len(request.momenta) == number}, _moved
 
 
-def _whitened(compiled: Programs, some: Mapping[int, Whitening], width: int) -> list[tuple[int, Run]]:
-    request: Whitening = _joined(_filled(some, width))
-    with double_precision():
-        geometry = compiled.from_draws(request.pilot, request.run.geometry, request.run.data)
-        carry = compiled.start_nuts(request.starts, geometry, request.run.data)
-    return [(slot, one(request.run._replace(geometry=geometry, carry=carry), slot)) for slot in some]
+def _looked(engine: _Engine, looks: Mapping[int, Look], geometry) -> dict[int, tuple]:
+    heights, slopes = _look(
+        engine, _slots({slot: request.z for slot, request in looks.items()}, engine.width), geometry
+    )
+    return {slot: (heights[slot, : len(r.z)], slopes[slot, : len(r.z)]) for slot, r in looks.items()}
 
 
-def _joined(parts: list) -> Any:
-    return jax.tree.map(lambda *each: np.concatenate(each), *parts)
+def _climbed(engine: _Engine, climbs: Mapping[int, Climb], geometry) -> dict[int, Ends]:
+    starts = _slots({slot: request.starts for slot, request in climbs.items()}, engine.width)
+    n, size = starts.shape[1:]
+
+    def look(x):
+        heights, slopes = _look(engine, x.reshape(engine.width, n, size), geometry)
+        return heights.reshape(-1), slopes.reshape(-1, size)
+
+    most = next(iter(climbs.values())).most
+    ends = climb(starts.reshape(-1, size), engine.transport.held, look, most)
+    return {slot: Ends(*(part[slot * n : (slot + 1) * n] for part in ends)) for slot in climbs}
 
 
-def one(batch: Any, i: int) -> Any:
-    """One table of a batch, as a batch of one."""
-    return jax.tree.map(lambda x: x[i : i + 1], batch)
+def _slots(parts: Mapping[int, np.ndarray], width: int) -> np.ndarray:
+    """Points of some tables in the slots of all, shape (table, point, size); zero where there is none."""
+    longest, size = max(map(len, parts.values())), next(iter(parts.values())).shape[-1]
+    found = np.zeros((width, longest, size))
+    for slot, part in parts.items():
+        found[slot, : len(part)] = part
+    return found
 
 
-def advance(
-    compiled: Programs, run: Run, fixed_length: bool, made: int, stages: np.ndarray, report: Callable[[int], None]
-) -> tuple[Run, Trace]:
-    """Make the steps of a schedule, in chunks of equal length so that one compiled program serves any number."""
-    stages = _padded(stages)
-    move, carry, keys = compiled.advance_hmc if fixed_length else compiled.advance_nuts, run.carry, run.keys
-    tables, chains = keys.shape[:2]
-    width = chains_per_program(fixed_length, tables, chains)
-    constant, stopped = jax.device_put((run.target_accept, run.geometry, run.data)), Event()
+def _look(engine: _Engine, z: np.ndarray, geometry) -> tuple[np.ndarray, np.ndarray]:
+    """The log density and its gradient at points, shape (table, point, size): a trajectory of length zero from each."""
+    width, n, size = z.shape
+    z = np.concatenate([z, np.zeros((width, -n % engine.lanes, size))], axis=1)
+    momenta, chances = np.broadcast_to(0.0, (1, *z.shape)), np.broadcast_to(0.0, (1, *z.shape[:2]))
+    state = unknown(engine.transport, z)
+    # A point without a finite density is rejected, and keeps the height it began with.
+    parts = _called(
+        engine,
+        state,
+        momenta,
+        chances,
+        np.ones((1, width), int),
+        np.zeros(width),
+        geometry,
+        lambda end, trace: end[1:3],
+    )
+    heights, slopes = (np.concatenate(part, axis=1)[:, :n] for part in zip(*parts, strict=True))
+    return heights, slopes
 
-    def go(chain: int) -> tuple[tuple, Trace]:
-        mine, own = jax.tree.map(lambda x: x[:, chain : chain + width], (carry, keys))
-        traces = []
+
+def _moved(engine: _Engine, moves: Mapping[int, Move], geometry) -> dict[int, tuple[State, Trace]]:
+    any_other = next(iter(moves.values()))
+    chosen = [moves.get(slot, any_other) for slot in range(engine.width)]
+    state = jax.tree.map(lambda *parts: np.concatenate(parts), *(request.state for request in chosen))
+    momenta, chances, steps = (np.stack(parts, axis=1) for parts in zip(*(r[1:4] for r in chosen), strict=True))
+    sizes = np.asarray([request.step_size for request in chosen])
+    parts = _called(engine, state, momenta, chances, steps, sizes, geometry, lambda end, trace: (end, trace))
+    ends, traces = zip(*parts, strict=True)
+    end = State(*jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *ends))
+    trace = Trace(*jax.tree.map(lambda *parts: np.concatenate(parts, axis=2), *traces))
+    return {
+        slot: (
+            jax.tree.map(lambda leaf, at=slot: leaf[at : at + 1], end),
+            jax.tree.map(lambda leaf, at=slot: leaf[:, at], trace),
+        )
+        for slot in moves
+    }
+
+
+def _called(
+    engine: _Engine,
+    state: State,
+    momenta: np.ndarray,
+    chances: np.ndarray,
+    steps: np.ndarray,
+    sizes: np.ndarray,
+    geometry: Any,
+    kept: Callable,
+) -> list:
+    """What is kept of the end and the trace of each call that moves some of the chains."""
+    number = len(momenta)
+
+    def filled(x: np.ndarray, value: float) -> np.ndarray:
+        """The same array for as many trajectories as the program has room for."""
+        rest = np.broadcast_to(np.asarray(value, x.dtype), (CHUNK - number, *x.shape[1:]))
+        return x if number == CHUNK else np.concatenate([x, rest])
+
+    def call(first: int):
+        some = slice(first, first + engine.lanes)
+        own = jax.tree.map(lambda leaf: leaf[:, some], tuple(state))
+        chance = filled(momenta[:, :, some], 0.0), filled(chances[:, :, some], 0.0), filled(steps, 1)
         with double_precision():
-            for first in range(0, len(stages), CHUNK):
-                if stopped.is_set():
-                    raise RuntimeError("another chain, or the caller, has stopped")
-                number, schedule = np.full(tables, made + first), np.tile(stages[first : first + CHUNK], (tables, 1))
-                mine, trace = move(mine, own, number, schedule, *constant)
-                traces.append(trace)
-                if chain == 0:
-                    report(made + first + CHUNK)
-        return mine, jax.tree.map(lambda *parts: np.concatenate(parts, axis=2), *traces)
+            end, trace = engine.program(own, *chance, sizes, np.asarray(number), geometry, engine.data)
+            # NumPy arrays: those of JAX remember where they come from, and might make the program compile once more.
+            end, trace = jax.tree.map(np.asarray, (end, trace))
+        return kept(end, jax.tree.map(lambda leaf: leaf[:number], trace))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            ends = list(pool.map(go, range(0, chains, width)))
-        finally:
-            stopped.set()  # an interrupt must not wait for chains that have minutes to go
-    carry, trace = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *ends)
-    return run._replace(carry=carry), trace
-
-
-def chains_per_program(equal_work: bool, tables: int, chains: int) -> int:
-    """How many chains of a table, or climbs to its modes, run in one program.
-
-    All of them for a batch of tables, and on an accelerator. For one table on a CPU it depends on whether their work is
-    equal. Where it is not, as with the trees of NUTS, each runs alone, so that none waits for another. Where it is, as
-    many run together as each processor must take, or more if the programs would not get equal numbers.
-    """
-    if tables > 1 or jax.default_backend() != "cpu":
-        return chains
-    share = -(-chains // (os.cpu_count() or 1)) if equal_work else 1
-    return next(width for width in range(share, chains + 1) if chains % width == 0)
-
-
-def whole_chunks(steps: float) -> int:
-    """A number of steps, rounded up to whole chunks."""
-    return int(-(-steps // CHUNK) * CHUNK)
-
-
-def with_total(report: Progress, total: int) -> Callable[[int], None]:
-    """A callback of the steps made, which reports them with a total that they do not exceed."""
-    return lambda made: report(made, max(whole_chunks(total), made))
-
-
-def _padded(stages: np.ndarray) -> np.ndarray:
-    return np.concatenate([stages, np.full(whole_chunks(len(stages)) - len(stages), stages[-1])]).astype(np.int64)
+    firsts = range(0, state.z.shape[1], engine.lanes)
+    if engine.threads == 1 or len(firsts) == 1:
+        return [call(first) for first in firsts]
+    with ThreadPoolExecutor(engine.threads) as pool:
+        return list(pool.map(call, firsts))

@@ -6,15 +6,18 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import ndtri
 
+from scalebayes.inference.settings import SMALLEST_ESS
+
 LARGEST_R_HAT = 1.01
-SMALLEST_ESS = 400
 LARGEST_DIVERGING_SHARE = 0.005
+_TAILS = (0.05, 0.95)  # probabilities of the quantiles whose ESS is that of the tails
 _AT_ONCE = 16  # numbers per task, so that many groups do not fill the memory
 
 
@@ -31,7 +34,7 @@ class Diagnostics:
     draws : int
         Number of draws of all chains.
     divergences : int
-    max_r_hat, min_ess_bulk : float
+    max_r_hat, min_ess_bulk, min_ess_tail : float
         The worst of all variables of the posterior.
     """
 
@@ -39,6 +42,7 @@ class Diagnostics:
     divergences: int
     max_r_hat: float
     min_ess_bulk: float
+    min_ess_tail: float
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -48,17 +52,26 @@ class Diagnostics:
             found.append(f"{self.divergences} of {self.draws} draws diverged")
         if not self.max_r_hat < LARGEST_R_HAT:
             found.append(f"r-hat reaches {self.max_r_hat:.4f} (below {LARGEST_R_HAT} is needed)")
-        if not self.min_ess_bulk > SMALLEST_ESS:
-            found.append(f"the smallest bulk ESS is {self.min_ess_bulk:.0f} (above {SMALLEST_ESS} is needed)")
+        for kind, ess in (("bulk", self.min_ess_bulk), ("tail", self.min_ess_tail)):
+            if not ess >= SMALLEST_ESS:
+                found.append(f"the smallest {kind} ESS is {ess:.0f} ({SMALLEST_ESS} or more is needed)")
         return tuple(found)
 
     def __str__(self) -> str:
         one = "" if self.divergences == 1 else "s"
         numbers = (
-            f"{self.divergences} divergence{one}, max r-hat {self.max_r_hat:.3f}, min bulk ESS {self.min_ess_bulk:.0f} "
-            f"over {self.draws} draws"
+            f"{self.divergences} divergence{one}, max r-hat {self.max_r_hat:.3f}, "
+            f"min bulk ESS {self.min_ess_bulk:.0f}, min tail ESS {self.min_ess_tail:.0f} over {self.draws} draws"
         )
         return f"NOT CONVERGED: {'; '.join(self.problems)}. {numbers}" if self.problems else numbers
+
+
+class Worst(NamedTuple):
+    """The largest r-hat and the smallest bulk and tail ESS of several variables."""
+
+    r_hat: float
+    bulk: float
+    tail: float
 
 
 def r_hat_and_ess(posterior: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
@@ -68,13 +81,13 @@ def r_hat_and_ess(posterior: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     return rhat(posterior), ess(posterior)
 
 
-def worst(posterior: xr.Dataset) -> tuple[float, float]:
-    """The largest r-hat and the smallest bulk ESS of all variables."""
+def worst(posterior: xr.Dataset) -> Worst:
+    """The largest r-hat and the smallest ESS of all variables."""
     return worst_of({str(name): array.transpose("chain", "draw", ...).to_numpy() for name, array in posterior.items()})
 
 
-def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
-    """The largest r-hat and the smallest bulk ESS of arrays with leading dimensions (chain, draw); NaN if any is.
+def worst_of(variables: Mapping[str, np.ndarray]) -> Worst:
+    """The largest r-hat and the smallest ESS of arrays with leading dimensions (chain, draw); NaN if any is.
 
     The values are those of ArviZ, computed for many numbers at once.
     """
@@ -84,12 +97,12 @@ def worst_of(variables: Mapping[str, np.ndarray]) -> tuple[float, float]:
     pieces = [numbers[i : i + size] for i in range(0, len(numbers), size)]
     with ThreadPoolExecutor(processors) as pool:
         found = list(pool.map(lambda piece: _rank_normalised(np.stack(piece)), pieces))
-    r_hat, ess = map(np.concatenate, zip(*found, strict=True))
-    return float(r_hat.max()), float(ess.min())
+    r_hat, bulk, tail = map(np.concatenate, zip(*found, strict=True))
+    return Worst(float(r_hat.max()), float(bulk.min()), float(tail.min()))
 
 
-def _rank_normalised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split r-hat (the larger of values and folded values) and bulk ESS (Vehtari et al. 2021, arXiv:1903.08008).
+def _rank_normalised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split r-hat (the larger of values and folded values), bulk and tail ESS (Vehtari et al. 2021, arXiv:1903.08008).
 
     Parameters
     ----------
@@ -97,19 +110,22 @@ def _rank_normalised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    r_hat, ess : array, shape (number,)
+    r_hat, bulk, tail : array, shape (number,)
     """
     half = x.shape[2] // 2
     if half < 2:
-        return np.full(len(x), np.nan), np.full(len(x), np.nan)
+        return (np.full(len(x), np.nan),) * 3
+    ends = np.quantile(x, _TAILS, axis=(1, 2))[..., None, None]
     x = np.concatenate([x[:, :, :half], x[:, :, -half:]], axis=1).astype(float)
     unknown = ~np.isfinite(x).all((1, 2))
     with np.errstate(invalid="ignore", divide="ignore"):
         z = _normal_scores(x)
         folded = _normal_scores(np.abs(x - np.median(x, axis=(1, 2), keepdims=True)))
-        r_hat, ess = np.fmax(_r_hat(z), _r_hat(folded)), _ess(z)
+        r_hat, bulk = np.fmax(_r_hat(z), _r_hat(folded)), _ess(z)
+        tail = np.minimum(*(_ess((x <= end).astype(float)) for end in ends))
     few = x.shape[1] < 4  # a single chain, split into halves
-    return np.where(unknown | few, np.nan, r_hat), np.where(unknown, np.nan, ess)
+    bulk, tail = (np.where(unknown, np.nan, ess) for ess in (bulk, tail))
+    return np.where(unknown | few, np.nan, r_hat), bulk, tail
 
 
 def _normal_scores(x: np.ndarray) -> np.ndarray:
@@ -157,8 +173,8 @@ def diagnose(idata: xr.DataTree) -> Diagnostics:
     """The diagnostics that the sampler stored; computed from the posterior if another sampler drew it."""
     noted = idata.attrs
     if "max_r_hat" in noted:
-        largest, smallest = float(noted["max_r_hat"]), float(noted["min_ess_bulk"])
+        found = Worst(*(float(noted[name]) for name in ("max_r_hat", "min_ess_bulk", "min_ess_tail")))
     else:
-        largest, smallest = worst(idata["posterior"].to_dataset())
+        found = worst(idata["posterior"].to_dataset())
     diverging = idata["sample_stats"]["diverging"].to_numpy()
-    return Diagnostics(draws=diverging.size, divergences=int(diverging.sum()), max_r_hat=largest, min_ess_bulk=smallest)
+    return Diagnostics(diverging.size, int(diverging.sum()), *found)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from scalebayes.inference.data import Data
-from scalebayes.inference.transport import Geometry, Transport
+from scalebayes.inference.requests import Look, Requests
+from scalebayes.inference.transport import Geometry
 
 _SMALLEST_DIP = 1.0  # of log density between two modes that count as separate
 _LARGEST_DROP = 12.0  # of log density from the highest mode to others that are examined
-_MOST_DENSE = 200  # coordinates for which BFGS keeps a dense matrix
 _SMALLEST_SHARE = 0.01  # of the mass, for a mode to be reported
+_MEMORY = 20  # most steps from which the curvature is known
+_STEEPEST = 1e-4  # slope at which a climb has converged, in coordinates on the scale of the prior
+_WINDOW, _LEAST_GAIN = 10, 1e-3  # steps over which a climb that has converged gains less log density
+_ALONG = 11  # points of a profile
 
 
-class Climb(NamedTuple):
+class Ends(NamedTuple):
     """Where the climb from each start ended.
 
     Parameters
@@ -28,9 +30,92 @@ class Climb(NamedTuple):
     converged : array of bool, shape (start,)
     """
 
-    found: jax.Array
-    heights: jax.Array
-    converged: jax.Array
+    found: np.ndarray
+    heights: np.ndarray
+    converged: np.ndarray
+
+
+def climb(starts: np.ndarray, held: np.ndarray, look: Callable, most: int) -> Ends:
+    """Climb from every start by L-BFGS (Nocedal and Wright 2006, algorithm 7.4), all at once.
+
+    Parameters
+    ----------
+    starts : array, shape (start, size)
+    held : array of bool, shape (size,)
+        Coordinates without a mode, which stay.
+    look : Callable
+        From points, shape (start, size), to the log density and its gradient there.
+    most : int
+        Steps after which a climb ends.
+
+    Returns
+    -------
+    Ends
+    """
+    n, size = starts.shape
+
+    def seen(points):
+        height, slope = look(points)
+        return height, np.where(held | ~np.isfinite(slope), 0.0, slope)
+
+    x, length = starts.copy(), np.full(n, np.nan)
+    height, slope = seen(x)
+    moves, turns = np.zeros((2, n, min(_MEMORY, size + 2), size))
+    past = [height] * _WINDOW  # heights of the last steps
+    converged, active = np.zeros(n, bool), np.isfinite(height)
+    for _ in range(most):
+        converged |= active & (np.abs(slope).max(1) < _STEEPEST)
+        active &= ~converged
+        if not active.any():
+            break
+        direction = _direction(slope, moves, turns)
+        rise = (direction * slope).sum(1)
+        if not (rise > 0).all():
+            direction = np.where((rise > 0)[:, None], direction, slope)
+            rise = (direction * slope).sum(1)
+        # The first step of a climb is short: nothing is known of the curvature.
+        length = np.where(np.isnan(length), 1 / np.maximum(np.abs(slope).max(1), 1.0), length)
+        step = length[:, None] * direction
+        higher, after = seen(x + step)
+        gain = np.where(active, higher, -np.inf) - np.where(np.isfinite(height), height, 0.0)
+        better = gain > 1e-4 * length * rise  # not where it is NaN
+        # Of a climb that did not move, nothing is remembered; its next step is shorter.
+        step, turn = np.where(better[:, None], step, 0.0), np.where(better[:, None], slope - after, 0.0)
+        useful = ((step * turn).sum(1) > 1e-12 * (turn**2).sum(1))[:, None, None]
+        moves, turns = (
+            np.concatenate([old[:, 1:], np.where(useful, new[:, None], 0.0)], axis=1)
+            for old, new in ((moves, step), (turns, turn))
+        )
+        x, slope = x + step, slope - turn
+        height = np.where(better, height + np.where(better, gain, 0.0), height)
+        length = np.where(better, 1.0, 0.3 * length)
+        slow = np.where(better, height, 0.0) - np.where(better, past[0], 0.0) < _LEAST_GAIN
+        converged |= (better & slow) | (active & (length < 1e-10))
+        past = [np.where(better, new, old) for new, old in zip([*past[1:], height], past, strict=True)]
+    return Ends(x, height, converged)
+
+
+def _direction(slope: np.ndarray, moves: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """The direction of L-BFGS, shape (start, size), by its compact form (Byrd, Nocedal and Schnabel 1994, eq. 3.1).
+
+    Parameters
+    ----------
+    slope : array, shape (start, size)
+    moves, turns : array, shape (start, step, size)
+        The last steps and how the slope turned; zero where nothing is known.
+    """
+    products = np.triu(moves @ np.swapaxes(turns, 1, 2))
+    curved = np.diagonal(products, axis1=1, axis2=2)
+    known = curved > 0
+    upper = products + (~known)[:, :, None] * np.eye(moves.shape[1])
+    newest = np.argmax(known[:, ::-1], axis=1)[:, None]
+    squared = (turns**2).sum(2)
+    ratio = np.divide(curved, squared, out=np.ones(curved.shape), where=known)
+    scale = np.where(known.any(1), np.take_along_axis(ratio[:, ::-1], newest, 1)[:, 0], 1.0)[:, None]
+    a = np.linalg.solve(upper, moves @ slope[:, :, None])
+    left = curved[:, :, None] * a + scale[:, :, None] * (turns @ (np.swapaxes(turns, 1, 2) @ a - slope[:, :, None]))
+    b = np.linalg.solve(np.swapaxes(upper, 1, 2), left)
+    return scale * slope + (np.swapaxes(b, 1, 2) @ moves - scale[:, :, None] * (np.swapaxes(a, 1, 2) @ turns))[:, 0]
 
 
 def starting_points(initial: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -40,62 +125,16 @@ def starting_points(initial: np.ndarray, n: int, seed: int) -> np.ndarray:
     return initial + offsets
 
 
-def climb(transport: Transport, starts: jax.Array, centre: jax.Array, data: Data) -> Climb:
-    """Climb from every start; variables without a mode (spreads, scales of noise) are held at the centre."""
-    import optimistix  # slow to import, and not needed after the climb is compiled
-
-    held = np.isin(np.arange(transport.density.size), transport.held)
-
-    def logp(position, data):
-        return transport.density.logp(jnp.where(held, centre, position), data)
-
-    # With very many groups the matrix that BFGS keeps would be larger than everything else.
-    solver: optimistix.AbstractMinimiser = (
-        optimistix.BFGS(rtol=1e-8, atol=1e-8)
-        if transport.density.size <= _MOST_DENSE
-        else optimistix.LBFGS(rtol=1e-8, atol=1e-8)
-    )
-
-    def one(start):
-        solution: optimistix.Solution = optimistix.minimise(
-            lambda position, data: -logp(position, data),
-            solver,
-            jnp.where(held, centre, start),
-            args=data,
-            max_steps=2000,
-            throw=False,
-        )
-        height = logp(solution.value, data)
-        height = jnp.where(jnp.isfinite(height), height, -jnp.inf)
-        ended = jnp.asarray(solution.result == optimistix.RESULTS.successful)
-        return Climb(jnp.where(held, centre, solution.value), height, ended)
-
-    return jax.vmap(one)(starts)
+def elsewhere(found: Ends) -> np.ndarray:
+    """Which climbs converged, ended not much below the highest, and at another point."""
+    top = found.found[np.argmax(found.heights)]
+    far = np.abs(found.found - top).max(-1) > 0.01
+    high = found.heights >= found.heights.max() - _LARGEST_DROP
+    return far & high & found.converged
 
 
-def best(found: Climb) -> np.ndarray:
-    """The highest position of every table, shape (table, size)."""
-    top = np.argmax(np.asarray(found.heights), axis=1)
-    return np.asarray(found.found)[np.arange(len(top)), top]
-
-
-def elsewhere(found: Climb) -> np.ndarray:
-    """Which climbs of every table converged, ended not much below the highest, and at another point."""
-    heights, top = np.asarray(found.heights), best(found)
-    far = np.abs(np.asarray(found.found) - top[:, None]).max(-1) > 0.01
-    high = heights >= heights.max(1, keepdims=True) - _LARGEST_DROP
-    return far & high & np.asarray(found.converged)
-
-
-def profiles(transport: Transport, top: jax.Array, z: jax.Array, geometry: Geometry, data: Data) -> jax.Array:
-    """Log density along the line from the top to each z, in whitened coordinates, shape (start, 11)."""
-    along = jnp.linspace(0.0, 1.0, 11)[:, None]
-    points = top + along * (z[:, None] - top)
-    return jax.lax.map(jax.vmap(lambda z: transport.logp(z, geometry, data)), points)
-
-
-def separate(z: np.ndarray, heights: np.ndarray, candidates: np.ndarray, lines: np.ndarray) -> list[int]:
-    """Which climbs of one table ended at separate modes, other than the highest one.
+def separate(z: np.ndarray, heights: np.ndarray, candidates: np.ndarray, geometry: Geometry) -> Requests:
+    """Which climbs ended at separate modes, other than the highest one.
 
     Parameters
     ----------
@@ -104,14 +143,20 @@ def separate(z: np.ndarray, heights: np.ndarray, candidates: np.ndarray, lines: 
     heights : array, shape (start,)
     candidates : array of bool, shape (start,)
         From `elsewhere`.
-    lines : array, shape (start, 11)
-        From `profiles`, starting at the highest.
+    geometry : Geometry
+
+    Returns
+    -------
+    list of int
     """
     others: list[int] = []
+    along = np.linspace(0.0, 1.0, _ALONG)[:, None]
+    top = z[np.argmax(heights)]
     for i in np.argsort(-heights):
-        dips = np.nanmin(lines[i]) < min(lines[i][0], lines[i][-1]) - _SMALLEST_DIP
-        apart = all(np.linalg.norm(z[i] - z[j]) > 1 for j in others)
-        if candidates[i] and dips and apart:
+        if not candidates[i] or any(np.linalg.norm(z[i] - z[j]) <= 1 for j in others):
+            continue
+        line, _ = yield Look(top + along * (z[i] - top), geometry)
+        if np.nanmin(line) < min(line[0], line[-1]) - _SMALLEST_DIP:
             others.append(int(i))
     return others
 

@@ -1,61 +1,50 @@
 """Sampling by Hamiltonian Monte Carlo in whitened coordinates, of one table or of several of equal shape at once.
 
-Trajectories have a fixed length, which is right where the coordinates are nearly standard normal. Where a pilot or the
-draws show that they are not, the coordinates are whitened again, and NUTS finds the length.
-
-A batch of tables runs together for as many steps as the easy ones need. A table that needs more goes on alone, or in
-its own slot of the batch, so that its draws do not depend on the others. The chains of a single table run in parallel:
-with a fixed length, a program runs as many chains as each processor has to take; with NUTS, each chain has a program of
-its own, so that none waits for another's trees.
+What a table needs is one sequence, written as if it were alone: climb to the modes; whiten by the curvature there;
+adapt the step size; draw. Where a pilot or the draws show that the coordinates are poor, they are whitened again.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 
-from scalebayes.inference.batching import (
-    Progress,
-    Requests,
-    Run,
-    Steps,
-    Trace,
-    Whitening,
-    advance,
-    chains_per_program,
-    one,
-    serve,
-    whole_chunks,
-    with_total,
-)
+from scalebayes.inference import hmc, modes
+from scalebayes.inference.batching import serve
 from scalebayes.inference.data import Data
-from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, SMALLEST_ESS, worst_of
-from scalebayes.inference.modes import Climb, best, elsewhere, separate, shares, starting_points
+from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, Worst, worst_of
+from scalebayes.inference.hmc import LENGTH, SHORT, Chains, Draws
+from scalebayes.inference.packing import layout_of
 from scalebayes.inference.processors import linear_algebra_on_one_thread
-from scalebayes.inference.programs import Programs, programs
-from scalebayes.inference.schedule import CHUNK, DRAW, FAST, LENGTH, MANY, warmup
+from scalebayes.inference.programs import program
+from scalebayes.inference.requests import Climb, Look, Requests
 from scalebayes.inference.settings import Settings
+from scalebayes.inference.trajectories import CHUNK, MANY, unknown
+from scalebayes.inference.transport import Geometry, Transport
+from scalebayes.inference.whitening import about_mode, flat_about, from_draws
 from scalebayes.numerics.precision import double_precision
 
 if TYPE_CHECKING:
     from scalebayes.inference.source import Source
 
 STARTS = 8
-MOST_LONGER = 8
+# Steps of a climb: before the groups are whitened, and after it.
+FIRST_CLIMB, CLIMB = 40, 150
 PILOT = 150
-WARMUP = 300
 # A whitening is poor if a trajectory needs more gradients than this.
 MOST_STEPS = 18
 # It is poor too if there are fewer effective draws per draw than this.
 LEAST_WORTH = 0.1
-# Default target acceptance: of fixed-length trajectories, of NUTS, and after draws have shown that a posterior is hard.
-EASY, STEADY, CAREFUL = 0.8, 0.95, 0.99
+# How often coordinates are whitened again from draws.
+MOST_WHITENINGS = 4
+# Target acceptance: at first, and after a pilot or draws have shown that a posterior is hard.
+EASY, STEADY, CAREFUL = 0.8, 0.9, 0.95
+
+Progress = Callable[[str, int, int], None]
+Values = Callable[[np.ndarray, Mapping[str, np.ndarray], Data], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +67,7 @@ class Mode:
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class Sample:
     """Draws and diagnostics of a sampler; arrays have leading dimensions (chain, draw).
 
     Parameters
@@ -88,29 +77,28 @@ class Draws:
     log_likelihood : array, shape (chain, draw, run)
     stats : dict of str to array
         Sampler statistics under ArviZ's names.
-    max_r_hat, min_ess_bulk : float
-        The worst of all variables.
+    worst : Worst
+        The largest r-hat and the smallest ESS of all variables.
     modes : tuple of Mode
         The separate modes if there are several, else empty.
-    sampler : str
-        "hmc" or "nuts".
     warmup : int
-        Number of adapting steps made.
+        Number of trajectories made before the draws.
     target_accept : float
         Mean acceptance rate that the step size was last adapted to.
+    whitenings : int
+        How often the coordinates were whitened again from draws.
     thin : float
-        Steps per draw kept, on average.
+        Trajectories per draw kept, on average.
     """
 
     variables: dict[str, np.ndarray]
     log_likelihood: np.ndarray
     stats: dict[str, np.ndarray]
-    max_r_hat: float
-    min_ess_bulk: float
+    worst: Worst
     modes: tuple[Mode, ...]
-    sampler: str
     warmup: int
     target_accept: float
+    whitenings: int
     thin: float
 
 
@@ -123,8 +111,7 @@ def sample(
     settings: Settings,
     report: Progress,
     wanted: Sequence[int] | None = None,
-    in_batch: bool = False,
-) -> dict[int, Draws]:
+) -> dict[int, Sample]:
     """Draw from a density with each table as its data.
 
     Parameters
@@ -138,238 +125,198 @@ def sample(
         The same seed, in a batch of the same size, on the same machine gives the same bytes.
     settings : Settings
     report : Callable
-        Called after each chunk with the number of steps that every chain has made, and the number that it will make.
+        Called with the stage, the trajectories made, and their number as far as it is known.
     wanted : sequence of int, optional
         Indices of the tables whose draws are wanted; the others only fill the batch. By default all.
-    in_batch : bool
-        Whether tables that need more steps than the others go on in the batch's program; otherwise each goes on alone.
 
     Returns
     -------
-    dict of int to Draws
+    dict of int to Sample
         The draws of each table, by its index.
     """
     with double_precision(), linear_algebra_on_one_thread():
-        compiled = programs(source)
-        data, centres = _stacked(tables), compiled.locate(_stacked(initial))
-        keys = np.stack([_keys(seed, settings.chains) for seed in seeds])
-        geometry, modes, z = _geometry_and_starts(compiled, data, centres, seeds, settings.chains)
-        z = z + _scatter(keys, 0, z.shape)
-        # A stated length of the warm-up means plain NUTS.
-        fixed_length = settings.warmup is None
-        target = np.full(len(tables), settings.target_accept or (EASY if fixed_length else STEADY))
-        start = compiled.start_hmc if fixed_length else compiled.start_nuts
-        run = Run(data, keys, geometry, start(z, geometry, data), target)
-        length = PILOT if settings.warmup is None else settings.warmup
-        stages = np.full(length, FAST) if fixed_length else warmup(whole_chunks(length))
-        run, pilot = advance(compiled, run, fixed_length, 0, stages, with_total(report, length + settings.draws))
-        poor = ~_is_easy(run, *pilot, 2 if z.shape[-1] >= MANY else 1) & fixed_length
-        made = whole_chunks(length)
-        kept = range(len(tables)) if wanted is None else wanted
-        first, begin = (run, pilot), _first(settings)
-        if not poor[list(kept)].all():
-            stages, reported = np.full(begin, DRAW), with_total(report, made + begin)
-            drawn, trace = advance(compiled, run, fixed_length, made, stages, reported)
-            first = drawn, jax.tree.map(lambda x: x[:, :, :begin], trace)
-        width = len(tables) if in_batch else 1
-        requests: dict[int, Requests] = {}
-        for i in kept:
-            own, trace = one((run, pilot) if poor[i] else first, i)
-            requests[i] = _finished(compiled, width, own, trace, poor[i], settings, modes[i], made)
-        if width > 1:
-            return serve(compiled, requests, width, report)
-        return {i: serve(compiled, {0: each}, 1, report)[0] for i, each in requests.items()}
+        transport = source.transport()
+        tables = [{name: np.asarray(table[name]) for name in table} for table in tables]
+        requests = {
+            i: _sampled(transport, source.values, tables[i], initial[i], seeds[i], settings, report)
+            for i in (range(len(tables)) if wanted is None else wanted)
+        }
+        return serve(program(source, layout_of(tables[0])), transport, tables, requests, settings.chains)
 
 
-def _is_easy(run: Run, z: np.ndarray, stats: dict[str, np.ndarray], gradients: int = 1) -> np.ndarray:
-    """Which tables are easy: trajectories of `LENGTH` need few gradients, and chains stray no farther than one goes.
-
-    `LENGTH` counts also where trajectories are shorter, since it is the step size that is judged, and how far a
-    coordinate is from standard normal.
-    """
-    steps = gradients * LENGTH / stats["step_size"][:, :, -1].mean(1)
-    unit = np.sqrt(np.asarray(run.carry[-1]).mean(1))  # of a coordinate, by the mass matrix
-    strayed = np.sqrt(z[:, :, -2 * CHUNK :].var(2).mean(1)) / unit
-    return (steps <= MOST_STEPS) & (strayed.max(-1) <= LENGTH)
-
-
-def _keys(seed: int, n: int) -> np.ndarray:
-    return np.asarray(jax.random.key_data(jax.random.split(jax.random.key(seed), n)))
-
-
-def _scatter(keys: np.ndarray, made: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal starts of chains; those of a table depend on its first chain's key and on the steps made."""
-    return np.stack([np.random.default_rng([*key, made]).standard_normal(shape[1:]) for key in keys[:, 0]])
-
-
-def _stacked(tables: Sequence[Data]) -> dict[str, np.ndarray]:
-    return {name: np.stack([table[name] for table in tables]) for name in tables[0]}
-
-
-def _geometry_and_starts(compiled: Programs, data, initial, seeds, chains):
-    """The geometry about the highest mode of every table, its separate modes if any, and where each chain starts."""
-    starts = np.stack([starting_points(i, STARTS, s) for i, s in zip(initial, seeds, strict=True)])
-    found = _climbed(compiled, starts, initial, data)
-    top = best(found)
-    geometry, log_mass = compiled.about_mode(top, data)
-    candidates = elsewhere(found)
-    if not candidates.any():  # the usual case
-        return geometry, [()] * len(top), np.zeros((len(top), chains, top.shape[-1]))
-    z = compiled.standardise(found.found, geometry, data)
-    highest = np.argmax(found.heights, axis=1)
-    lines = compiled.profiles(z[np.arange(len(z)), highest], z, geometry, data)
-    others = [separate(*one) for one in zip(z, np.asarray(found.heights), candidates, lines, strict=True)]
-    masses, chosen = [log_mass], [highest]
-    for rank in range(max(map(len, others))):
-        index = np.asarray([o[rank] if rank < len(o) else h for o, h in zip(others, highest, strict=True)])
-        _, mass = compiled.about_mode(found.found[np.arange(len(z)), index], data)
-        masses.append(np.where([rank < len(o) for o in others], mass, -np.inf))
-        chosen.append(index)
-    modes, begins = [], np.zeros((len(z), chains, z.shape[-1]))
-    for i in range(len(z)):
-        share = shares(np.asarray([m[i] for m in masses]))
-        kept = np.flatnonzero(share)
-        # Every mode gets one chain while there are any; the other chains are divided in proportion to the shares.
-        more = np.maximum(np.round(chains * share[kept]).astype(int) - 1, 0)
-        wanted = np.concatenate([kept, np.repeat(kept, more)])
-        if len(kept) > 1:
-            begins[i] = [z[i, chosen[wanted[c % len(wanted)]][i]] for c in range(chains)]
-        modes.append(_described(compiled, found, i, [chosen[k][i] for k in kept], share[kept], data))
-    return geometry, modes, begins
-
-
-def _climbed(compiled: Programs, starts: np.ndarray, centres: np.ndarray, data) -> Climb:
-    width = chains_per_program(True, *starts.shape[:2])
-
-    def some(first: int):
-        with double_precision():
-            return compiled.climb(starts[:, first : first + width], centres, data)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = list(pool.map(some, range(0, starts.shape[1], width)))
-    return Climb(*jax.tree.map(lambda *some: np.concatenate(some, axis=1), *parts))
-
-
-def _described(compiled, found: Climb, i: int, ends: list, share: np.ndarray, data) -> tuple[Mode, ...]:
-    if len(ends) < 2:
-        return ()
-    values = [compiled.values(found.found[i, end], {name: value[i] for name, value in data.items()}) for end in ends]
-    return tuple(
-        Mode(float(s), float(found.heights[i, end]), value) for s, end, value in zip(share, ends, values, strict=True)
-    )
-
-
-def _rewhitened(run: Run, z: np.ndarray, pilots: int, made: int, settings: Settings) -> Requests:
-    """Requests for a whitening from the draws of pilots, then for a warm-up of NUTS that also adapts the mass matrix.
-
-    The first pilot has drawn z. Without pilots the whitening stays: chains in several modes draw what describes none of
-    them. Returns the run, the steps made, and whether fixed-length trajectories suit it now.
-    """
-    made_then = made + max(pilots - 1, 0) * PILOT + WARMUP
-    total = made_then + settings.draws
-    for left in reversed(range(pilots)):
-        pilot = z[:, :, -2 * CHUNK :].reshape(1, -1, z.shape[-1])
-        run = yield Whitening(run, pilot, _scatter(run.keys, made, z[:, :, 0].shape))
-        if left:  # chains that start under a better whitening make a better pilot
-            run, (z, _) = yield Steps(run, False, made, np.full(PILOT, FAST), total)
-            made += PILOT
-    run, last = yield Steps(run, False, made, warmup(WARMUP), total)
-    # With many coordinates fixed-length trajectories use another integrator than NUTS, which has adapted the step size.
-    return run, made_then, z.shape[-1] < MANY and bool(_is_easy(run, *last)[0])
-
-
-def _drawn(run: Run, fixed_length: bool, made: int, draws: int) -> Requests:
-    run, trace = yield Steps(run, fixed_length, made, np.full(draws, DRAW), made + draws)
-    return run, jax.tree.map(lambda x: x[:, :, :draws], trace)
-
-
-def _finished(
-    compiled: Programs, width: int, run: Run, trace: Trace, poor: bool, settings: Settings, modes, warmed: int
+def _sampled(
+    transport: Transport,
+    values: Values,
+    data: Data,
+    initial: Data,
+    seed: int,
+    settings: Settings,
+    report: Progress,
 ) -> Requests:
-    """Requests of one table until it has mixed, or has the ESS that was set, or reaches the limit; returns its draws.
-
-    Draws are discarded if they diverge or depend much on each other. The next ones are then better whitened: at most
-    twice after fixed-length trajectories, and once after NUTS.
-
-    Parameters
-    ----------
-    compiled : Programs
-    width : int
-        Tables of a program.
-    run, trace
-        The table's run and trace: after a pilot if its whitening is poor, else after its first draws.
-    poor : bool
-    settings : Settings
-    modes : tuple of Mode
-    warmed : int
-        Steps made before the draws.
-    """
-    fixed_length = settings.warmup is None
-    if poor:
-        run = run._replace(target_accept=np.full(1, settings.target_accept or STEADY))
-        run, warmed, fixed_length = yield from _rewhitened(run, trace[0], 0 if modes else 2, warmed, settings)
-        run, trace = yield from _drawn(run, fixed_length, warmed, _first(settings))
-    needed = settings.ess or SMALLEST_ESS
-    limit = _limit(settings)
-    hopeless = settings.draws * settings.chains <= SMALLEST_ESS and settings.ess is None
-    drawn = begin = trace[0].shape[2]
-    left = (1 + fixed_length) * (settings.warmup is None and begin >= 2 * CHUNK)
+    """Requests of one table; returns its `Sample`."""
+    rng, size = np.random.default_rng(seed), transport.density.size
+    report("compiling", 0, 0)
+    geometry, found, begin = yield from _geometry_and_starts(
+        transport, values, data, initial, seed, settings.chains, report
+    )
+    length = SHORT if size >= MANY else LENGTH
+    chains = _begun(transport, geometry, begin, settings.target_accept or EASY, length, rng)
+    warmup = PILOT if settings.warmup is None else settings.warmup
+    chains = yield from hmc.started(chains)
+    chains, pilot = yield from hmc.adapted(chains, warmup, rng, _counted(report, "warming up", 0, warmup))
+    whitenings = 0
+    while settings.warmup is None and whitenings < MOST_WHITENINGS and not _is_easy(chains, pilot):
+        chains, pilot = yield from _rewhitened(
+            transport, chains, pilot, data, settings.target_accept or STEADY, rng, bool(found), report
+        )
+        warmup, whitenings = warmup + PILOT, whitenings + 1
+    chains, draws = yield from hmc.drawn(chains, settings.first, rng, _counted(report, "drawing", 0, settings.first))
     while True:
-        kept = _evenly(drawn, drawn if settings.ess else settings.draws)
-        z = trace[0]
-        stats = _thinned({name: value[0] for name, value in trace[1].items()}, kept)
-        variables, log_likelihood = _expand(compiled, width, z[0][:, kept], run)
-        r_hat, ess = worst_of(variables)
-        enough = hopeless or (r_hat < LARGEST_R_HAT and ess > needed)
-        # Slow draws that are no more than those of the first pilot would make no better one.
-        slow = begin > PILOT and not (enough or ess > LEAST_WORTH * settings.chains * drawn)
-        diverges = stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
-        if left and (slow or diverges):
-            # Draws of the posterior, thinned, are the best pilot.
-            pilot, pilots = z[:, :, :: drawn // (2 * CHUNK)], 0 if modes else 1
-            least = (settings.target_accept or STEADY) if fixed_length else CAREFUL
-            run = run._replace(target_accept=np.maximum(run.target_accept, least))
-            run, warmed, easy = yield from _rewhitened(run, pilot, pilots, warmed + whole_chunks(drawn), settings)
-            left = left - 1 if fixed_length else 0
-            fixed_length = fixed_length and easy and left > 0
-            run, trace = yield from _drawn(run, fixed_length, warmed, begin)
-            drawn = begin
-            continue
-        if enough or drawn >= limit:
+        made = len(draws.z)
+        kept = _evenly(made, settings.draws or made)
+        variables = _variables(transport, values, draws, kept, data)
+        worst = worst_of(variables)
+        # With very few draws nothing is known, and nothing was asked for.
+        hopeless = settings.draws is not None and settings.draws * settings.chains <= settings.least_ess
+        enough = hopeless or (worst.r_hat < LARGEST_R_HAT and min(worst.bulk, worst.tail) >= settings.least_ess)
+        slow = not enough and not worst.bulk > LEAST_WORTH * settings.chains * made
+        diverges = draws.stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
+        if (slow or diverges) and settings.warmup is None and whitenings < MOST_WHITENINGS and made >= 2 * CHUNK:
+            target = settings.target_accept or (CAREFUL if diverges or chains.target_accept >= STEADY else STEADY)
+            chains, _ = yield from _rewhitened(transport, chains, draws, data, target, rng, bool(found), report)
+            warmup, whitenings = warmup + made + PILOT, whitenings + 1
+            draws, more = None, settings.first
+        elif enough or made >= settings.most:
             break
-        most = 4.0 if settings.ess and r_hat < LARGEST_R_HAT else 2.0
-        more = min(whole_chunks(drawn * (_times(r_hat, ess, needed, most) - 1)), limit - drawn)
-        run, further = yield from _drawn(run, fixed_length, warmed + whole_chunks(drawn), more)
-        trace = jax.tree.map(lambda a, b: np.concatenate([a, b], axis=2), trace, further)
-        drawn += more
-    return Draws(
+        else:
+            factor = _times(worst, settings.least_ess, 4.0 if settings.ess and worst.r_hat < LARGEST_R_HAT else 2.0)
+            more = min(int(np.ceil(made * (factor - 1) / CHUNK)) * CHUNK, settings.most - made)
+        before, total = (0, more) if draws is None else (made, made + more)
+        chains, further = yield from hmc.drawn(chains, more, rng, _counted(report, "drawing", before, total))
+        draws = further if draws is None else hmc.joined([draws, further])
+    by_chain = {name: _by_chain(value) for name, value in draws.stats.items()}
+    return Sample(
         variables=variables,
-        log_likelihood=log_likelihood,
-        stats=stats,
-        max_r_hat=r_hat,
-        min_ess_bulk=ess,
-        modes=modes,
-        sampler="hmc" if fixed_length else "nuts",
-        warmup=warmed,
-        target_accept=float(run.target_accept[0]),
-        thin=drawn / len(kept),
+        log_likelihood=_by_chain(draws.trace.kept[1][kept]),
+        stats=_thinned(by_chain, kept),
+        worst=worst,
+        modes=found,
+        warmup=warmup,
+        target_accept=chains.target_accept,
+        whitenings=whitenings,
+        thin=len(draws.z) / len(kept),
     )
 
 
-def _limit(settings: Settings) -> int:
-    return (settings.max_draws if settings.ess else None) or MOST_LONGER * settings.draws
+def _counted(report: Progress, stage: str, before: int, total: int) -> Callable[[int], None]:
+    """A callback of the trajectories made since some were made before."""
+    return lambda made: report(stage, before + made, total)
 
 
-def _first(settings: Settings) -> int:
-    """How many draws each chain makes first; for an ESS, as many as reach it if draws depend little on each other."""
-    if settings.ess is None:
-        return settings.draws
-    return min(max(whole_chunks(1.2 * settings.ess / settings.chains), 2 * CHUNK), _limit(settings))
+def _begun(transport: Transport, geometry: Geometry, z, target: float, length: float, rng) -> Chains:
+    """Chains that start about some points in whitened coordinates."""
+    state = unknown(transport, (z + rng.standard_normal(z.shape))[None])
+    return Chains(state, geometry, 1.0, length, target)
 
 
-def _times(r_hat: float, ess: float, needed: float, most: float) -> float:
+def _is_easy(chains: Chains, pilot: Draws) -> bool:
+    """Whether a trajectory of `LENGTH` needs few gradients, and chains stray no farther than one goes."""
+    many = chains.state.z.shape[-1] >= MANY
+    strayed = pilot.z[-2 * CHUNK :].std(0).mean(0).max()
+    return bool((1 + many) * LENGTH / chains.step_size <= MOST_STEPS and strayed <= LENGTH)
+
+
+def _rewhitened(
+    transport: Transport,
+    chains: Chains,
+    draws: Draws,
+    data: Data,
+    target: float,
+    rng: np.random.Generator,
+    several: bool,
+    report: Progress,
+) -> Requests:
+    """Chains under a geometry from draws, and their pilot; with several modes the geometry stays: no one fits all."""
+    chains = replace(chains, target_accept=max(target, chains.target_accept))
+    if not several:
+        some = np.linspace(len(draws.z) // 3, len(draws.z) - 1, min(2 * CHUNK, len(draws.z))).astype(int)
+        positions = draws.trace.kept[0][some].reshape(-1, transport.density.size)
+        geometry = yield from from_draws(transport, positions, chains.geometry, data)
+        begin = np.zeros(chains.state.z.shape[1:])
+        chains = _begun(transport, geometry, begin, chains.target_accept, chains.length, rng)
+        chains = yield from hmc.started(replace(chains, step_size=0.5))
+    return (yield from hmc.adapted(chains, PILOT, rng, _counted(report, "warming up again", 0, PILOT)))
+
+
+def _geometry_and_starts(
+    transport: Transport, values: Values, data: Data, initial: Data, seed: int, n: int, report: Progress
+) -> Requests:
+    """The geometry about the highest mode, the separate modes if any, and where each chain starts."""
+    centre = transport.density.position(initial)
+    starts = transport.standardise(modes.starting_points(centre, STARTS, seed), transport.plain, data)
+    starts[:, transport.held] = starts[0, transport.held]
+    yield Look(starts[:1], transport.plain)  # compiles
+    report("climbing to the modes", 0, 0)
+    found = yield from _climbed(transport, starts, data)
+    top = int(np.argmax(found.heights))
+    geometry, log_mass = yield from about_mode(transport, found.found[top], data)
+    begin = np.zeros((n, transport.density.size))
+    candidates = modes.elsewhere(found)
+    if not candidates.any():  # the usual case
+        return geometry, (), begin
+    positions, _ = transport.position(found.found, transport.plain, data)
+    z = transport.standardise(positions, geometry, data)
+    others = yield from modes.separate(z, found.heights, candidates, geometry)
+    masses = [log_mass]
+    for i in others:
+        _, mass = yield from about_mode(transport, found.found[i], data)
+        masses.append(mass)
+    share, ends = modes.shares(np.asarray(masses)), np.asarray([top, *others])
+    kept = np.flatnonzero(share)
+    if len(kept) < 2:
+        return geometry, (), begin
+    # Every mode gets one chain while there are any; the other chains are divided in proportion to the shares.
+    more = np.maximum(np.round(n * share[kept]).astype(int) - 1, 0)
+    chosen = np.concatenate([kept, np.repeat(kept, more)])
+    begin = z[ends[chosen[np.arange(n) % len(chosen)]]]
+    described = tuple(
+        Mode(float(share[k]), float(found.heights[ends[k]]), values(positions[ends[k]], {}, data)) for k in kept
+    )
+    return geometry, described, begin
+
+
+def _climbed(transport: Transport, starts: np.ndarray, data: Data) -> Requests:
+    """Climbs from all starts, in coordinates of the plain geometry.
+
+    With groups the climbs go on under the geometry about the highest point so far, in which they are short.
+    """
+    found = yield Climb(starts, transport.plain, FIRST_CLIMB if transport.blocks else CLIMB)
+    if not transport.blocks or found.converged.all():
+        return found
+    geometry = yield from flat_about(transport, found.found[np.argmax(found.heights)], data)
+    positions, _ = transport.position(found.found, transport.plain, data)
+    found = yield Climb(transport.standardise(positions, geometry, data), geometry, CLIMB)
+    positions, jacobian = transport.position(found.found, geometry, data)
+    _, plain = transport.position(transport.standardise(positions, transport.plain, data), transport.plain, data)
+    heights = found.heights - jacobian + plain
+    return found._replace(found=transport.standardise(positions, transport.plain, data), heights=heights)
+
+
+def _variables(transport: Transport, values: Values, draws: Draws, kept: np.ndarray, data: Data) -> dict:
+    """Every variable at the draws that are kept, shape (chain, draw, ...)."""
+    position, _, published = draws.trace.kept
+    further = {name: _by_chain(value[kept]) for name, value in published.items()}
+    return values(_by_chain(position[kept]), further, data)
+
+
+def _by_chain(x: np.ndarray) -> np.ndarray:
+    """The same array with the chain before the draw."""
+    return np.ascontiguousarray(np.swapaxes(x, 0, 1))
+
+
+def _times(worst: Worst, needed: float, most: float) -> float:
     """How many times as many draws should be enough, as r-hat - 1 and 1 / ESS fall in proportion to 1 / draws."""
-    lacking = 1.1 * np.max([(r_hat - 1) / (LARGEST_R_HAT - 1), needed / ess])
+    lacking = 1.1 * np.max([(worst.r_hat - 1) / (LARGEST_R_HAT - 1), needed / worst.bulk, needed / worst.tail])
     return float(np.clip(lacking, 1.2, most)) if np.isfinite(lacking) else most
 
 
@@ -379,28 +326,9 @@ def _evenly(drawn: int, draws: int) -> np.ndarray:
 
 
 def _thinned(stats: dict[str, np.ndarray], kept: np.ndarray) -> dict[str, np.ndarray]:
-    """Statistics of the draws kept; a draw counts as diverging if any step since the last one kept did."""
+    """Statistics of the draws kept; a draw counts as diverging if any trajectory since the last one kept did."""
     begins = np.concatenate([[0], kept[:-1] + 1])
     return {name: value[:, kept] for name, value in stats.items()} | {
         "diverging": np.logical_or.reduceat(stats["diverging"], begins, axis=1),
         "n_steps": np.add.reduceat(stats["n_steps"], begins, axis=1),
     }
-
-
-def _expand(compiled: Programs, width: int, z: np.ndarray, run: Run) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Every variable and the log likelihood at every draw of one table, in chunks of equal size, one for each slot."""
-    chains, draws = z.shape[:2]
-    step = width * CHUNK
-    size = -(-draws // step) * step
-    padded = np.pad(z, ((0, 0), (0, size - draws), (0, 0)), mode="edge")
-    geometry, data = jax.tree.map(lambda x: np.repeat(x, width, axis=0), (run.geometry, run.data))
-
-    def expanded(first: int):
-        chunks = padded[:, first : first + step].reshape(chains, width, CHUNK, -1).swapaxes(0, 1)
-        with double_precision():
-            found = compiled.expand(chunks, geometry, data)
-        return jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(chains, step, *x.shape[3:]), found)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = list(pool.map(expanded, range(0, size, step)))
-    return jax.tree.map(lambda *some: np.concatenate(some, axis=1)[:, :draws], *parts)

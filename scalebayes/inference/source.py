@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
+
+from scalebayes.inference.data import Data
 from scalebayes.inference.transport import Transport
 
 
@@ -16,6 +20,9 @@ class Source(Protocol):
 
     def __hash__(self) -> int:
         """The hash of what defines the density."""
+
+    def values(self, position: np.ndarray, published: Mapping[str, np.ndarray], data: Data) -> dict[str, np.ndarray]:
+        """Every variable to keep on its natural scale, at positions of shape (..., size)."""
 
     def transport(self) -> Transport:
         """The density and its map; the same object for every equal source."""

@@ -23,19 +23,17 @@ time, never correctness.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from scalebayes.inference.data import Data
-
-if TYPE_CHECKING:
-    from scalebayes.inference.density import Density
+from scalebayes.inference.density import Density
 
 _MOST_DENSE = 64  # coordinates that are all whitened together
 _STEEPNESS = 1.702  # of the logistic curve closest to a normal distribution function
@@ -43,27 +41,22 @@ _STEEPNESS = 1.702  # of the logistic curve closest to a normal distribution fun
 
 @dataclass(frozen=True)
 class Block:
-    """Names of the variables of one parameter of which every group owns a value.
+    """One parameter of which every group owns a value.
 
     Parameters
     ----------
-    own : str
-        What the groups own: standard offsets of a pooled parameter, or the values of a separate one.
     prior : str
         Name of the data with centre and scale of the prior of the population's centre, or of each separate value.
-    centre, population, spread : str
-        The free variable of the population's centre, its natural value, and the groups' spread about it. A group's
-        value is ``population * exp(spread * own)`` or ``population + spread * own``. Empty for a separate parameter.
-    log : bool
-        Whether the first of these two holds.
+    pooled : bool
+        Whether the groups have a population with a spread; otherwise their values are separate.
+    level : Callable, optional
+        From the population's free variable (and data, module) to the quantity mu to which deviations are added; the
+        variable itself if None.
     """
 
-    own: str
     prior: str
-    centre: str = ""
-    population: str = ""
-    spread: str = ""
-    log: bool = False
+    pooled: bool = True
+    level: Callable[[Any, Data, Any], Any] | None = None
 
 
 class Geometry(NamedTuple):
@@ -88,17 +81,17 @@ class Geometry(NamedTuple):
         product makes all that is linear, since small products cost by their number.
     """
 
-    information: jax.Array
-    pull: jax.Array
-    cross: jax.Array
-    expanded_at: jax.Array
-    centre: jax.Array
-    slope: jax.Array
-    shift: jax.Array
-    outer: jax.Array
+    information: Any
+    pull: Any
+    cross: Any
+    expanded_at: Any
+    centre: Any
+    slope: Any
+    shift: Any
+    outer: Any
 
 
-def constants(expanded: tuple[jax.Array, ...], shift: jax.Array, outer: jax.Array) -> Geometry:
+def constants(expanded: tuple[np.ndarray, ...], shift: np.ndarray, outer: np.ndarray) -> Geometry:
     """A `Geometry` in which one product makes all that is linear.
 
     Parameters
@@ -112,205 +105,208 @@ def constants(expanded: tuple[jax.Array, ...], shift: jax.Array, outer: jax.Arra
     n = len(expanded_at)
     across = cross.reshape(pull.size, n)
     below = pull.reshape(-1) + across @ (shift[:n] - expanded_at)
-    shift, outer = jnp.concatenate([shift, below]), jnp.concatenate([outer, across @ outer[:n]])
+    shift, outer = np.concatenate([shift, below]), np.concatenate([outer, across @ outer[:n]])
     return Geometry(information, pull, cross, expanded_at, centre, slope, shift, outer)
 
 
 @dataclass(frozen=True, eq=False)
 class Transport:
-    """The map of one density.
+    """The map of one density. Functions with an argument ``xp`` are for NumPy and for JAX.
+
+    A position consists of phi, then the free variables of the populations' centres, then what the groups own: for each
+    block a standard offset of every group, or its separate value. phi begins with the spreads, those of the pooled
+    blocks first.
 
     Parameters
     ----------
     density : Density
     blocks : sequence of Block
-        What the groups own; empty for a model without groups.
-    scales : mapping of str to (str, int)
-        For each spread, by its name: name and index of the data with the scale of its half-normal prior.
-    modeless : sequence of str
-        Further variables along which the density has a peak without mass, such as the scale of a noise that vanishes.
+        What the groups own; empty for a model without groups. Pooled ones come first.
+    groups : int
+        Number of groups.
+    scales : sequence of (str, int)
+        For each spread: name and index of the data with the scale of its half-normal prior.
+    modeless : sequence of int
+        Further coordinates along which the density has a peak without mass, such as the scale of a noise that vanishes.
     """
 
     density: Density
     blocks: Sequence[Block]
-    scales: Mapping[str, tuple[str, int]]
-    modeless: Sequence[str] = ()
-
-    def _indices(self, names: Sequence[str]) -> np.ndarray:
-        everything = np.arange(self.density.size)
-        return np.concatenate([everything[self.density.slices[name]] for name in names] or [np.empty(0, int)])
+    groups: int
+    scales: Sequence[tuple[str, int]]
+    modeless: Sequence[int] = ()
 
     @cached_property
-    def owned(self) -> np.ndarray:
-        """Indices of what the groups own in a position, shape (block, group)."""
-        return self._indices([b.own for b in self.blocks]).reshape(len(self.blocks), -1 if self.blocks else 0)
+    def pooled(self) -> int:
+        """Number of pooled blocks."""
+        return sum(block.pooled for block in self.blocks)
 
     @cached_property
-    def centres(self) -> np.ndarray:
-        """Indices of the free variables of the populations' centres."""
-        return self._indices([b.centre for b in self.blocks if b.centre])
+    def centred(self) -> int:
+        """Where in a position the groups' own values begin."""
+        return self.density.size - len(self.blocks) * self.groups
 
     @cached_property
-    def free(self) -> np.ndarray:
-        """Indices of everything else."""
-        return np.setdiff1d(np.arange(self.density.size), np.concatenate([self.owned.ravel(), self.centres]))
+    def free(self) -> int:
+        """Length of phi."""
+        return self.centred - self.pooled
 
     @cached_property
     def dense(self) -> int:
         """How many coordinates are whitened together once there are draws: all, unless there are very many."""
         size = self.density.size
-        return size if size <= _MOST_DENSE else len(self.free) + len(self.centres)
-
-    @cached_property
-    def spreads(self) -> np.ndarray:
-        """Indices of the blocks' spreads in a position."""
-        return self._indices([b.spread for b in self.blocks if b.spread])
+        return size if size <= _MOST_DENSE else self.centred
 
     @cached_property
     def held(self) -> np.ndarray:
-        """Indices of the variables that have no mode to climb to."""
-        return np.concatenate([self.spreads, self._indices(self.modeless)])
+        """Which coordinates have no mode to climb to, shape (size,) of bool."""
+        return np.isin(np.arange(self.density.size), [*range(self.pooled), *self.modeless])
 
     @cached_property
-    def pooled(self) -> np.ndarray:
-        """Which blocks are pooled."""
-        return np.asarray([bool(b.spread) for b in self.blocks], bool)
+    def plain(self) -> Geometry:
+        """The geometry under which z is phi, then the standardised centres, then the standard offsets of the groups."""
+        k, groups, n, m = len(self.blocks), self.groups, self.free, self.pooled
+        zeros = np.zeros((k, groups))
+        expanded = np.zeros((k, k, groups)), zeros, np.zeros((k, groups, n)), np.zeros(n), np.zeros(m), np.ones(m)
+        return constants(expanded, np.zeros(self.dense), np.eye(self.dense))
 
-    def unwarp(self, phi: jax.Array, data: Data) -> tuple[jax.Array, jax.Array]:
+    def unwarp(self, phi, data: Data, xp: Any = np):
         """Free variables from coordinates in which the spreads' priors are nearly normal, and the log Jacobian.
 
         With x the spread over its prior's scale and v its coordinate, ``(1 + p(v)) / 2 = p(x)`` where p is the logistic
         curve closest to the normal distribution function, hence ``x = log(1 + 2 exp(s v)) / s``.
         """
-        if not self.scales:
-            return phi, jnp.zeros(())
-        at, scale = self._of_spreads(data)
-        steep = _STEEPNESS * phi[at] + np.log(2.0)
-        log_x = jnp.log(jax.nn.softplus(steep) / _STEEPNESS)
-        return phi.at[at].set(jnp.log(scale) + log_x), (jax.nn.log_sigmoid(steep) - log_x).sum()
+        n = len(self.scales)
+        if not n:
+            return phi, xp.zeros(phi.shape[:-1])
+        steep = _STEEPNESS * phi[..., :n] + np.log(2.0)
+        # log(1 + exp(s)), which must not overflow
+        soft = xp.maximum(steep, 0.0) + xp.log1p(xp.exp(-xp.abs(steep)))
+        log_x = xp.log(soft / _STEEPNESS)
+        spreads = xp.log(self._of_spreads(data, xp)) + log_x
+        return xp.concatenate([spreads, phi[..., n:]], axis=-1), (steep - soft - log_x).sum(-1)
 
-    def warp(self, free: jax.Array, data: Data) -> jax.Array:
+    def warp(self, free, data: Data):
         """The inverse of `unwarp`."""
-        if not self.scales:
+        n = len(self.scales)
+        if not n:
             return free
-        at, scale = self._of_spreads(data)
-        steep = _STEEPNESS * jnp.exp(free[at]) / scale
+        steep = _STEEPNESS * np.exp(free[..., :n]) / self._of_spreads(data, np)
         # log(exp(s) - 1), which must not overflow
-        return free.at[at].set((steep + jnp.log(-jnp.expm1(-steep)) - np.log(2.0)) / _STEEPNESS)
+        spreads = (steep + np.log(-np.expm1(-steep)) - np.log(2.0)) / _STEEPNESS
+        return np.concatenate([spreads, free[..., n:]], axis=-1)
 
-    def _of_spreads(self, data: Data) -> tuple[np.ndarray, jax.Array]:
-        at = np.searchsorted(self.free, self._indices(list(self.scales)))
-        return at, jnp.stack([data[name][index] for name, index in self.scales.values()])
+    def _of_spreads(self, data: Data, xp: Any):
+        return xp.stack([data[name][index] for name, index in self.scales])
 
-    def join(self, free: jax.Array, centre: jax.Array, own: jax.Array) -> jax.Array:
-        """A position from its parts."""
-        cuts, order = self._pieces
-        # Cheaper than indexing, for the value and for the gradient.
-        pieces = jnp.split(jnp.concatenate([free, centre, own.reshape(-1)]), cuts)
-        return jnp.concatenate([pieces[i] for i in order])
+    def taus(self, free, data: Data, xp: Any = np):
+        """tau of every block, shape (..., block)."""
+        spreads = xp.exp(free[..., : self.pooled])
+        return self._with_separate(spreads, 1, data, xp)
 
-    @cached_property
-    def _pieces(self) -> tuple[np.ndarray, np.ndarray]:
-        """The indices at which `join` cuts its parts, and the order in which the pieces make a position."""
-        indices = np.concatenate([self.free, self.centres, self.owned.ravel()])
-        cuts = np.flatnonzero(np.diff(indices) != 1) + 1
-        return cuts, np.argsort(indices[np.concatenate([[0], cuts])])
+    def mus(self, centre, data: Data, xp: Any = np):
+        """mu of every block, shape (..., block), given the populations' free variables."""
+        levels = [block.level for block in self.blocks[: self.pooled]]
+        if any(levels):
+            columns = [centre[..., i] for i in range(self.pooled)]
+            found = [u if level is None else level(u, data, xp) for u, level in zip(columns, levels, strict=True)]
+            centre = xp.stack(found, axis=-1)
+        return self._with_separate(centre, 0, data, xp)
 
-    def taus(self, free: jax.Array, data: Data) -> jax.Array:
-        """tau of every block, shape (block,)."""
-        values = self._values(free, jnp.zeros(len(self.centres)), data)
-        return jnp.stack([values[b.spread] if b.spread else data[b.prior][1] for b in self.blocks])
+    def _with_separate(self, pooled, index: int, data: Data, xp: Any):
+        """Values of the pooled blocks, and those of the separate blocks' priors beside them."""
+        separate = self.blocks[self.pooled :]
+        if not separate:
+            return pooled
+        constant = xp.stack([data[block.prior][index] for block in separate])
+        return xp.concatenate([pooled, xp.broadcast_to(constant, (*pooled.shape[:-1], len(separate)))], axis=-1)
 
-    def mus(self, free: jax.Array, centre: jax.Array, data: Data) -> jax.Array:
-        """mu of every block, shape (block,)."""
-        values = self._values(free, centre, data)
-        mu = [values[b.population] if b.spread else data[b.prior][0] for b in self.blocks]
-        return jnp.stack([jnp.log(m) if b.log else m for m, b in zip(mu, self.blocks, strict=True)])
-
-    def _values(self, free, centre, data):
-        return self.density.expand(self.join(free, centre, jnp.zeros(self.owned.shape)), data)
-
-    def owned_from(self, offsets, mu, tau):
-        """What the groups own, from standard offsets of all blocks."""
-        return jnp.where(self.pooled[:, None], offsets, mu[:, None] + tau[:, None] * offsets)
+    def owned_from(self, offsets, mu, tau, xp: Any = np):
+        """What the groups own, shape (..., block, group), from standard offsets of all blocks."""
+        k = self.pooled
+        if k == len(self.blocks):
+            return offsets
+        separate = mu[..., k:, None] + tau[..., k:, None] * offsets[..., k:, :]
+        return xp.concatenate([offsets[..., :k, :], separate], axis=-2)
 
     def offsets_from(self, own, mu, tau):
         """The inverse of `owned_from`."""
-        return jnp.where(self.pooled[:, None], own, (own - mu[:, None]) / tau[:, None])
+        k = self.pooled
+        separate = (own[..., k:, :] - mu[..., k:, None]) / tau[..., k:, None]
+        return np.concatenate([own[..., :k, :], separate], axis=-2)
 
-    @cached_property
-    def position(self) -> Callable[[jax.Array, Geometry, Data], tuple[jax.Array, jax.Array]]:
-        """(z, geometry, data) to the position at z, and the log Jacobian up to a constant."""
-        return jax.jit(self._position)  # traced once, for all programs
-
-    def _position(self, z, geometry, data):
-        n, m = len(self.free), len(self.centres)
-        first, rest = jnp.split(z, [self.dense])
-        straight, below = jnp.split(geometry.shift + geometry.outer @ first, [self.dense])
-        phi, w_centre, w = jnp.split(jnp.concatenate([straight, rest]), [n, n + m])
-        free, warped = self.unwarp(phi, data)
+    def position(self, z, geometry: Geometry, data: Data, xp: Any = np):
+        """The positions at z, shape (..., size), and the log Jacobian up to a constant."""
+        both = geometry.shift + z[..., : self.dense] @ geometry.outer.T
+        straight = xp.concatenate([both[..., : self.dense], z[..., self.dense :]], axis=-1)
+        free, warped = self.unwarp(straight[..., : self.free], data, xp)
         if not self.blocks:
             return free, warped
-        tau = self.taus(free, data)
-        given = conditional(tau, geometry.information, below.reshape(self.owned.shape))
-        centre_of, _, stretched = self._centring(given, geometry, free, data)
-        centre = centre_of(w_centre)
-        mu = self.mus(free, centre, data)
-        offsets = given.solve(mu, w.reshape(self.owned.shape))
-        return self.join(free, centre, self.owned_from(offsets, mu, tau)), warped + stretched + given.log_jacobian
+        shape = (*z.shape[:-1], len(self.blocks), self.groups)
+        tau = self.taus(free, data, xp)
+        given = conditional(tau, geometry.information, both[..., self.dense :].reshape(shape), xp)
+        centring = self._centring(given, geometry, data, xp)
+        centre = centring.centre(straight[..., self.free : self.centred])
+        mu = self.mus(centre, data, xp)
+        offsets = given.solve(mu, straight[..., self.centred :].reshape(shape))
+        own = self.owned_from(offsets, mu, tau, xp).reshape(*z.shape[:-1], -1)
+        log_jacobian = warped + centring.log_jacobian + given.log_jacobian
+        return xp.concatenate([free, centre, own], axis=-1), log_jacobian
 
-    def standardise(self, position: jax.Array, geometry: Geometry, data: Data) -> jax.Array:
-        """The z of a position: the inverse of `position`."""
-        free = position[self.free]
+    def standardise(self, position, geometry: Geometry, data: Data):
+        """The z of positions: the inverse of `position`, in NumPy."""
+        free, centre, own = np.split(position, [self.free, self.centred], axis=-1)
         phi = self.warp(free, data)
         if not self.blocks:
             return self._within(phi, geometry)
-        tau, centre = self.taus(free, data), position[self.centres]
-        given = conditional(tau, geometry.information, geometry.pull + geometry.cross @ (phi - geometry.expanded_at))
-        _, uncentre, _ = self._centring(given, geometry, free, data)
-        mu = self.mus(free, centre, data)
-        w = given.unsolve(mu, self.offsets_from(position[self.owned], mu, tau))
-        return self._within(jnp.concatenate([phi, uncentre(centre), w.reshape(-1)]), geometry)
+        own = own.reshape(*own.shape[:-1], len(self.blocks), self.groups)
+        tau, mu = self.taus(free, data), self.mus(centre, data)
+        pull = geometry.pull + np.einsum("kgn,...n->...kg", geometry.cross, phi - geometry.expanded_at)
+        given = conditional(tau, geometry.information, pull)
+        w_centre = self._centring(given, geometry, data).uncentre(centre)
+        w = given.unsolve(mu, self.offsets_from(own, mu, tau)).reshape(*phi.shape[:-1], -1)
+        return self._within(np.concatenate([phi, w_centre, w], axis=-1), geometry)
 
-    def _within(self, z: jax.Array, geometry: Geometry) -> jax.Array:
+    def logp(self, z, geometry: Geometry, data: Data):
+        """The log density of one z in JAX; beside it the position, the log likelihoods, and variables to keep."""
+        position, log_jacobian = self.position(z, geometry, data, jnp)
+        log_density, (each, published) = self.density.logp(position, data)
+        return log_density + log_jacobian, (position, each, published)
+
+    def _within(self, z, geometry: Geometry):
         dense = self.dense
-        straight = z[:dense] - geometry.shift[:dense]
-        return z.at[:dense].set(jnp.linalg.solve(geometry.outer[:dense], straight))
+        inside = np.linalg.solve(geometry.outer[:dense], (z[..., :dense] - geometry.shift[:dense])[..., None])[..., 0]
+        return np.concatenate([inside, z[..., dense:]], axis=-1)
 
-    def _centring(self, given: Conditional, geometry: Geometry, free: jax.Array, data: Data):
-        """The map of the populations' free variables given the spreads, its inverse, and the log Jacobian."""
-        pooled, apart = np.flatnonzero(self.pooled), np.flatnonzero(~self.pooled)
-        if not len(pooled):
-            return (lambda w: w), (lambda centre: centre), jnp.zeros(())
-        level = self.mus(free, geometry.centre, data)
-        pull, of_centre = given.drawn, given.precision
-        if len(apart):
-            pull = (pull - of_centre[:, apart] @ level[apart])[pooled]
-            of_centre, level = of_centre[np.ix_(pooled, pooled)], level[pooled]
-        m, scale = jnp.stack([data[b.prior][:2] for b in self.blocks if b.spread]).T
+    def _centring(self, given: Conditional, geometry: Geometry, data: Data, xp: Any = np) -> _Centring:
+        """The map of the populations' free variables given the spreads."""
+        k, lead = self.pooled, given.log_jacobian.shape
+        if not k:
+            return _Centring(xp.zeros((*lead, 0)), xp.zeros((*lead, 0, 0)), xp.zeros(lead))
+        level = self.mus(geometry.centre, data, xp)
         slope = geometry.slope
-        precision = slope[:, None] * of_centre * slope + jnp.diag(scale**-2)
         # mu = level + slope (centre - where it was expanded)
-        offset = level - slope * geometry.centre
-        target = slope * (pull - of_centre @ offset) + m / scale**2
-        inverse = _inverse_factor(precision[:, :, None])[:, :, 0]
+        offset = xp.concatenate([level[:k] - slope * geometry.centre, level[k:]])
+        m, scale = xp.stack([data[block.prior][:2] for block in self.blocks[:k]]).T
+        target = slope * (given.drawn - given.precision @ offset)[..., :k] + m / scale**2
+        precision = slope[:, None] * given.precision[..., :k, :k] * slope + xp.eye(k) / scale**2
+        inverse = inverse_factor(precision[..., None], xp)[..., 0]
+        log_jacobian = _log_diagonal(inverse[..., None], xp)
+        return _Centring((inverse @ target[..., None])[..., 0], inverse, log_jacobian)
 
-        def centre_of(w):
-            return inverse.T @ (inverse @ target + w)
 
-        def uncentre(centre):
-            return jax.scipy.linalg.solve_triangular(inverse.T, centre, lower=False) - inverse @ target
+class _Centring(NamedTuple):
+    """The populations' free variables given the spreads: ``inverse' (target + w)`` for standard normal w."""
 
-        return centre_of, uncentre, jnp.log(jnp.diag(inverse)).sum()
+    target: Any
+    inverse: Any
+    log_jacobian: Any
 
-    @cached_property
-    def logp(self) -> Callable[[jax.Array, Geometry, Data], jax.Array]:
-        """(z, geometry, data) to the log density of z."""
-        return jax.jit(self._logp)
+    def centre(self, w):
+        return ((self.target + w)[..., None, :] @ self.inverse)[..., 0, :]
 
-    def _logp(self, z, geometry, data):
-        position, log_jacobian = self.position(z, geometry, data)
-        return self.density.logp(position, data) + log_jacobian
+    def uncentre(self, centre):
+        return np.linalg.solve(np.swapaxes(self.inverse, -1, -2), centre[..., None])[..., 0] - self.target
 
 
 class Conditional(NamedTuple):
@@ -318,79 +314,114 @@ class Conditional(NamedTuple):
 
     Parameters
     ----------
-    solve, unsolve : Callable
-        From (mu, w) to offsets of shape (block, group), and from (mu, offsets) back to w.
-    log_jacobian : array, shape ()
+    inverse : array, shape (..., block, block, group)
+        C^-1.
+    shrunk : array, shape (..., block, block, group)
+        C^-1 T H.
+    pulled : array, shape (..., block, group)
+        C^-1 T b.
+    log_jacobian : array, shape (...)
         The log Jacobian of ``solve``.
-    precision : array, shape (block, block)
+    precision : array, shape (..., block, block)
         The precision of the centre: the sum of W H.
-    drawn : array, shape (block,)
+    drawn : array, shape (..., block)
         The sum of W b.
     """
 
-    solve: Callable
-    unsolve: Callable
-    log_jacobian: jax.Array
-    precision: jax.Array
-    drawn: jax.Array
+    inverse: Any
+    shrunk: Any
+    pulled: Any
+    log_jacobian: Any
+    precision: Any
+    drawn: Any
+
+    def solve(self, mu, w):
+        """Offsets, shape (..., block, group), from mu and standard normal w."""
+        right = self.pulled - (self.shrunk * mu[..., None, :, None]).sum(-2) + w
+        return (self.inverse * right[..., :, None, :]).sum(-3)
+
+    def unsolve(self, mu, offsets):
+        """The w of offsets, in NumPy: C' o, by back substitution in C^-1, which is lower triangular."""
+        k = offsets.shape[-2]
+        v = np.zeros_like(offsets)
+        for j in reversed(range(k)):
+            later = (self.inverse[..., j + 1 :, j, :] * v[..., j + 1 :, :]).sum(-2)
+            v[..., j, :] = (offsets[..., j, :] - later) / self.inverse[..., j, j, :]
+        return v - self.pulled + (self.shrunk * mu[..., None, :, None]).sum(-2)
 
 
-def conditional(tau: jax.Array, information: jax.Array, pull: jax.Array) -> Conditional:
+def conditional(tau, information, pull, xp: Any = np) -> Conditional:
     """The map of all groups' offsets given the spreads.
 
     Parameters
     ----------
-    tau : array, shape (block,)
+    tau : array, shape (..., block)
     information : array, shape (block, block, group)
-    pull : array, shape (block, group)
+    pull : array, shape (..., block, group)
         b.
     """
-    k = len(tau)
-    precision = tau[:, None, None] * tau[:, None] * information + jnp.eye(k)[:, :, None]
-    inverse = _inverse_factor(precision)
-    scaled = tau[:, None, None] * information
-    shrunk = _dot(inverse, scaled)  # C^-1 T H
-    drawn = (inverse * (tau[:, None] * pull)).sum(1)  # C^-1 T b
-
-    def solve(mu, w):
-        return (inverse * (drawn - (shrunk * mu[:, None]).sum(1) + w)[:, None]).sum(0)
-
-    def unsolve(mu, offsets):
-        # C^T o from o = C^-T v, by back substitution in C^-1, which is lower triangular.
-        v = [jnp.zeros_like(offsets[0])] * k
-        for j in reversed(range(k)):
-            v[j] = (offsets[j] - sum((inverse[i, j] * v[i] for i in range(j + 1, k)), 0.0)) / inverse[j, j]
-        return jnp.stack(v) - drawn + (shrunk * mu[:, None]).sum(1)
-
+    k = tau.shape[-1]
+    scaled = tau[..., :, None, None] * information
+    inverse = inverse_factor(scaled * tau[..., None, :, None] + xp.eye(k)[:, :, None], xp)
+    shrunk = _product(inverse, scaled)
+    pulled = (inverse * (tau[..., :, None] * pull)[..., None, :, :]).sum(-2)
     return Conditional(
-        solve=solve,
-        unsolve=unsolve,
-        log_jacobian=jnp.log((jnp.eye(k)[:, :, None] * inverse).sum(1)).sum(),
-        precision=_dot(jnp.swapaxes(inverse, 0, 1), shrunk).sum(-1) / tau[:, None],
-        drawn=(inverse * drawn[:, None]).sum(0).sum(-1) / tau,
+        inverse=inverse,
+        shrunk=shrunk,
+        pulled=pulled,
+        log_jacobian=_log_diagonal(inverse, xp),
+        precision=_product(xp.swapaxes(inverse, -3, -2), shrunk).sum(-1) / tau[..., :, None],
+        drawn=(inverse * pulled[..., :, None, :]).sum(-3).sum(-1) / tau,
     )
 
 
-def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    """Matrix products over the first two axes, elementwise over the last."""
-    return (a[:, :, None] * b[None]).sum(1)
+def _product(a, b):
+    """Matrix products over the last axes but one, elementwise over the last."""
+    return (a[..., :, :, None, :] * b[..., None, :, :, :]).sum(-3)
+
+
+def _log_diagonal(matrix, xp: Any):
+    """The sum of the logarithms of the diagonals; by a product, since looking elements up is slow to differentiate."""
+    return xp.log((xp.eye(matrix.shape[-2])[:, :, None] * matrix).sum(-2)).sum((-1, -2))
+
+
+def inverse_factor(matrix, xp: Any):
+    """The inverse of the Cholesky factor of matrices, shape (..., row, row, group), elementwise over the groups.
+
+    By elimination: LAPACK takes ten times as long for many small matrices.
+    """
+    return _inverse_factor(matrix) if xp is jnp else _eliminated(matrix)
+
+
+def _eliminated(matrix: np.ndarray) -> np.ndarray:
+    k = matrix.shape[-2]
+    # Elimination beside the identity leaves D L' and the inverse of L.
+    left = np.concatenate([matrix, np.broadcast_to(np.eye(k)[:, :, None], matrix.shape)], axis=-2)
+    for i in range(k):
+        first = left[..., i, :, :] / np.sqrt(left[..., i, i, :])[..., None, :]
+        left[..., i, :, :] = first
+        left[..., i + 1 :, :, :] -= (
+            left[..., i + 1 :, i, None, :] / first[..., None, i, None, :] * first[..., None, :, :]
+        )
+    return left[..., :, k:, :]
 
 
 @jax.custom_jvp
 def _inverse_factor(matrix: jax.Array) -> jax.Array:
-    """The inverse of the Cholesky factor of matrices over the first two axes.
+    k = matrix.shape[-2]
+    rows = np.arange(k)
+    left = jnp.concatenate([matrix, jnp.broadcast_to(jnp.eye(k)[:, :, None], matrix.shape)], axis=-2)
 
-    Unrolled over the few rows, elementwise over the last axis: LAPACK takes ten times as long for small matrices.
-    """
-    k = len(matrix)
-    # Elimination beside the identity leaves D L' and the inverse of L. Finished rows and columns are dropped, since an
-    # update in place is a copy on a CPU.
-    left, done = jnp.concatenate([matrix, jnp.broadcast_to(jnp.eye(k)[:, :, None], matrix.shape)], axis=1), []
-    for _ in range(k):
-        first = left[0]
-        done.append(first[-k:] / jnp.sqrt(first[0]))
-        left = left[1:, 1:] - (left[1:, 0] / first[0])[:, None] * first[1:]
-    return jnp.stack(done)
+    # A loop, since steps written one after another take several times as long to compile.
+    def step(i, left):
+        first = jax.lax.dynamic_index_in_dim(left, i, axis=left.ndim - 3, keepdims=True)
+        pivot = jax.lax.dynamic_index_in_dim(first, i, axis=left.ndim - 2, keepdims=True)
+        column = jax.lax.dynamic_index_in_dim(left, i, axis=left.ndim - 2, keepdims=True)
+        below = (rows > i)[:, None, None]
+        share = jnp.where(below, column / pivot, jnp.where((rows == i)[:, None, None], 1 - 1 / jnp.sqrt(pivot), 0.0))
+        return left - share * first
+
+    return jax.lax.fori_loop(0, k, step, left)[..., :, k:, :]
 
 
 @_inverse_factor.defjvp
@@ -398,7 +429,7 @@ def _inverse_factor_jvp(primals, tangents):
     # With Y = C^-1, dY = -phi(Y dP Y') Y where phi keeps the lower triangle and half the diagonal: a few products
     # instead of the derivative of every step above.
     inverse = _inverse_factor(*primals)
-    k = len(inverse)
-    change = _dot(_dot(inverse, tangents[0]), jnp.swapaxes(inverse, 0, 1))
+    k = inverse.shape[-2]
+    change = _product(_product(inverse, tangents[0]), jnp.swapaxes(inverse, -3, -2))
     lower = np.tril(np.ones((k, k))) - np.eye(k) / 2
-    return inverse, -_dot(jnp.asarray(lower)[:, :, None] * change, inverse)
+    return inverse, -_product(lower[:, :, None] * change, inverse)

@@ -8,6 +8,7 @@ from functools import lru_cache
 import jax
 import numpy as np
 
+from scalebayes.numerics.fingerprint import fingerprint
 from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
 
@@ -30,17 +31,25 @@ def expected(law: Callable, x: Sequence[np.ndarray], parameters: Mapping[str, np
     size = padded_size(points)  # each size is compiled once
     with double_precision():
         theta = {name: np.asarray(value, float) for name, value in parameters.items()}
-        return np.asarray(_evaluator(law)([repeat_last(np.asarray(values, float), size) for values in x], theta))[
-            :, :points
-        ]
+        padded = [repeat_last(np.asarray(values, float), size) for values in x]
+        return np.asarray(_over_draws(law, _code(law))(padded, theta))[:, :points]
+
+
+def elementwise(law: Callable) -> Callable:
+    """A law, compiled, for arrays that broadcast."""
+    return _elementwise(law, _code(law))
+
+
+def _code(law: Callable) -> object:
+    """What a law computes; of one that cannot be known, something that is never the same."""
+    return fingerprint(law) or object()
 
 
 @lru_cache(maxsize=32)
-def _evaluator(law: Callable) -> Callable:
+def _over_draws(law: Callable, code: object) -> Callable:
     return jax.jit(jax.vmap(lambda x, theta: law(*x, **theta), (None, 0)))
 
 
 @lru_cache(maxsize=32)
-def elementwise(law: Callable) -> Callable:
-    """A law, compiled, for arrays that broadcast."""
+def _elementwise(law: Callable, code: object) -> Callable:
     return jax.jit(lambda x, theta: law(*x, **theta) + 0 * x[0])

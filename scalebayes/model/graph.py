@@ -10,7 +10,8 @@ import pymc as pm
 import pytensor.tensor as pt
 from pytensor import wrap_jax
 
-from scalebayes.discrepancy import Errors, InGraph, integrated_of, sampled_of, solver
+from scalebayes.discrepancy import AtRuns, Errors, integrated_of, sampled_of, solver
+from scalebayes.discrepancy.contract import SampledTerm
 from scalebayes.model.structure import (
     GROUP,
     OBSERVED,
@@ -67,20 +68,7 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
     own = block.observed_with(at_runs)
     columns = {role: data[f"{role}_column"] for role in observation.columns}
     for term in sampled_of(block.terms):
-        seen = InGraph(
-            mean,
-            floor,
-            observed,
-            observation,
-            own,
-            columns,
-            block.own_of(term, values),
-            data,
-            structure.group,
-            structure.n_groups,
-            block.inputs,
-        )
-        mean, own = term.departed(seen)
+        mean, own = _departed(term, block, structure, mean, floor, own, columns, data, values)
     integrated = integrated_of(block.terms)
     if not integrated:
         distribution = observation.distribution(mean, own, columns)
@@ -110,6 +98,30 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
         observed=observed,
         dims="run",
     )
+
+
+def _departed(term: SampledTerm, block: Block, structure: Structure, mean, floor, own, columns, data, values):
+    """Declare the variables of a sampled term; returns the mean and the observation's parameters after it."""
+    observation, dims = block.observation, ((structure.group,) if structure.group else ())
+    first = {name: data[name].get_value() for name in term.data_names}
+    sizes = term.dims(first)
+    free = {name: pm.Flat(name, shape=value.shape) for name, value in term.variables(first).items()}
+    needed = {name: data[name] for name in term.data_names}
+    of_term = {name: pt.atleast_1d(value) for name, value in block.own_of(term, values).items()}
+
+    def departed(mean, floor, observed, own, columns, of_term, needed, free):
+        seen = AtRuns(mean, floor, observed, observation, own, columns, of_term, needed, block.inputs)
+        return term.departed(seen, free)
+
+    floor = pt.as_tensor_variable(floor)
+    arguments = (mean, floor, data[OBSERVED], own, columns, of_term, needed, free)
+    mean, own, density, published = wrap_jax(departed)(*arguments)
+    pm.Potential(f"{term.word.replace(' ', '_')}_prior", density)
+    for name, value in published.items():
+        further = term.published[name]
+        shape = ((structure.n_groups,) if structure.group else ()) + tuple(sizes[dim] for dim in further)
+        pm.Deterministic(name, pt.reshape(value, shape), dims=(*dims, *further))
+    return mean, own
 
 
 def _with_positions(block: Block):
@@ -152,6 +164,6 @@ def _free(name: str, link: str, prior, bound, dims):
         case "log":
             return pm.LogNormal(name, prior[0], prior[1], dims=dims)
         case "gamma":
-            return pm.Deterministic(name, prior[2] + pm.Gamma(f"{name}_above", prior[0], prior[1]))
+            return pm.Deterministic(name, bound + pm.Gamma(f"{name}_above", prior[0], prior[1]))
     logit = pm.Normal(f"{name}_logit", prior[0], prior[1], dims=dims)
     return pm.Deterministic(name, unlink("floor", logit, bound, pt), dims=dims)

@@ -9,7 +9,8 @@ import numpy as np
 import xarray as xr
 
 from scalebayes.model.evaluation import elementwise, expected
-from scalebayes.model.structure import Block, Structure, build_order, deviate, publish, unlink
+from scalebayes.model.structure import Block, Structure
+from scalebayes.model.values import squeezed, values
 from scalebayes.numerics.precision import double_precision
 from scalebayes.runs import Runs
 
@@ -22,37 +23,22 @@ def prior_parameters(
     """Draws of the parameters from their prior, dims (chain, draw[, group])."""
     # A stream of its own: otherwise noise that a simulation draws from default_rng(seed) would repeat these numbers.
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    found: dict[str, np.ndarray] = {}
-    values: dict[str, np.ndarray] = {}
-    for p in build_order(structure.parameters):
+    free: dict[str, np.ndarray] = {}
+    for p in structure.parameters:
         centre, scale, *spreads = numbers[f"{p.name}_prior"]
-        shape = (draws, structure.n_groups) if p.pooling == "separate" else (draws,)
+        size = structure.n_groups if p.pooling == "separate" else 1
         if p.link == "gamma":
-            value = spreads.pop() + rng.gamma(centre, 1 / scale, draws)
+            free[p.variable] = np.log(rng.gamma(centre, 1 / scale, (draws, size)))
         else:
-            value = unlink(p.link, centre + scale * rng.standard_normal(shape), numbers.get(f"{p.name}_bound"), np)
-        if p.pooling == "pooled":
-            found[p.base] = value
-            deviation: Any = 0
-            for (factor, name, _), width in zip(p.deviations, spreads, strict=True):
-                found[name] = width * np.abs(rng.standard_normal(draws))
-                offset = rng.standard_normal((draws, structure.levels(factor)))
-                of_group = slice(None) if factor == structure.group else numbers[f"{factor}_of_group"]
-                deviation = deviation + found[name][:, None] * offset[:, of_group]
-            value = deviate(p.link, value[:, None], deviation, np)
-        # A parameter that is built from others has a value per group if one of them has.
-        needed = {name: values[name] for name in p.needs}
-        of_groups = any(np.ndim(numbers.get(f"{p.name}_{of}", 0)) for of in ("typical", "level", "reference"))
-        if of_groups or any(v.ndim > 1 for v in [value, *needed.values()]):
-            value, *rest = (v if v.ndim > 1 else v[:, None] for v in [value, *needed.values()])
-            needed = dict(zip(needed, rest, strict=True))
-        found[p.free] = value
-        with np.errstate(over="ignore"):  # far out in a wide prior an amplitude at N = 1 may be infinite
-            values[p.name], found[p.at_reference] = publish(p, value, numbers, needed, np)
-        found[p.name] = values[p.name]
+            free[p.variable] = centre + scale * rng.standard_normal((draws, size))
+        for (factor, spread, offset), width in zip(p.deviations, spreads, strict=True):
+            free[spread] = np.log(width * np.abs(rng.standard_normal((draws, 1))))
+            free[offset] = rng.standard_normal((draws, structure.levels(factor)))
+    with np.errstate(over="ignore"):  # far out in a wide prior an amplitude at N = 1 may be infinite
+        found = values(structure, free, numbers, np)
     coords: dict[Any, Any] = {"chain": [0], "draw": np.arange(draws), structure.group: list(levels)}
     dims = ("chain", "draw", structure.group)
-    sized = {name: np.squeeze(v, 1) if v.ndim > 1 and v.shape[1] == 1 else v for name, v in sorted(found.items())}
+    sized = dict(sorted(squeezed(structure, found, numbers).items()))
     dataset = xr.Dataset({name: (dims[: v.ndim + 1], v[None]) for name, v in sized.items()})
     return dataset.assign_coords({name: coords[name] for name in dataset.dims})
 

@@ -312,6 +312,8 @@ def _parameter(
     if link == "floor":
         smallest = np.asarray([runs.y[rows].min() for rows in parts])
         numbers[f"{name}_bound"] = smallest if apart else smallest[0]
+    if isinstance(prior, Gamma):
+        numbers[f"{name}_bound"] = np.asarray(prior.above)
     floor = None
     if isinstance(prior, ResponseShare):
         relative, floor = "response", prior.floor
@@ -330,31 +332,17 @@ def _constants(prior: Prior) -> tuple[Link, tuple[float, ...]]:
             return "floor", (logit, sd)
         case ResponseShare(share, spread, _):
             return "log", (float(np.log(share)), spread)
-        case Gamma(shape, rate, above):
-            return "gamma", (shape, rate, above)
+        case Gamma(shape, rate, _):
+            return "gamma", (shape, rate)
     raise TypeError(f"unknown prior {prior!r}.")
 
 
-def initial_values(structure: Structure, numbers: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The centre of the prior of every free variable, on its unconstrained scale."""
-    values: dict[str, np.ndarray] = {}
-    for block in structure.blocks:
-        for term in sampled_of(block.terms):
-            values |= term.variables(numbers)
-    for p in structure.parameters:
-        prior = numbers[f"{p.name}_prior"]
-        centre = np.log(prior[0] / prior[1]) if p.link == "gamma" else prior[0]
-        values[p.variable] = np.full(structure.n_groups if p.pooling == "separate" else 1, centre)
-        for (factor, spread, offset), scale in zip(p.deviations, prior[2:], strict=False):
-            values[spread] = np.log(0.67 * scale)  # the median of a half-normal
-            values[offset] = np.zeros(structure.levels(factor))
-    return values
-
-
 def unlink(link: Link, u, bound, xp):
-    """The free value at u on its unconstrained scale; xp supplies exp (numpy or pytensor.tensor)."""
+    """The free value at u on its unconstrained scale; xp supplies exp (numpy, jax.numpy or pytensor.tensor)."""
     if link == "floor":
         return bound / (1 + xp.exp(-u))
+    if link == "gamma":
+        return bound + xp.exp(u)
     return xp.exp(u) if link == "log" else u
 
 

@@ -45,8 +45,8 @@ def _at_initial(model, size=None):
     density = ready.source.transport().density
     with double_precision():
         position = density.position(ready.initial)
-        values = {name: np.asarray(value) for name, value in density.expand(position, ready.numbers).items()}
-        return values, np.asarray(density.pointwise(position, ready.numbers))
+        _, (each, _) = density.logp(position, ready.numbers)
+        return ready.source.values(position, {}, ready.numbers), np.asarray(each)
 
 
 @pytest.mark.parametrize("size", [None, 64])

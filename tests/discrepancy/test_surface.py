@@ -199,9 +199,10 @@ def test_every_group_has_its_surface(public_data):
     ready = prepare(model)
     with double_precision():
         density = ready.source.transport().density
-        start = density.position({name: np.asarray(value) for name, value in ready.initial.items()})
-        found = density.expand(start, ready.numbers)
-        slope = np.asarray(jax.jit(jax.grad(density.logp))(start, ready.numbers))
+        start = density.position(ready.initial)
+        slope, (_, published) = jax.jit(jax.grad(density.logp, has_aux=True))(start, ready.numbers)
+        published = {name: np.asarray(value) for name, value in published.items()}
+        found = ready.source.values(start, published, ready.numbers)
     assert found["surface"].shape == (3, 40)
     assert found["misfit"].shape == (3,)
     assert "drift" not in found

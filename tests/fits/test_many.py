@@ -65,7 +65,14 @@ def _draws(fleet):
 def test_a_fleet_is_its_fits_by_name(fleet):
     assert list(fleet) == [f"table {i}" for i in range(6)]
     assert len(fleet) == 6
-    assert list(fleet.table.columns) == ["converged", "divergences", "max_r_hat", "min_ess_bulk", "problem"]
+    assert list(fleet.table.columns) == [
+        "converged",
+        "divergences",
+        "max_r_hat",
+        "min_ess_bulk",
+        "min_ess_tail",
+        "problem",
+    ]
     fit = fleet["table 2"]
     assert fit.model.runs.y.tolist() == simulated(2)["loss"].tolist()
     assert fit.diagnostics.max_r_hat == fleet.table.loc["table 2", "max_r_hat"]

@@ -1,76 +1,96 @@
-"""A table gets the same result in a batch as by itself, whatever the others request."""
+"""Requests of several tables are answered together, each as if it were alone."""
 
 from types import SimpleNamespace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from scalebayes.inference.batching import Run, Steps, Whitening, serve
-from scalebayes.inference.schedule import CHUNK
+from scalebayes.inference import batching
+from scalebayes.inference.packing import layout_of
+from scalebayes.inference.requests import Climb, Look, Move
+from scalebayes.inference.trajectories import trajectories, unknown
+from scalebayes.inference.transport import Geometry
 from scalebayes.numerics.precision import double_precision
 
-SLOTS, CHAINS = 4, 2
+PLAIN = Geometry(*(np.zeros(1) for _ in Geometry._fields))
 
 
-def _move(carry, keys, first, schedule, target, geometry, data):
-    """Each step adds an amount that depends on its number, stage, table and whitening."""
-    (position,), (scale,) = carry, geometry
-    numbers = first[:, None] + np.arange(schedule.shape[1])
-    steps = (scale[:, None] * (numbers + 1e4 * schedule) + data["own"][:, None])[:, None, :]
-    path = position[:, :, None] + np.cumsum(steps, axis=2)
-    return (path[:, :, -1],), (path[..., None], {"lp": path})
+def _transport(size=3):
+    def logp(z, geometry, data):
+        return -jnp.sum((z - data["centre"]) ** 2) / 2 + geometry.shift[0], (z, z[:1], {})
+
+    density = SimpleNamespace(size=size, runs=1, published={})
+    return SimpleNamespace(density=density, plain=PLAIN, logp=logp, held=np.zeros(size, bool))
 
 
-def _fake(widths):
-    def counted(*arguments):
-        widths.append(len(arguments[1]))
-        return _move(*arguments)
+def _served(requests, centres, chains=4):
+    tables = [{"centre": np.asarray(centre, float)} for centre in centres]
+    calls = []
+    with double_precision():
+        program = jax.jit(trajectories(_transport(), layout_of(tables[0])))
 
-    return SimpleNamespace(
-        advance_hmc=counted,
-        advance_nuts=counted,
-        from_draws=lambda pilot, geometry, data: (geometry[0] + pilot.mean((1, 2)),),
-        start_nuts=lambda starts, geometry, data: (starts[:, :, 0],),
-    )
+        def counted(*arguments):
+            calls.append(int(arguments[5]))
+            return program(*arguments)
 
-
-def _table(own):
-    return Run({"own": np.array([own])}, np.zeros((1, CHAINS, 2)), (np.ones(1),), (np.zeros((1, CHAINS)),), np.ones(1))
+        return batching.serve(counted, _transport(), tables, requests, chains), calls
 
 
-def _requests(run, lengths):
-    """Requests for steps of these lengths, with a whitening after each."""
-    parts, made = [], 0
-    for i, length in enumerate(lengths):
-        run, (z, stats) = yield Steps(run, i % 2 == 0, made, np.full(length, i), sum(lengths))
-        assert z.shape[2] == stats["lp"].shape[2] == -(-length // CHUNK) * CHUNK
-        parts.append(z[:, :, :length])
-        made += length
-        run = yield Whitening(run, z[:, :, -1], np.full((1, CHAINS, 1), float(i)))
-    return np.concatenate(parts, axis=2)
+def _climbing(start):
+    ends = yield Climb(np.full((2, 3), start), PLAIN, 100)
+    heights, slopes = yield Look(ends.found, PLAIN)
+    return ends, heights, slopes
 
 
-def test_tables_in_a_batch_get_what_each_would_get_by_itself():
-    wanted = {0: [CHUNK, 30], 1: [3 * CHUNK], 3: [120, CHUNK, 2 * CHUNK]}
-    widths = []
-    together = serve(
-        _fake(widths), {slot: _requests(_table(slot + 0.5), n) for slot, n in wanted.items()}, SLOTS, lambda *_: None
-    )
-    assert set(widths) == {SLOTS}
-    reported = []
-    for slot, lengths in wanted.items():
-        with double_precision():
-            alone = serve(
-                _fake(widths), {0: _requests(_table(slot + 0.5), lengths)}, 1, lambda *made: reported.append(made)
-            )
-        np.testing.assert_array_equal(together[slot], alone[0])
-    assert reported[0] == (CHUNK, 2 * CHUNK)
-    with_others = serve(_fake([]), {3: _requests(_table(3.5), wanted[3])}, SLOTS, lambda *_: None)
-    np.testing.assert_array_equal(with_others[3], together[3])
+def test_tables_climb_together_each_to_its_own_mode():
+    found, _ = _served({0: _climbing(0.0), 1: _climbing(5.0)}, [1.0, -2.0])
+    for slot, centre in enumerate([1.0, -2.0]):
+        ends, heights, slopes = found[slot]
+        assert ends.converged.all()
+        np.testing.assert_allclose(ends.found, centre, atol=1e-3)
+        np.testing.assert_allclose(heights, ends.heights, atol=1e-9)
+        np.testing.assert_allclose(slopes, centre - ends.found, atol=1e-9)
 
 
-def test_a_table_that_wants_nothing_returns_at_once():
-    def content():
-        return "done"
-        yield
+def test_the_geometry_is_each_requests_own():
+    def looking(shift):
+        geometry = PLAIN._replace(shift=np.full(1, shift))
+        first = yield Look(np.zeros((5, 3)), geometry)
+        second = yield Look(np.zeros((1, 3)), PLAIN)
+        return first[0], second[0]
 
-    assert serve(_fake([]), {2: content()}, SLOTS, lambda *_: None) == {2: "done"}
+    found, _ = _served({0: looking(7.0), 1: looking(-7.0)}, [0.0, 0.0])
+    assert found[0][0].tolist() == [7.0] * 5
+    assert found[1][0].tolist() == [-7.0] * 5
+    assert found[0][1].tolist() == found[1][1].tolist() == [0.0]
+
+
+def _moving(seed, lengths):
+    rng = np.random.default_rng(seed)
+    state = unknown(_transport(), rng.normal(size=(1, 4, 3)))
+    found = []
+    for n in lengths:
+        momenta, chances = rng.normal(size=(n, 4, 3)), rng.uniform(size=(n, 4))
+        state, trace = yield Move(state, momenta, chances, np.full(n, 2 + seed), 0.3, PLAIN)
+        assert trace.z.shape == (n, 4, 3)
+        found.append(trace.z)
+    return np.concatenate(found)
+
+
+def test_a_table_moves_as_if_it_were_alone_also_where_others_ask_for_other_numbers():
+    centres = [0.0, 1.0, 2.0]
+    together, calls = _served({0: _moving(0, [1, 5]), 1: _moving(1, [1, 7]), 2: _moving(2, [1, 5])}, centres)
+    assert calls == [1, 5, 7]  # the first for all three, the second for two of them
+    for slot, lengths in enumerate([[1, 5], [1, 7], [1, 5]]):
+        alone, _ = _served({0: _moving(slot, lengths)}, [centres[slot]])
+        np.testing.assert_allclose(together[slot], alone[0], rtol=1e-12)
+
+
+def test_chains_of_a_heavy_density_are_moved_by_several_calls_that_change_nothing(monkeypatch):
+    light, calls = _served({0: _moving(3, [4])}, [0.5])
+    monkeypatch.setattr(batching, "_HEAVY_SIZE", 1)
+    monkeypatch.setattr(batching.os, "cpu_count", lambda: 2)
+    heavy, more = _served({0: _moving(3, [4])}, [0.5])
+    assert (len(calls), len(more)) == (1, 2)
+    np.testing.assert_allclose(heavy[0], light[0], rtol=1e-12)

@@ -9,10 +9,9 @@ from scipy import stats
 
 import scalebayes as sb
 from scalebayes.fits.preparing import prepare
-from scalebayes.inference.density import REAL
-from scalebayes.inference.powers import cheap_powers
+from scalebayes.inference import programs
+from scalebayes.inference.data import REAL
 from scalebayes.inference.transport import conditional, constants
-from scalebayes.model.structure import initial_values
 from scalebayes.numerics.padding import padded_size
 from scalebayes.numerics.precision import double_precision
 
@@ -47,13 +46,10 @@ def _model(case):
     return sb.Model(sb.laws.chinchilla if "surface" in case else sb.laws.power_floor, runs, **CASES[case])
 
 
-def _initial(model, density):
-    return density.position(initial_values(model.structure, model.numbers))
-
-
-def _positions(model, density, n):
+def _positions(ready, n):
+    density = ready.source.transport().density
     offsets = np.random.default_rng(0).normal(size=(n, density.size))
-    return _initial(model, density) + 0.3 * offsets
+    return density.position(ready.initial) + 0.3 * offsets
 
 
 @pytest.mark.filterwarnings("ignore:Numba will use object mode:UserWarning")
@@ -61,20 +57,19 @@ def _positions(model, density, n):
 def test_density_equals_the_logp_of_pymc(case):
     model = _model(case)
     ready = prepare(model)
-    transport, numbers = ready.source.transport(), ready.numbers
+    density, numbers = ready.source.transport().density, ready.numbers
     before = jax.config.jax_enable_x64
     graph = model.pymc()
     try:
         # In Python a sum has at most 32 terms, and a pooled drift more.
         logp = graph.compile_logp(mode=None if case in ("drift", "correlated") else "FAST_COMPILE")
-        names = [v.name for v in graph.value_vars]
-        shapes = [np.shape(graph.initial_point()[name]) for name in names]
-        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-        for position in _positions(model, transport.density, 100):
-            parts = np.split(position, ends[:-1])
-            point = {name: part.reshape(shape) for name, part, shape in zip(names, parts, shapes, strict=True)}
-            ours = float(transport.density.logp(position, numbers))
-            assert ours == pytest.approx(float(logp(point)), rel=1e-12, abs=1e-9)
+        shapes = {v.name: np.shape(graph.initial_point()[v.name]) for v in graph.value_vars}
+        names = {v.name: graph.values_to_rvs[v].name for v in graph.value_vars}
+        ours = jax.jit(lambda position: density.logp(position, numbers)[0])
+        for position in _positions(ready, 100):
+            free = density.free(position)
+            point = {name: free[names[name]].reshape(shape) for name, shape in shapes.items()}
+            assert float(ours(position)) == pytest.approx(float(logp(point)), rel=1e-12, abs=1e-9)
     finally:
         jax.config.update("jax_enable_x64", before)
 
@@ -82,45 +77,66 @@ def test_density_equals_the_logp_of_pymc(case):
 def test_log_likelihood_is_a_student_t_on_the_log_response(pile_runs):
     model = sb.Model(sb.laws.power_floor, pile_runs, pooling="shared")
     ready = prepare(model)
-    transport, numbers = ready.source.transport(), ready.numbers
+    density, numbers = ready.source.transport().density, ready.numbers
     with double_precision():
-        for position in _positions(model, transport.density, 5):
-            found = transport.density.expand(position, numbers)
+        for position in _positions(ready, 5):
+            found = ready.source.values(position, {}, numbers)
             E, A, alpha, sigma, nu = (float(found[name]) for name in ("E", "A", "alpha", "sigma", "nu"))
             law = E + A * pile_runs.x("C") ** -alpha
             expected = stats.t.logpdf(np.log(pile_runs.y), nu, np.log(law), sigma)
-            found = np.asarray(transport.density.pointwise(position, numbers))
-            np.testing.assert_allclose(found[numbers[REAL]], expected, rtol=1e-10)
-            assert not found[~numbers[REAL]].any()
+            _, (each, _) = density.logp(position, numbers)
+            each = np.asarray(each)
+            np.testing.assert_allclose(each[numbers[REAL]], expected, rtol=1e-10)
+            assert not each[~numbers[REAL]].any()
 
 
 @pytest.mark.parametrize("case", EACH)
-def test_every_quantity_of_the_model_is_kept(case):
+def test_every_quantity_of_the_model_is_kept_with_its_value(case):
+    import pytensor
+
     model = _model(case)
     ready = prepare(model)
-    transport, numbers = ready.source.transport(), ready.numbers
+    density = ready.source.transport().density
+    position = _positions(ready, 1)[0]
     with double_precision():
-        found = transport.density.expand(_initial(model, transport.density), numbers)
-    kept = {v.name for v in model_variables(model)} - {"log_loss", "surface_coordinates"}
-    structure = model.structure
-    assert kept - {name for p in structure.parameters for name in p.helpers} == set(found)
-
-
-def model_variables(model):
+        _, (_, published) = density.logp(position, ready.numbers)
+        published = {name: np.asarray(value) for name, value in published.items()}
+        found = ready.source.values(position, published, ready.numbers)
     from scalebayes.model.graph import build
 
     graph = build(model.structure, model.numbers, model.coords())
-    return [*graph.free_RVs, *graph.deterministics]
+    kept = {v.name: v for v in graph.unobserved_value_vars if v.name in found}
+    everything = {v.name for v in [*graph.free_RVs, *graph.deterministics]} - {"surface_coordinates"}
+    assert everything - {name for p in model.structure.parameters for name in p.helpers} == set(found) == set(kept)
+    free = density.free(position)
+    with pytensor.config.change_flags(mode="FAST_COMPILE"):
+        theirs = graph.compile_fn(list(kept.values()), inputs=graph.value_vars, on_unused_input="ignore")
+    shapes = {v.name: np.shape(graph.initial_point()[v.name]) for v in graph.value_vars}
+    names = {v.name: graph.values_to_rvs[v].name for v in graph.value_vars}
+    with double_precision():
+        values = theirs({name: free[names[name]].reshape(shape) for name, shape in shapes.items()})
+    for name, value in zip(kept, values, strict=True):
+        np.testing.assert_allclose(found[name], value, rtol=1e-10, err_msg=name)
 
 
 @pytest.mark.parametrize("case", EACH)
 def test_gradient_is_finite_at_the_initial_point(case):
-    model = _model(case)
-    ready = prepare(model)
-    transport, numbers = ready.source.transport(), ready.numbers
+    ready = prepare(_model(case))
+    density = ready.source.transport().density
     with double_precision():
-        gradient = jax.grad(transport.density.logp)(jnp.asarray(_initial(model, transport.density)), numbers)
+        gradient, _ = jax.grad(density.logp, has_aux=True)(density.position(ready.initial), ready.numbers)
     assert np.isfinite(gradient).all()
+
+
+def _some_geometry(transport, rng):
+    """A geometry of random constants: any will do, they determine how fast the sampler is and not what it samples."""
+    k, groups, n, m = len(transport.blocks), transport.groups, transport.free, transport.pooled
+    root = rng.normal(size=(k, k, groups))
+    information, pull = np.einsum("ijg,kjg->ikg", root, root), rng.normal(size=(k, groups))
+    cross, expanded_at = rng.normal(size=(k, groups, n)), rng.normal(size=n)
+    centre, slope, shift = 0.1 * rng.normal(size=m), rng.uniform(0.5, 1.5, m), 0.1 * rng.normal(size=transport.dense)
+    outer = np.tril(0.2 * rng.normal(size=(transport.dense,) * 2)) + np.eye(transport.dense)
+    return constants((information, pull, cross, expanded_at, centre, slope), shift, outer)
 
 
 @pytest.mark.parametrize("case", EACH)
@@ -128,25 +144,20 @@ def test_whitening_is_a_bijection_with_the_stated_jacobian(case):
     ready = prepare(_model(case))
     transport, data = ready.source.transport(), ready.numbers
     rng = np.random.default_rng(1)
-    n, (k, groups), m = len(transport.free), transport.owned.shape, len(transport.centres)
-    root = rng.normal(size=(k, k, groups))
-    # Any constants will do: they determine how fast the sampler is, not what it samples.
-    information, pull = np.einsum("ijg,kjg->ikg", root, root), rng.normal(size=(k, groups))
-    cross, expanded_at = rng.normal(size=(k, groups, n)), rng.normal(size=n)
-    centre, slope, shift = 0.1 * rng.normal(size=m), rng.uniform(0.5, 1.5, m), 0.1 * rng.normal(size=transport.dense)
-    outer = np.tril(0.2 * rng.normal(size=(transport.dense,) * 2)) + np.eye(transport.dense)
+    geometry = _some_geometry(transport, rng)
+    z = 0.3 * rng.normal(size=(5, transport.density.size))
+    positions, stated = transport.position(z, geometry, data)
+    np.testing.assert_allclose(transport.standardise(positions, geometry, data), z, rtol=1e-6, atol=1e-7)
     with double_precision():
-        geometry = constants((information, pull, cross, expanded_at, centre, slope), shift, outer)
-        turn = jax.jit(lambda z: transport.position(z, geometry, data))
-        matrix = jax.jit(jax.jacfwd(lambda z: transport.position(z, geometry, data)[0]))
-        back = jax.jit(lambda position: transport.standardise(position, geometry, data))
+        turn = jax.jit(lambda z: transport.position(z, geometry, data, jnp))
+        matrix = jax.jit(jax.jacfwd(lambda z: transport.position(z, geometry, data, jnp)[0]))
         jacobians = []
-        for z in 0.3 * rng.normal(size=(5, transport.density.size)):
-            position, stated = turn(z)
-            jacobians.append(float(stated) - np.linalg.slogdet(matrix(z))[1])
-            np.testing.assert_allclose(back(position), z, rtol=1e-6, atol=1e-7)
-        # The Jacobian is stated up to a constant.
-        np.testing.assert_allclose(jacobians, jacobians[0], atol=1e-7)
+        for each, position, log_jacobian in zip(z, positions, stated, strict=True):
+            np.testing.assert_allclose(turn(each)[0], position, rtol=1e-10)
+            assert float(turn(each)[1]) == pytest.approx(log_jacobian, rel=1e-10)
+            jacobians.append(log_jacobian - np.linalg.slogdet(matrix(each))[1])
+    # The Jacobian is stated up to a constant.
+    np.testing.assert_allclose(jacobians, jacobians[0], atol=1e-7)
 
 
 def test_the_map_of_groups_is_differentiated_as_it_changes():
@@ -157,7 +168,7 @@ def test_the_map_of_groups_is_differentiated_as_it_changes():
     weights = rng.normal(size=(4, 3)), rng.normal(size=(4, 4)), rng.normal(size=4)
 
     def seen(tau):
-        given = conditional(tau, jnp.asarray(information), jnp.asarray(pull))
+        given = conditional(tau, jnp.asarray(information), jnp.asarray(pull), jnp)
         parts = given.solve(jnp.asarray(mu), jnp.asarray(w)), given.precision, given.drawn
         return given.log_jacobian + sum((a * part).sum() for a, part in zip(weights, parts, strict=True))
 
@@ -173,11 +184,10 @@ def test_groups_given_the_spreads_are_those_of_a_normal_model():
     root = rng.normal(size=(groups, blocks, blocks))
     information = np.einsum("gij,gkj->ikg", root, root)
     pull, mu, tau = rng.normal(size=(blocks, groups)), rng.normal(size=blocks), rng.uniform(0.1, 2, blocks)
-    with double_precision():
-        given = conditional(tau, information, pull)
-        offsets = given.solve(mu, np.zeros((blocks, groups)))
-        w = rng.normal(size=(blocks, groups))
-        np.testing.assert_allclose(given.unsolve(mu, given.solve(mu, w)), w, rtol=1e-9)
+    given = conditional(tau, information, pull)
+    offsets = given.solve(mu, np.zeros((blocks, groups)))
+    w = rng.normal(size=(blocks, groups))
+    np.testing.assert_allclose(given.unsolve(mu, given.solve(mu, w)), w, rtol=1e-9)
     expected_log, of_centre, drawn = 0.0, np.zeros((blocks, blocks)), np.zeros(blocks)
     for g in range(groups):
         H = information[:, :, g]
@@ -197,13 +207,11 @@ def test_groups_given_the_spreads_are_those_of_a_normal_model():
 def test_spreads_have_coordinates_in_which_their_prior_is_about_normal():
     ready = prepare(_model("pooled"))
     transport, data = ready.source.transport(), ready.numbers
-    at = int(np.flatnonzero(transport.free == transport.spreads[0])[0])
     tau = np.abs(np.random.default_rng(0).normal(0, data["E_prior"][2], 2000))
-    with double_precision():
-        columns, _ = transport._of_spreads(data)
-        free = jnp.zeros((len(tau), len(transport.free))).at[:, columns].set(np.log(tau)[:, None])
-        v = np.asarray(jax.vmap(lambda f: transport.warp(f, data)[at])(free))
-        np.testing.assert_allclose(transport.unwarp(transport.warp(free[0], data), data)[0], free[0], rtol=1e-9)
+    free = np.zeros((len(tau), transport.free))
+    free[:, : len(transport.scales)] = np.log(tau)[:, None]
+    v = transport.warp(free, data)[:, 0]
+    np.testing.assert_allclose(transport.unwarp(transport.warp(free[0], data), data)[0], free[0], rtol=1e-9)
     assert abs(v.mean()) < 0.1
     assert 0.9 < v.std() < 1.2
     assert abs(stats.skew(v)) < 0.8  # the skewness of the logarithm is -1.5
@@ -228,44 +236,31 @@ def test_prior_draws_are_those_of_the_graph(case):
             assert stats.ks_2samp(mine, other).pvalue > 1e-4, name
 
 
-def test_powers_of_positive_numbers_become_exponentials_and_others_stay():
-    def law(theta, data):
-        return data["N"] ** -theta[0] + (data["N"] / jnp.exp(theta[1])) ** theta[0] + theta[2] ** jnp.round(theta[3])
-
-    cheap = cheap_powers(law, lambda theta, data: (False, {"N": True}))
-    with double_precision():
-        theta, data = jnp.asarray([0.3, 2.0, -2.0, 3.0]), {"N": jnp.asarray([1e8, 3e9])}
-        np.testing.assert_allclose(cheap(theta, data), law(theta, data), rtol=1e-13)
-        ours, plain = jax.jacobian(cheap)(theta, data), jax.jacobian(law)(theta, data)
-        np.testing.assert_allclose(ours[:, :2], plain[:, :2], rtol=1e-12)
-        left = [e.primitive.name for e in jax.make_jaxpr(cheap)(theta, data).eqns]
-    assert left.count("pow") == 1  # that of the negative number
-
-
-def test_tables_of_almost_equal_size_share_a_compilation(pile_runs):
-    traced = []
-
-    def law(C, *, E, A, alpha):
-        traced.append(C.shape)
-        return E + A * (C / 1e21) ** -alpha
-
-    priors = {"E": sb.FloorShare(1.2, 1.3), "A": sb.LogNormal(0.8, 0.5), "alpha": sb.LogNormal(0.2, 0.5)}
+def test_tables_of_almost_equal_size_share_a_compilation(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(programs, "_kept", lambda *arguments: compiled.append(arguments) or kept(*arguments))
     rng = np.random.default_rng(0)
 
     def fit(n, seed, **settings):
         C = np.exp(rng.uniform(np.log(1e18), np.log(1e23), n))
-        loss = law(C, E=1.5, A=0.8, alpha=0.2) * np.exp(0.01 * rng.normal(size=n))
+        loss = _power(C, E=1.5, A=0.8, alpha=0.2) * np.exp(0.01 * rng.normal(size=n))
         runs = sb.read_runs(pd.DataFrame({"flops": C, "loss": loss}))
-        return sb.fit(law, runs, priors=priors, seed=seed, **settings)
+        priors = {"E": sb.FloorShare(1.2, 1.3), "A": sb.LogNormal(0.8, 0.5), "alpha": sb.LogNormal(0.2, 0.5)}
+        return sb.fit(_power, runs, priors=priors, seed=seed, **settings)
 
     fit(97, 0)
-    before = len(traced)
     fit(103, 1)
     fit(98, 2, ess=700)
     fit(98, 3, target_accept=0.8)
-    # Once for the data of each of the three later fits; otherwise the law's own code runs in traces only.
-    assert len(traced) == before + 3
+    assert len(compiled) == 1
     assert padded_size(97) == padded_size(103) == 104
+
+
+kept = programs._kept
+
+
+def _power(C, *, E, A, alpha):
+    return E + A * (C / 1e21) ** -alpha
 
 
 def test_jax_keeps_the_callers_precision(pile_fit):

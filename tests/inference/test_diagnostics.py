@@ -37,11 +37,13 @@ def _draws(kind, chains, draws):
 @pytest.mark.parametrize(("chains", "draws"), [(4, 1000), (4, 401), (2, 50), (4, 9), (4, 5), (4, 4), (1, 300)])
 def test_the_worst_of_one_number_is_arvizs(kind, chains, draws):
     x = _draws(kind, chains, draws)
-    r_hat, ess = worst_of({"x": x})
+    r_hat, bulk, tail = worst_of({"x": x})
     with np.errstate(invalid="ignore"):
         expected = array_stats.rhat(x, chain_axis=0, draw_axis=1)
     assert r_hat == pytest.approx(float(expected), abs=1e-12, nan_ok=True)
-    assert ess == pytest.approx(float(array_stats.ess(x, chain_axis=0, draw_axis=1)), rel=1e-12)
+    assert bulk == pytest.approx(float(array_stats.ess(x, chain_axis=0, draw_axis=1)), rel=1e-12)
+    expected = array_stats.ess(x, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
+    assert tail == pytest.approx(float(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize("draws", [1, 2, 3])
@@ -53,11 +55,11 @@ def test_the_worst_of_all_numbers_is_said_and_nothing_hides_one_that_is_not_a_nu
     many = np.stack([_draws("independent", 4, 200) + i for i in range(40)], axis=-1).reshape(4, 200, 8, 5)
     many[:, :, 3, 2] = _draws("wandering", 4, 200)
     variables = {"many": many, "one": _draws("slow", 4, 200)}
-    r_hat, ess = worst_of(variables)
-    assert (r_hat, ess) == pytest.approx(worst_of({"x": many[:, :, 3, 2]}), rel=1e-12)
+    found = worst_of(variables)
+    assert found == pytest.approx(worst_of({"x": many[:, :, 3, 2]}), rel=1e-12)
     dataset = xr.Dataset(
         {"many": (("a", "chain", "draw", "b"), np.moveaxis(many, 2, 0)), "one": (("chain", "draw"), variables["one"])}
     )
-    assert worst(dataset) == (r_hat, ess)
+    assert worst(dataset) == found
     many[0, 0, 0, 0] = np.inf
     assert np.isnan(worst_of(variables)).all()

@@ -25,7 +25,7 @@ def _centre(model):
     ready = prepare(model)
     density = ready.source.transport().density
     with double_precision():
-        return float(density.logp(density.position(ready.initial), ready.numbers))
+        return float(density.logp(density.position(ready.initial), ready.numbers)[0])
 
 
 @pytest.mark.parametrize("discrepancy", ["drift", "correlated"])

@@ -89,7 +89,7 @@ def test_of_laws_it_is_said_whether_the_runs_tell_them_apart():
         {"elpd_diff": [0.0, -1.5, -20.0], "dse": [0.0, 7.7, 4.0], "log_score": np.nan, "diag_elpd": "", "problem": ""},
         index=["kaplan", "chinchilla", "power"],
     )
-    _, near, far = str(sb.LawComparison(table, 0.0, Diagnostics(4000, 0, 1.0, 1000.0))).splitlines()
+    _, near, far = str(sb.LawComparison(table, 0.0, Diagnostics(4000, 0, 1.0, 1000.0, 1000.0))).splitlines()
     assert near.endswith("less than twice the standard error: too little to tell them apart by LOO.")
     assert (
         far == "power loses 20.0 +- 4.0 of log density to it, more than twice the standard error: LOO favours kaplan."

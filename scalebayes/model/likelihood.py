@@ -1,0 +1,92 @@
+"""The likelihood of a structure in JAX, from its free variables and its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from scalebayes.discrepancy import AtRuns, Errors, integrated_of, sampled_of, solver
+from scalebayes.model.structure import GROUP, OBSERVED, Structure
+from scalebayes.model.values import values
+from scalebayes.numerics.cheaper import cheaper
+from scalebayes.observations.contract import sd_of
+from scalebayes.observations.density import traced
+
+_POSITIVE = ("_bound", "_reference", "_typical", "_level")
+
+
+class Likelihood(NamedTuple):
+    """A likelihood at one position.
+
+    Parameters
+    ----------
+    each : array, shape (run,)
+        Log likelihood of each run, given the earlier ones where they depend on each other.
+    departures : array, shape ()
+        Log prior density of what the terms of the discrepancy sample.
+    published : dict of str to array
+        Variables of these terms that are kept.
+    """
+
+    each: Any
+    departures: Any
+    published: dict[str, Any]
+
+
+def likelihood(structure: Structure) -> Callable[[Mapping[str, Any], Mapping[str, Any]], Likelihood]:
+    """The function from free variables, shape (1,) or (level,), and data to a `Likelihood`.
+
+    Parameters
+    ----------
+    structure : Structure
+    """
+    block = structure.block
+    observation = block.observation
+    log_density = traced(observation)
+
+    def evaluated(free, data):
+        found = values(structure, free, data, jnp)
+        at_runs = _at_runs({p.name: found[p.name] for p in structure.parameters}, structure, data)
+        mean = block.law(*(data[name] for name in block.inputs), **{name: at_runs[name] for name in block.parameters})
+        floor, observed = block.floor_of(at_runs), data[OBSERVED]
+        own, columns = block.observed_with(at_runs), {role: data[f"{role}_column"] for role in observation.columns}
+        departures: Any = jnp.zeros(())
+        published: dict[str, Any] = {}
+        for term in sampled_of(block.terms):
+            of_term = block.own_of(term, found)
+            seen = AtRuns(mean, floor, observed, observation, own, columns, of_term, data, block.inputs)
+            mean, own, density, kept = term.departed(seen, {name: free[name] for name in term.helpers})
+            departures, published = departures + density, published | kept
+        integrated = integrated_of(block.terms)
+        if not integrated:
+            each = log_density(observed, mean, own, columns)
+            return Likelihood(jnp.broadcast_to(each, observed.shape), departures, published)
+        owns = [block.own_of(term, at_runs) for term in integrated]
+        scale = observation.scale
+        errors = Errors(
+            observed - scale.forward(mean, jnp), scale.above(mean, floor, jnp), sd_of(observation, mean, own, columns)
+        )
+        return Likelihood(solver.loglik(integrated, errors, owns, data), departures, published)
+
+    def positive(free, data):
+        known = {name: name in block.positive or name.endswith(_POSITIVE) for name in data}
+        return dict.fromkeys(free, False), known
+
+    return cheaper(evaluated, positive)
+
+
+def _at_runs(found: Mapping[str, Any], structure: Structure, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters at the runs, shape (run,); those of the observation that all runs share keep the shape (1,).
+
+    All are looked up together, which is less to compile, and so is its gradient.
+    """
+    n, groups = structure.n_runs, max(structure.n_groups, 1)
+    shared = structure.owned_by("observation")
+    some = {name: value for name, value in found.items() if name not in shared or value.shape[-1] > 1}
+    if not some:
+        return dict(found)
+    per_group = jnp.stack([jnp.broadcast_to(value, (groups,)) for value in some.values()])
+    looked_up = per_group[:, data[GROUP]] if structure.group else per_group @ jnp.ones((1, n))
+    return {**found, **dict(zip(some, looked_up, strict=True))}
