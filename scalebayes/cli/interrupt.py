@@ -34,7 +34,7 @@ def end_at_once() -> None:
     shown = sys.unraisablehook
 
     def unraisable(found) -> None:
-        # Where a callback of compiled code happens to run, the interrupt is lost, and the thread above ends the process.
+        # Where a callback of compiled code happens to run, the interrupt is lost; the thread above ends the process.
         if not isinstance(found.exc_value, KeyboardInterrupt):
             shown(found)
 

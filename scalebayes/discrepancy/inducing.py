@@ -33,6 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scalebayes.discrepancy.walk import integrated
+from scalebayes.numerics.derivatives import moved, roots, weighed_square
 from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
 
@@ -96,14 +97,41 @@ def distances(one: Points, other: Points, frontier: float) -> Apart:
     return Apart(np.moveaxis(between**2, -1, 0), np.sqrt(5 * (ratio**2).sum(-1)), drifted)
 
 
+@jax.custom_vjp
 def covariance(apart: Apart, scales: Scales):
     """Covariance of g between points, shape (point, other), at the scales of one group."""
-    far = sum(squared / length**2 for squared, length in zip(apart.squared, scales.lengths, strict=True))
-    found = scales.misfit**2 * jnp.exp(-far / 2)
+    return _covariance_forward(apart, scales)[0]
+
+
+def _covariance_forward(apart: Apart, scales: Scales):
+    smooth = jnp.exp(-sum(s / length**2 for s, length in zip(apart.squared, scales.lengths, strict=True)) / 2)
+    found = scales.misfit**2 * smooth
     if scales.drift is None:
-        return found
+        return found, (apart, scales, smooth, None, None)
     turned = apart.ratio / scales.ratio
-    return found + scales.drift**2 * apart.drifted * (1 + turned + turned**2 / 3) * jnp.exp(-turned)
+    wandering = apart.drifted * jnp.exp(-turned)
+    found = found + scales.drift**2 * (1 + turned + turned**2 / 3) * wandering
+    return found, (apart, scales, smooth, turned, wandering)
+
+
+def _covariance_backward(kept, slope):
+    # Sums over all pairs of points as products, which are several times as fast.
+    apart, scales, smooth, turned, wandering = kept
+    pairs = smooth.size
+    squared = jnp.concatenate([jnp.ones((1, pairs)), apart.squared.reshape(-1, pairs)])
+    of_misfit, *of_lengths = squared @ (slope * smooth).reshape(pairs)
+    lengths = [scales.misfit**2 * each / length**3 for each, length in zip(of_lengths, scales.lengths, strict=True)]
+    drift = ratio = None
+    if scales.drift is not None:
+        wandered = slope * wandering
+        drift = 2 * scales.drift * ((1 + turned + turned**2 / 3) * wandered).reshape(pairs) @ jnp.ones(pairs)
+        ratio = (turned**2 * (1 + turned) / 3 * wandered).reshape(pairs) @ jnp.ones(pairs)
+        ratio = scales.drift**2 / scales.ratio * ratio
+    of_scales = Scales(2 * scales.misfit * of_misfit, type(scales.lengths)(lengths), drift, ratio)
+    return jax.tree.map(jnp.zeros_like, apart), of_scales  # points do not move
+
+
+covariance.defvjp(_covariance_forward, _covariance_backward)
 
 
 def chosen(log_x: np.ndarray, log_cost: np.ndarray, n: int) -> np.ndarray:
@@ -125,6 +153,8 @@ class Surroundings(NamedTuple):
     ----------
     slots : array of int, shape (group, slot)
         The runs of each group, the inducing points first; -1 where there are none left.
+    places : array of int, shape (run,)
+        Where in ``slots``, in a flat order, each run is.
     alone : array, shape (run,)
         c of each run with itself.
     squared, ratio, drifted : array, shapes (group, input, point, slot) and (group, point, slot)
@@ -132,6 +162,7 @@ class Surroundings(NamedTuple):
     """
 
     slots: Any
+    places: Any
     alone: Any
     squared: Any
     ratio: Any
@@ -157,7 +188,9 @@ def surroundings(log_x: np.ndarray, log_cost: np.ndarray, groups: Sequence[np.nd
         alone[rows] = integrated(h, h, 1.0)
         inducing, all_of_group = (Points(log_x[of], log_cost[of]) for of in (slot[:n_points], slot))
         apart.append(distances(inducing, all_of_group, frontier))
-    return Surroundings(slots, alone, *(np.stack(each) for each in zip(*apart, strict=True)))
+    places = np.empty(len(log_x), int)
+    places[slots[slots >= 0]] = np.flatnonzero(slots.ravel() >= 0)
+    return Surroundings(slots, places, alone, *(np.stack(each) for each in zip(*apart, strict=True)))
 
 
 def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
@@ -183,44 +216,41 @@ def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
     values : array, shape (group, point)
         g at the inducing points.
     """
-    drifts = scales.drift is not None
+    points = xi.shape[1]
+    in_slots = moved(jnp.stack([error, weight, sd]), near.slots, near.places)
+    alone = moved(near.alone, near.slots, near.places)
 
-    def of_group(xi, slots, apart, own):
-        there = slots >= 0
-        real = there[: len(xi)]
-        k_zx = covariance(apart, own)
-        factor = _factor(k_zx[:, : len(xi)], real)
+    def of_group(xi, slots, apart, own, seen, alone):
+        there, (error, r, sd) = slots >= 0, seen
+        real, k_zx = there[:points], covariance(apart, own)
+        factor, inverse = roots(_with_jitter(k_zx[:, :points], real))
         # A product with a small inverse costs half of solving for every run; at the inducing points it is known.
-        inverse = jax.scipy.linalg.solve_triangular(factor, jnp.eye(len(xi)), lower=True)
-        of_others = inverse @ jnp.where(real[:, None], k_zx[:, len(xi) :], 0.0)
+        of_others = inverse @ jnp.where(real[:, None], k_zx[:, points:], 0.0)
         shares = jnp.concatenate([factor.T, of_others], axis=1)
-        before = own.misfit**2 + (own.drift**2 * near.alone[slots] if drifts else 0.0)
+        before = own.misfit**2 + (own.drift**2 * alone if own.drift is not None else 0.0)
         left_out = jnp.maximum(before - (shares**2).sum(0), 0.0)
-        r = weight[slots]
-        spread = sd[slots] ** 2 + r**2 * left_out
-        precision = jnp.where(there, r**2 / spread, 0.0)
-        pull = shares @ jnp.where(there, r * error[slots] / spread, 0.0)
-        root = jnp.linalg.cholesky(jnp.eye(len(xi)) + (shares * precision) @ shares.T)
-        half = jax.scipy.linalg.solve_triangular(root, pull, lower=True)
-        v = jax.scipy.linalg.solve_triangular(root.T, half + xi, lower=False)
-        log_density = -0.5 * (v**2).sum() - jnp.log(jnp.diagonal(root)).sum()
-        return v @ shares, left_out, log_density, factor @ v
+        gain = r / jnp.where(there, sd**2 + r**2 * left_out, 1.0)
+        _, inverse = roots(jnp.eye(points) + weighed_square(shares, r * gain))
+        v = (inverse @ (shares @ (gain * error)) + xi) @ inverse
+        log_density = -0.5 * (v**2).sum() + jnp.log(jnp.diagonal(inverse)).sum()
+        return jnp.stack([v @ shares, left_out]), log_density, factor @ v
 
     apart = Apart(near.squared, near.ratio, near.drifted)
-    g, left_out, log_density, values = jax.vmap(of_group)(xi, near.slots, apart, scales)
-    n, rows = len(error), jnp.where(near.slots >= 0, near.slots, len(error))
-    at_runs = [jnp.zeros(n).at[rows].add(value, mode="drop") for value in (g, left_out)]
-    return *at_runs, log_density.sum(), values
+    # A group's own arrays lie along the first axis, except where the second holds them.
+    mapped = jax.vmap(of_group, in_axes=(0, 0, 0, 0, 1, 0), out_axes=(1, 0, 0))
+    at_slots, log_density, values = mapped(xi, near.slots, apart, scales, in_slots, alone)
+    g, left_out = moved(at_slots.reshape(2, -1), near.places, near.slots.reshape(-1))
+    return g, left_out, log_density.sum(), values
 
 
-def _factor(k_zz, real):
-    """The factor of the covariance of g between points; points that are not real are independent of all others."""
-    return _root(k_zz, real, _JITTER * jnp.diagonal(k_zz).max())
+def _with_jitter(k_zz, real):
+    """The covariance of g between points, with a jitter; points that are not real are independent of all others."""
+    return _separated(k_zz, real, _JITTER * jnp.diagonal(k_zz).max())
 
 
-def _root(k_zz, real, jitter):
+def _separated(k_zz, real, jitter):
     both = real[:, None] & real
-    return jnp.linalg.cholesky(jnp.where(both, k_zz, 0.0) + jnp.diag(jnp.where(real, jitter, 1.0)))
+    return jnp.where(both, k_zz, 0.0) + jnp.diag(jnp.where(real, jitter, 1.0))
 
 
 def ahead(
@@ -275,7 +305,7 @@ def _conditional(values, scales, normal, real, among, cross, new, n_points):
         # A draw far beyond the runs varies much more than the inducing points, which keep the jitter of the sampling.
         before, drawn = (_JITTER * k for k in jnp.split(jnp.diagonal(k_zz), [n_points]))
         jitter = jnp.concatenate([before.max() * jnp.ones_like(before), _JITTER * scales.misfit**2 + drawn])
-        factor = _root(k_zz, real, jitter)
+        factor = jnp.linalg.cholesky(_separated(k_zz, real, jitter))
         shares = jax.scipy.linalg.solve_triangular(factor, jnp.where(real[:, None], k_zx, 0.0), lower=True)
         mean = jax.scipy.linalg.solve_triangular(factor, values, lower=True) @ shares
         left = covariance(new, scales) - shares.T @ shares
