@@ -10,7 +10,7 @@ APART = tests/checks tests/discrepancy/test_surface.py
 DECIDING = tests/fits/test_averaging.py tests/questions tests/cli/test_deciding.py
 CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fits/test_many.py
 
-.PHONY: demo test test-fits test-slow test-slow-ci bench bench-smoke bench-extrapolation bench-decisions lint lock clean
+.PHONY: demo test test-fits test-slow test-slow-ci bench bench-cold bench-smoke bench-extrapolation bench-decisions lint lock clean
 
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
@@ -38,6 +38,9 @@ bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/many.py
 
+bench-cold: $(READY)
+	$(BIN)/python benchmarks/cold.py
+
 bench-extrapolation: $(READY)
 	$(BIN)/python benchmarks/extrapolation.py
 
@@ -48,6 +51,7 @@ bench-decisions: $(READY)
 bench-smoke: $(READY)
 	$(BIN)/python benchmarks/run.py --smoke
 	$(BIN)/python benchmarks/many.py --smoke
+	$(BIN)/python benchmarks/cold.py --smoke
 
 lint: $(READY)
 	$(BIN)/ruff check .

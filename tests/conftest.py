@@ -62,7 +62,7 @@ def chinchilla_runs(public_data):
 
 @pytest.fixture(scope="session")
 def chinchilla_fit(chinchilla_runs):
-    return sb.fit(sb.laws.chinchilla, chinchilla_runs)
+    return sb.fit(sb.laws.chinchilla, chinchilla_runs, draws=1000)
 
 
 @pytest.fixture(scope="session")

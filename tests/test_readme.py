@@ -24,7 +24,8 @@ def test_script_prints_what_the_readme_says(tmp_path):
     output = re.search(r"```text\n(.*?)```", README, re.DOTALL).group(1)
     assert len(script.splitlines()) <= 15
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert printed.stderr == ""
+    # On a slow machine it is said that the fit takes longer than five seconds.
+    assert all(line.startswith("scalebayes: fitting") for line in printed.stderr.splitlines())
     assert [words for words, _ in _words_and_numbers(printed.stdout)] == [
         words for words, _ in _words_and_numbers(output)
     ]

@@ -122,7 +122,7 @@ def test_posterior_equals_that_of_pm_sample(chinchilla_fit):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_pooled_posterior_equals_that_of_pm_sample(pile_runs):
-    fit = sb.fit(sb.laws.power_floor, pile_runs, seed=3)
+    fit = sb.fit(sb.laws.power_floor, pile_runs, seed=3, draws=1000)
     reference = _pm_sample(fit.model, target_accept=0.98)
     names = ("E", "A", "alpha", "sigma", "nu", "E_population", "alpha_population", "E_spread", "alpha_spread")
     _agrees(fit, reference, names)
@@ -135,10 +135,34 @@ def test_pooled_posterior_equals_that_of_pm_sample(pile_runs):
 def test_posterior_of_a_benchmark_equals_that_of_pm_sample(name, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
     case = importlib.import_module("cases").named(name)
-    fit = sb.fit(case.law, case.runs, **case.arguments, seed=4)
+    fit = sb.fit(case.law, case.runs, **case.arguments, seed=4, draws=1000)
     assert not fit.diagnostics.problems
     reference = _pm_sample(fit.model, target_accept=0.95)
     _agrees(fit, reference, case.keys, thin=16)
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("discrepancy", ["drift", "surface"])
+def test_posterior_of_a_departing_model_equals_that_of_pm_sample(discrepancy, public_data):
+    if discrepancy == "drift":
+        table = pd.read_csv(public_data / "revisiting_benchmark.csv").query("is_train == 1 and domain == 'IC'")
+        runs = sb.read_runs(
+            table[table["curve_id"] == table["curve_id"].iloc[0]], inputs={"D": "n_samples"}, response="loss"
+        )
+        law, runs = sb.laws.power_floor, sb.thin(runs, 20)
+    else:
+        table = pd.read_csv(public_data / "gadre_overtraining.csv").query(
+            "dataset == 'c4' and split != 'target'"
+        )
+        runs = sb.read_runs(table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss")
+        law = sb.laws.chinchilla
+    fit = sb.fit(law, runs, discrepancy=discrepancy, seed=6, draws=1000)
+    assert not fit.diagnostics.problems
+    reference = _pm_sample(fit.model, target_accept=0.95)
+    parameters = [p.name for p in fit.model.structure.parameters]
+    _agrees(fit, reference, parameters, thin=16)
 
 
 def _power(C, *, A, alpha):
