@@ -195,7 +195,6 @@ def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, 
     tree["prior"] = xr.DataTree(prior)
     made = {
         "seed": seed,
-        "sampler": "hmc",
         "whitenings": found.whitenings,
         "warmup": found.warmup,
         "target_accept": found.target_accept,

@@ -138,52 +138,68 @@ def sample(
         transport = source.transport()
         tables = [{name: np.asarray(table[name]) for name in table} for table in tables]
         requests = {
-            i: _sampled(transport, source.values, tables[i], initial[i], seeds[i], settings, report)
+            i: _sampled(
+                _Table(transport, source.values, tables[i], settings, np.random.default_rng(seeds[i]), report),
+                initial[i],
+                seeds[i],
+            )
             for i in (range(len(tables)) if wanted is None else wanted)
         }
         return serve(program(source, layout_of(tables[0])), transport, tables, requests, settings.chains)
 
 
-def _sampled(
-    transport: Transport,
-    values: Values,
-    data: Data,
-    initial: Data,
-    seed: int,
-    settings: Settings,
-    report: Progress,
-) -> Requests:
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """One table and how it is sampled.
+
+    Parameters
+    ----------
+    transport : Transport
+    values : Callable
+        From positions to every variable on its natural scale, see `Source`.
+    data : mapping of str to array
+    settings : Settings
+    rng : numpy.random.Generator
+    report : Callable
+    """
+
+    transport: Transport
+    values: Values
+    data: Data
+    settings: Settings
+    rng: np.random.Generator
+    report: Progress
+
+
+def _sampled(table: _Table, initial: Data, seed: int) -> Requests:
     """Requests of one table; returns its `Sample`."""
-    rng, size = np.random.default_rng(seed), transport.density.size
-    report("compiling", 0, 0)
-    geometry, found, begin = yield from _geometry_and_starts(
-        transport, values, data, initial, seed, settings.chains, report
-    )
-    length = SHORT if size >= MANY else LENGTH
-    chains = _begun(transport, geometry, begin, settings.target_accept or EASY, length, rng)
+    settings, rng = table.settings, table.rng
+    table.report("compiling", 0, 0)
+    geometry, found, begin = yield from _geometry_and_starts(table, initial, seed)
+    length = SHORT if table.transport.density.size >= MANY else LENGTH
+    chains = _begun(table, geometry, begin, settings.target_accept or EASY, length)
     warmup = PILOT if settings.warmup is None else settings.warmup
     chains = yield from hmc.started(chains)
-    chains, pilot = yield from hmc.adapted(chains, warmup, rng, _counted(report, "warming up", 0, warmup))
+    chains, pilot = yield from hmc.adapted(chains, warmup, rng, _counted(table.report, "warming up", 0, warmup))
     whitenings = 0
     while settings.warmup is None and whitenings < MOST_WHITENINGS and not _is_easy(chains, pilot):
-        chains, pilot = yield from _rewhitened(
-            transport, chains, pilot, data, settings.target_accept or STEADY, rng, bool(found), report
-        )
+        chains, pilot = yield from _rewhitened(table, chains, pilot, settings.target_accept or STEADY, bool(found))
         warmup, whitenings = warmup + PILOT, whitenings + 1
-    chains, draws = yield from hmc.drawn(chains, settings.first, rng, _counted(report, "drawing", 0, settings.first))
+    draws, more = None, settings.first
     while True:
-        made = len(draws.z)
+        before = 0 if draws is None else len(draws.z)
+        made = before + more
+        chains, further = yield from hmc.drawn(chains, more, rng, _counted(table.report, "drawing", before, made))
+        draws = further if draws is None else hmc.joined([draws, further])
         kept = _evenly(made, settings.draws or made)
-        variables = _variables(transport, values, draws, kept, data)
+        variables = _variables(table, draws, kept)
         worst = worst_of(variables)
-        # With very few draws nothing is known, and nothing was asked for.
-        hopeless = settings.draws is not None and settings.draws * settings.chains <= settings.least_ess
-        enough = hopeless or (worst.r_hat < LARGEST_R_HAT and min(worst.bulk, worst.tail) >= settings.least_ess)
+        enough = _is_enough(worst, settings)
         slow = not enough and not worst.bulk > LEAST_WORTH * settings.chains * made
         diverges = draws.stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
         if (slow or diverges) and settings.warmup is None and whitenings < MOST_WHITENINGS and made >= 2 * CHUNK:
             target = settings.target_accept or (CAREFUL if diverges or chains.target_accept >= STEADY else STEADY)
-            chains, _ = yield from _rewhitened(transport, chains, draws, data, target, rng, bool(found), report)
+            chains, _ = yield from _rewhitened(table, chains, draws, target, bool(found))
             warmup, whitenings = warmup + made + PILOT, whitenings + 1
             draws, more = None, settings.first
         elif enough or made >= settings.most:
@@ -191,21 +207,24 @@ def _sampled(
         else:
             factor = _times(worst, settings.least_ess, 4.0 if settings.ess and worst.r_hat < LARGEST_R_HAT else 2.0)
             more = min(int(np.ceil(made * (factor - 1) / CHUNK)) * CHUNK, settings.most - made)
-        before, total = (0, more) if draws is None else (made, made + more)
-        chains, further = yield from hmc.drawn(chains, more, rng, _counted(report, "drawing", before, total))
-        draws = further if draws is None else hmc.joined([draws, further])
-    by_chain = {name: _by_chain(value) for name, value in draws.stats.items()}
     return Sample(
         variables=variables,
         log_likelihood=_by_chain(draws.trace.kept[1][kept]),
-        stats=_thinned(by_chain, kept),
+        stats=_thinned({name: _by_chain(value) for name, value in draws.stats.items()}, kept),
         worst=worst,
         modes=found,
         warmup=warmup,
         target_accept=chains.target_accept,
         whitenings=whitenings,
-        thin=len(draws.z) / len(kept),
+        thin=made / len(kept),
     )
+
+
+def _is_enough(worst: Worst, settings: Settings) -> bool:
+    """Whether chains have mixed and have the ESS that is needed, or are too few to say."""
+    if settings.draws is not None and settings.draws * settings.chains <= settings.least_ess:
+        return True
+    return worst.r_hat < LARGEST_R_HAT and min(worst.bulk, worst.tail) >= settings.least_ess
 
 
 def _counted(report: Progress, stage: str, before: int, total: int) -> Callable[[int], None]:
@@ -213,9 +232,9 @@ def _counted(report: Progress, stage: str, before: int, total: int) -> Callable[
     return lambda made: report(stage, before + made, total)
 
 
-def _begun(transport: Transport, geometry: Geometry, z, target: float, length: float, rng) -> Chains:
+def _begun(table: _Table, geometry: Geometry, z: np.ndarray, target: float, length: float) -> Chains:
     """Chains that start about some points in whitened coordinates."""
-    state = unknown(transport, (z + rng.standard_normal(z.shape))[None])
+    state = unknown(table.transport, (z + table.rng.standard_normal(z.shape))[None])
     return Chains(state, geometry, 1.0, length, target)
 
 
@@ -226,37 +245,28 @@ def _is_easy(chains: Chains, pilot: Draws) -> bool:
     return bool((1 + many) * LENGTH / chains.step_size <= MOST_STEPS and strayed <= LENGTH)
 
 
-def _rewhitened(
-    transport: Transport,
-    chains: Chains,
-    draws: Draws,
-    data: Data,
-    target: float,
-    rng: np.random.Generator,
-    several: bool,
-    report: Progress,
-) -> Requests:
+def _rewhitened(table: _Table, chains: Chains, draws: Draws, target: float, several: bool) -> Requests:
     """Chains under a geometry from draws, and their pilot; with several modes the geometry stays: no one fits all."""
     chains = replace(chains, target_accept=max(target, chains.target_accept))
     if not several:
         some = np.linspace(len(draws.z) // 3, len(draws.z) - 1, min(2 * CHUNK, len(draws.z))).astype(int)
-        positions = draws.trace.kept[0][some].reshape(-1, transport.density.size)
-        geometry = yield from from_draws(transport, positions, chains.geometry, data)
+        positions = draws.trace.kept[0][some].reshape(-1, table.transport.density.size)
+        geometry = yield from from_draws(table.transport, positions, chains.geometry, table.data)
         begin = np.zeros(chains.state.z.shape[1:])
-        chains = _begun(transport, geometry, begin, chains.target_accept, chains.length, rng)
+        chains = _begun(table, geometry, begin, chains.target_accept, chains.length)
         chains = yield from hmc.started(replace(chains, step_size=0.5))
-    return (yield from hmc.adapted(chains, PILOT, rng, _counted(report, "warming up again", 0, PILOT)))
+    report = _counted(table.report, "warming up again", 0, PILOT)
+    return (yield from hmc.adapted(chains, PILOT, table.rng, report))
 
 
-def _geometry_and_starts(
-    transport: Transport, values: Values, data: Data, initial: Data, seed: int, n: int, report: Progress
-) -> Requests:
+def _geometry_and_starts(table: _Table, initial: Data, seed: int) -> Requests:
     """The geometry about the highest mode, the separate modes if any, and where each chain starts."""
+    transport, data, n = table.transport, table.data, table.settings.chains
     centre = transport.density.position(initial)
     starts = transport.standardise(modes.starting_points(centre, STARTS, seed), transport.plain, data)
     starts[:, transport.held] = starts[0, transport.held]
     yield Look(starts[:1], transport.plain)  # compiles
-    report("climbing to the modes", 0, 0)
+    table.report("climbing to the modes", 0, 0)
     found = yield from _climbed(transport, starts, data)
     top = int(np.argmax(found.heights))
     geometry, log_mass = yield from about_mode(transport, found.found[top], data)
@@ -280,7 +290,7 @@ def _geometry_and_starts(
     chosen = np.concatenate([kept, np.repeat(kept, more)])
     begin = z[ends[chosen[np.arange(n) % len(chosen)]]]
     described = tuple(
-        Mode(float(share[k]), float(found.heights[ends[k]]), values(positions[ends[k]], {}, data)) for k in kept
+        Mode(float(share[k]), float(found.heights[ends[k]]), table.values(positions[ends[k]], {}, data)) for k in kept
     )
     return geometry, described, begin
 
@@ -302,11 +312,11 @@ def _climbed(transport: Transport, starts: np.ndarray, data: Data) -> Requests:
     return found._replace(found=transport.standardise(positions, transport.plain, data), heights=heights)
 
 
-def _variables(transport: Transport, values: Values, draws: Draws, kept: np.ndarray, data: Data) -> dict:
+def _variables(table: _Table, draws: Draws, kept: np.ndarray) -> dict[str, np.ndarray]:
     """Every variable at the draws that are kept, shape (chain, draw, ...)."""
     position, _, published = draws.trace.kept
     further = {name: _by_chain(value[kept]) for name, value in published.items()}
-    return values(_by_chain(position[kept]), further, data)
+    return table.values(_by_chain(position[kept]), further, table.data)
 
 
 def _by_chain(x: np.ndarray) -> np.ndarray:
