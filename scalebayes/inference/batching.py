@@ -24,8 +24,8 @@ from scalebayes.inference.trajectories import CHUNK, State, Trace, unknown
 from scalebayes.inference.transport import Transport
 from scalebayes.numerics.precision import double_precision
 
-# A gradient of so many coordinates or runs takes long enough that chains gain from a thread for each processor.
-_HEAVY_SIZE, _HEAVY_RUNS = 256, 2000
+# Where coordinates times runs are as many, a gradient takes so long that chains gain from a thread for each processor.
+_HEAVY = 15_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ def serve(
 def _engine(program: Callable, transport: Transport, tables: Sequence[Data], chains: int) -> _Engine:
     data, processors = jax.device_put(packed(tables, layout_of(tables[0]))), os.cpu_count() or 1
     density = transport.density
-    heavy = density.size >= _HEAVY_SIZE or density.runs >= _HEAVY_RUNS or bool(density.published)
+    heavy = density.size * density.runs >= _HEAVY or bool(density.published)
     if len(tables) > 1 or not heavy or jax.default_backend() != "cpu":
         return _Engine(program, transport, data, len(tables), chains, 1)
     share = -(-chains // processors)

@@ -15,7 +15,7 @@ _LARGEST_DROP = 12.0  # of log density from the highest mode to others that are 
 _SMALLEST_SHARE = 0.01  # of the mass, for a mode to be reported
 _MEMORY = 20  # most steps from which the curvature is known
 _STEEPEST = 1e-4  # slope at which a climb has converged, in coordinates on the scale of the prior
-_WINDOW, _LEAST_GAIN = 10, 1e-3  # steps over which a climb that has converged gains less log density
+_WINDOW, _LEAST_GAIN = 10, 1e-2  # steps over which a climb that has converged gains less log density
 _ALONG = 11  # points of a profile
 
 

@@ -196,7 +196,8 @@ def _sampled(table: _Table, initial: Data, seed: int) -> Requests:
         worst = worst_of(variables)
         enough = _is_enough(worst, settings)
         slow = not enough and not worst.bulk > LEAST_WORTH * settings.chains * made
-        diverges = draws.stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
+        stats = _thinned({name: _by_chain(value) for name, value in draws.stats.items()}, kept)
+        diverges = stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
         if (slow or diverges) and settings.warmup is None and whitenings < MOST_WHITENINGS and made >= 2 * CHUNK:
             target = settings.target_accept or (CAREFUL if diverges or chains.target_accept >= STEADY else STEADY)
             chains, _ = yield from _rewhitened(table, chains, draws, target, bool(found))
@@ -210,7 +211,7 @@ def _sampled(table: _Table, initial: Data, seed: int) -> Requests:
     return Sample(
         variables=variables,
         log_likelihood=_by_chain(draws.trace.kept[1][kept]),
-        stats=_thinned({name: _by_chain(value) for name, value in draws.stats.items()}, kept),
+        stats=stats,
         worst=worst,
         modes=found,
         warmup=warmup,

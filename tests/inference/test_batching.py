@@ -89,7 +89,7 @@ def test_a_table_moves_as_if_it_were_alone_also_where_others_ask_for_other_numbe
 
 def test_chains_of_a_heavy_density_are_moved_by_several_calls_that_change_nothing(monkeypatch):
     light, calls = _served({0: _moving(3, [4])}, [0.5])
-    monkeypatch.setattr(batching, "_HEAVY_SIZE", 1)
+    monkeypatch.setattr(batching, "_HEAVY", 1)
     monkeypatch.setattr(batching.os, "cpu_count", lambda: 2)
     heavy, more = _served({0: _moving(3, [4])}, [0.5])
     assert (len(calls), len(more)) == (1, 2)
