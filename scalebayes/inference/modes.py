@@ -149,16 +149,17 @@ def separate(z: np.ndarray, heights: np.ndarray, candidates: np.ndarray, geometr
     -------
     list of int
     """
-    others: list[int] = []
+    known = [int(np.argmax(heights))]
     along = np.linspace(0.0, 1.0, _ALONG)[:, None]
-    top = z[np.argmax(heights)]
     for i in np.argsort(-heights):
-        if not candidates[i] or any(np.linalg.norm(z[i] - z[j]) <= 1 for j in others):
+        if not candidates[i] or any(np.linalg.norm(z[i] - z[j]) <= 1 for j in known):
             continue
-        line, _ = yield Look(top + along * (z[i] - top), geometry)
-        if np.nanmin(line) < min(line[0], line[-1]) - _SMALLEST_DIP:
-            others.append(int(i))
-    return others
+        lines = np.concatenate([z[j] + along * (z[i] - z[j]) for j in known])
+        found, _ = yield Look(lines, geometry)
+        found = found.reshape(len(known), _ALONG)
+        if (np.nanmin(found, axis=1) < np.minimum(found[:, 0], found[:, -1]) - _SMALLEST_DIP).all():
+            known.append(int(i))
+    return known[1:]
 
 
 def shares(log_mass: np.ndarray) -> np.ndarray:

@@ -96,12 +96,12 @@ def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_pat
 
 
 @pytest.mark.fits
-@pytest.mark.parametrize("discrepancy", ["drift", None])  # in batches, and one by one
+@pytest.mark.parametrize("discrepancy", ["drift", None])
 def test_a_table_that_needs_more_gets_the_same_whatever_the_others_do(tmp_path, discrepancy):
     named = {
         str(i): sb.Model(sb.laws.power_floor, sb.read_runs(simulated(i, 12)), discrepancy=discrepancy) for i in range(6)
     }
-    settings = {"draws": 200, "ess": 1200, "seed": 3}
+    settings = {"ess": 1200, "seed": 3}
     whole = sb.fit_many(named, folder=tmp_path / "a", **settings)
     assert whole.table["converged"].all()
     assert (whole.table["min_ess_bulk"] > 1200).all()
