@@ -153,7 +153,7 @@ class Surroundings(NamedTuple):
     ----------
     slots : array of int, shape (group, slot)
         The runs of each group, the inducing points first; -1 where there are none left.
-    places : array of int, shape (run,)
+    slot_of_run : array of int, shape (run,)
         Where in ``slots``, in a flat order, each run is.
     alone : array, shape (run,)
         c of each run with itself.
@@ -162,7 +162,7 @@ class Surroundings(NamedTuple):
     """
 
     slots: Any
-    places: Any
+    slot_of_run: Any
     alone: Any
     squared: Any
     ratio: Any
@@ -188,9 +188,9 @@ def surroundings(log_x: np.ndarray, log_cost: np.ndarray, groups: Sequence[np.nd
         alone[rows] = integrated(h, h, 1.0)
         inducing, all_of_group = (Points(log_x[of], log_cost[of]) for of in (slot[:n_points], slot))
         apart.append(distances(inducing, all_of_group, frontier))
-    places = np.empty(len(log_x), int)
-    places[slots[slots >= 0]] = np.flatnonzero(slots.ravel() >= 0)
-    return Surroundings(slots, places, alone, *(np.stack(each) for each in zip(*apart, strict=True)))
+    slot_of_run = np.empty(len(log_x), int)
+    slot_of_run[slots[slots >= 0]] = np.flatnonzero(slots.ravel() >= 0)
+    return Surroundings(slots, slot_of_run, alone, *(np.stack(each) for each in zip(*apart, strict=True)))
 
 
 def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
@@ -217,8 +217,8 @@ def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
         g at the inducing points.
     """
     points = xi.shape[1]
-    in_slots = moved(jnp.stack([error, weight, sd]), near.slots, near.places)
-    alone = moved(near.alone, near.slots, near.places)
+    in_slots = moved(jnp.stack([error, weight, sd]), near.slots, near.slot_of_run)
+    alone = moved(near.alone, near.slots, near.slot_of_run)
 
     def of_group(xi, slots, apart, own, seen, alone):
         there, (error, r, sd) = slots >= 0, seen
@@ -239,7 +239,7 @@ def departures(xi, error, weight, sd, scales: Scales, near: Surroundings):
     # A group's own arrays lie along the first axis, except where the second holds them.
     mapped = jax.vmap(of_group, in_axes=(0, 0, 0, 0, 1, 0), out_axes=(1, 0, 0))
     at_slots, log_density, values = mapped(xi, near.slots, apart, scales, in_slots, alone)
-    g, left_out = moved(at_slots.reshape(2, -1), near.places, near.slots.reshape(-1))
+    g, left_out = moved(at_slots.reshape(2, -1), near.slot_of_run, near.slots.reshape(-1))
     return g, left_out, log_density.sum(), values
 
 

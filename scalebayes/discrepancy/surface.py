@@ -124,9 +124,14 @@ class Surface:
         """The same arrays for a padded table; a group that is the whole table has a slot for each of its runs."""
         fill = {"surface_slots": -1, "surface_squared": 0, "surface_ratio": 0, "surface_drifted": 0}
         more = {} if grouped else {name: fill_last_axis(data[name], size, nothing) for name, nothing in fill.items()}
-        copies = np.full(size - len(data["surface_places"]), -1)
-        places = np.concatenate([data["surface_places"], copies])
-        return {**data, **more, "surface_places": places, "surface_alone": repeat_last(data["surface_alone"], size)}
+        copies = np.full(size - len(data["surface_slot_of_run"]), -1)
+        slot_of_run = np.concatenate([data["surface_slot_of_run"], copies])
+        return {
+            **data,
+            **more,
+            "surface_slot_of_run": slot_of_run,
+            "surface_alone": repeat_last(data["surface_alone"], size),
+        }
 
     def variables(self, data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The initial values of its free variables."""

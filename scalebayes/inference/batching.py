@@ -40,7 +40,7 @@ class _Engine:
         Packed, on the device.
     width : int
         Number of tables.
-    lanes : int
+    per_call : int
         How many chains one call moves.
     threads : int
         How many calls run at the same time.
@@ -50,7 +50,7 @@ class _Engine:
     transport: Transport
     data: Mapping[str, Any]
     width: int
-    lanes: int
+    per_call: int
     threads: int
 
 
@@ -113,8 +113,8 @@ def _engine(program: Callable, transport: Transport, tables: Sequence[Data], cha
     if len(tables) > 1 or not heavy or jax.default_backend() != "cpu":
         return _Engine(program, transport, data, len(tables), chains, 1)
     share = -(-chains // processors)
-    lanes = next(lanes for lanes in range(share, chains + 1) if chains % lanes == 0)
-    return _Engine(program, transport, data, 1, lanes, processors)
+    per_call = next(per_call for per_call in range(share, chains + 1) if chains % per_call == 0)
+    return _Engine(program, transport, data, 1, per_call, processors)
 
 
 def _next(wanted: Mapping[int, Request]) -> tuple[dict[int, Any], Callable]:
@@ -163,7 +163,7 @@ def _slots(parts: Mapping[int, np.ndarray], width: int) -> np.ndarray:
 def _look(engine: _Engine, z: np.ndarray, geometry) -> tuple[np.ndarray, np.ndarray]:
     """The log density and its gradient at points, shape (table, point, size): a trajectory of length zero from each."""
     width, n, size = z.shape
-    z = np.concatenate([z, np.zeros((width, -n % engine.lanes, size))], axis=1)
+    z = np.concatenate([z, np.zeros((width, -n % engine.per_call, size))], axis=1)
     momenta, chances = np.broadcast_to(0.0, (1, *z.shape)), np.broadcast_to(0.0, (1, *z.shape[:2]))
     state = unknown(engine.transport, z)
     # A point without a finite density is rejected, and keeps the height it began with.
@@ -219,7 +219,7 @@ def _called(
         return x if number == CHUNK else np.concatenate([x, rest])
 
     def call(first: int):
-        some = slice(first, first + engine.lanes)
+        some = slice(first, first + engine.per_call)
         own = jax.tree.map(lambda leaf: leaf[:, some], tuple(state))
         chance = filled(momenta[:, :, some], 0.0), filled(chances[:, :, some], 0.0), filled(steps, 1)
         with double_precision():
@@ -228,7 +228,7 @@ def _called(
             end, trace = jax.tree.map(np.asarray, (end, trace))
         return kept(end, jax.tree.map(lambda leaf: leaf[:number], trace))
 
-    firsts = range(0, state.z.shape[1], engine.lanes)
+    firsts = range(0, state.z.shape[1], engine.per_call)
     if engine.threads == 1 or len(firsts) == 1:
         return [call(first) for first in firsts]
     with ThreadPoolExecutor(engine.threads) as pool:

@@ -56,15 +56,15 @@ weighed_square.defvjp(_weighed_square_forward, _weighed_square_backward)
 
 @jax.custom_vjp
 def moved(x: jax.Array, to: jax.Array, back: jax.Array) -> jax.Array:
-    """The elements along the last axis at other places, 0 where there is none; of the axes of ``to`` if it has several.
+    """The elements along the last axis in another order, 0 where there is none; of the axes of ``to`` if it has several.
 
     Parameters
     ----------
     x : array, shape (..., from)
     to : array of int
-        For each new place the old one, -1 for none. No old place occurs twice.
+        For each new index the old one, -1 for none. No old index occurs twice.
     back : array of int, shape (from,)
-        For each old place the new one, in a flat order, -1 for none: so that the derivative also only looks up.
+        For each old index the new one, in a flat order, -1 for none: so that the derivative also only looks up.
 
     Examples
     --------
