@@ -56,7 +56,7 @@ weighed_square.defvjp(_weighed_square_forward, _weighed_square_backward)
 
 @jax.custom_vjp
 def moved(x: jax.Array, to: jax.Array, back: jax.Array) -> jax.Array:
-    """The elements along the last axis in another order, 0 where there is none; of the axes of ``to`` if it has several.
+    """The elements along the last axis in the order, and of the shape, of ``to``; 0 where that has none.
 
     Parameters
     ----------
