@@ -157,8 +157,8 @@ class Term(Protocol):
         """Whether the density has a peak without mass where the noise tends to zero."""
 
     @property
-    def batch(self) -> str:
-        """How tables are sampled together: "" (only easy ones), "joint" (also hard ones) or "alone"."""
+    def alone(self) -> bool:
+        """Whether a table is better sampled alone than in a batch."""
 
     @property
     def influential(self) -> tuple[str, ...]:

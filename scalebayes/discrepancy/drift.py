@@ -70,8 +70,7 @@ class Drift:
     data_names: ClassVar[tuple[str, ...]] = ("curve_slots", "curve_distance")
     # If only its drift moves a curve from run to run, its density is high and its mass small.
     modeless: ClassVar[bool] = True
-    # Along curves a step of eight tables takes as long as a step of one table.
-    batch: ClassVar[str] = "joint"
+    alone: ClassVar[bool] = False
     influential: ClassVar[tuple[str, ...]] = ("drift",)
     of_runs: ClassVar[tuple[str, ...]] = ("curve_distance",)
 

@@ -11,7 +11,7 @@ curve (`scalebayes.discrepancy.walk.integrated`, kappa = 1; 0 on different sides
 covariance of order 5/2.
 
 The surface is given by g at a few dozen inducing points, chosen among the runs: :math:`g = K_{xz} K_{zz}^{-1} u_z`. The
-variance that this leaves out is added to the noise; it is zero if every run is an inducing point. NUTS does not sample
+variance that this leaves out is added to the noise; it is zero if every run is an inducing point. HMC does not sample
 :math:`u_z = L v`, but coordinates :math:`\xi` in which the posterior would be standard normal if the noise were normal,
 
 .. math:: v = Q^{-1} b + C^{-\top} \xi, \quad Q = I + P W P^\top = C C^\top, \quad

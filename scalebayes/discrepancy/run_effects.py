@@ -43,7 +43,7 @@ class RunEffects:
     departs_beyond: ClassVar[bool] = False
     takes_horizon: ClassVar[bool] = False
     modeless: ClassVar[bool] = False
-    batch: ClassVar[str] = ""
+    alone: ClassVar[bool] = False
     influential: ClassVar[tuple[str, ...]] = ()
     data_names: ClassVar[tuple[str, ...]] = ("run_number", "run_order", "run_begin")
     of_runs: ClassVar[tuple[str, ...]] = ("run_number",)

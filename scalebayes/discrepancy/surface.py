@@ -58,8 +58,8 @@ class Surface:
     takes_horizon: ClassVar[bool] = False
     data_names: ClassVar[tuple[str, ...]] = tuple(f"surface_{name}" for name in Surroundings._fields)
     modeless: ClassVar[bool] = False
-    # A step over a surface takes long by itself, and a batch would wait for the longest tree of its tables.
-    batch: ClassVar[str] = "alone"
+    # A gradient of a surface takes long by itself, and its chains use all processors.
+    alone: ClassVar[bool] = True
     influential: ClassVar[tuple[str, ...]] = ("misfit", "drift")
     helpers: ClassVar[tuple[str, ...]] = ("surface_coordinates",)
     published: ClassVar[dict[str, tuple[str, ...]]] = {"surface": ("inducing_point",)}

@@ -271,7 +271,7 @@ def _together(alike: dict[tuple, list[str]]) -> None:
 
 def _by_itself(structure: Structure) -> bool:
     """Whether a table is better sampled alone than in a batch."""
-    return any(term.batch == "alone" for block in structure.blocks for term in block.terms)
+    return any(term.alone for block in structure.blocks for term in block.terms)
 
 
 def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[Fit | str | None]:

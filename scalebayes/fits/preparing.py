@@ -118,16 +118,9 @@ class Specification:
         """Every variable to keep on its natural scale, at positions of shape (..., size)."""
         structure = self.structure
         found = values(structure, self.transport().density.free(position), data, np)
-        lead = position.shape[:-1]
-        of_groups = (structure.n_groups,) if structure.group else ()
-        sizes = {dim: n for term in sampled_of(structure.block.terms) for dim, n in term.dims(data).items()}
-        shapes = {
-            name: (*of_groups, *(sizes[dim] for dim in dims))
-            for term in sampled_of(structure.block.terms)
-            for name, dims in term.published.items()
-        }
-        further = {name: value.reshape(*lead, *shapes[name]) for name, value in published.items()}
-        return squeezed(structure, found, data) | further
+        if not structure.group:  # a term has an axis of groups also where there is one only
+            published = {name: np.squeeze(value, position.ndim - 1) for name, value in published.items()}
+        return {**squeezed(structure, found, data), **published}
 
     def transport(self) -> Transport:
         """The density and its whitening map; the same object for every equal specification."""

@@ -30,7 +30,7 @@ from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
 
 if TYPE_CHECKING:
-    from scalebayes.inference.sampling import Sample as Draws
+    from scalebayes.inference.sampling import Sample
 
 
 def fit(
@@ -189,7 +189,7 @@ def checked_prior(model: Model, seed: int) -> xr.Dataset:
     return prior
 
 
-def assemble(model: Model, found: Draws, prior: xr.Dataset, settings: Settings, seed: int) -> Fit:
+def assemble(model: Model, found: Sample, prior: xr.Dataset, settings: Settings, seed: int) -> Fit:
     """The fit of a model, made from what the sampler drew."""
     tree = _tree(model, found)
     tree["prior"] = xr.DataTree(prior)
@@ -228,7 +228,7 @@ def _warn(fit: Fit, settings: Settings) -> None:
     warnings.warn(message, ConvergenceWarning, stacklevel=3)
 
 
-def _tree(model: Model, found: Draws) -> xr.DataTree:
+def _tree(model: Model, found: Sample) -> xr.DataTree:
     """Draws and data under the caller's labels, in the groups that ArviZ expects."""
     runs, per_draw = model.runs, ("chain", "draw")
     grouped = (runs.group_name,) if runs.group else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,9 @@ def compilation_cache() -> Iterator[None]:
 
     turn(str(cache_folder() / "jax"), 0.2)
     try:
-        yield
+        with warnings.catch_warnings():
+            # A cache that cannot be read or written costs time only.
+            warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
+            yield
     finally:
         turn(None, before)

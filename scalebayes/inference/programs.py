@@ -8,7 +8,6 @@ the shapes. It is stored with a digest of its bytes, so that a damaged one is ma
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
@@ -62,11 +61,8 @@ def once(make: Callable[[], Callable], name: str) -> Callable:
         with lock:
             if compiled := known.get(shapes):
                 return compiled(*arguments)
-            with warnings.catch_warnings():
-                # Of a cache that cannot be read or written: it costs time only.
-                warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
-                compiled = _kept(make, _digest(f"{name}\n{shapes}"), arguments) if name else jax.jit(make())
-                result = compiled(*arguments)
+            compiled = _kept(make, _digest(f"{name}\n{shapes}"), arguments) if name else jax.jit(make())
+            result = compiled(*arguments)
             if len(known) == _MOST_SHAPES:
                 del known[next(iter(known))]
             known[shapes] = compiled

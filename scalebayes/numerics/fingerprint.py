@@ -1,4 +1,7 @@
-"""Fingerprints of functions: what a function computes, as a digest that is the same in every process."""
+"""Fingerprints of functions: what a function computes, as a digest that is the same in every process.
+
+A fingerprint depends on the version of Python. A file of a fit stores another digest, of the source, which does not.
+"""
 
 from __future__ import annotations
 
