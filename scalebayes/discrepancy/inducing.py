@@ -37,8 +37,10 @@ from scalebayes.numerics.derivatives import moved, roots, weighed_square
 from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
 
-# Up to ALL runs, each is an inducing point; of more runs, INDUCING are, since the cost of a step is their square.
-ALL, INDUCING = 40, 32
+# Up to ALL runs, each is an inducing point. Of more runs some are, since the cost of a step is their square: the fewest
+# that leave out at most SHARE of the noise's variance, on average, of a surface that is hard to follow.
+ALL, NUMBERS, SHARE = 40, (32, 48, 64, 96, 128), 0.5
+_MOST_LOOKED_AT = 200  # runs whose scatter is looked at
 _JITTER = 1e-6  # share of the variance, so that the covariance of near points has a factor
 _TOGETHER = 64  # new points drawn jointly
 
@@ -174,11 +176,54 @@ class Surroundings(NamedTuple):
         return self.slots[:, : self.ratio.shape[1]]
 
 
-def surroundings(log_x: np.ndarray, log_cost: np.ndarray, groups: Sequence[np.ndarray]) -> Surroundings:
-    """The surroundings of runs with log inputs (run, input) and log cost (run,), given the rows of each group."""
-    longest = max(map(len, groups))
-    n_slots = max(padded_size(longest), 16)
-    n_points = min(ALL if longest <= ALL else INDUCING, n_slots)
+def number_of_points(log_x: np.ndarray, log_y: np.ndarray, log_cost: np.ndarray) -> int:
+    """How many inducing points the runs of one group need: the more, the smaller their noise is.
+
+    It depends on the scatter of neighbouring runs, and on how well the points describe a surface with a misfit and
+    lengths one standard deviation from the medians of their priors.
+
+    Parameters
+    ----------
+    log_x, log_y, log_cost : array, shapes (run, input), (run,), (run,)
+    """
+    if len(log_x) <= ALL:
+        return padded_size(len(log_x))
+    rows = chosen(log_x, log_cost, min(NUMBERS[-1], len(log_x)))
+    hard = 0.06**2 * np.exp(-((log_x[:, None] - log_x[rows]) ** 2).sum(-1) / (2 * 1.2**2))
+    most = SHARE * scatter(log_x, log_y) ** 2
+    for n in NUMBERS:
+        among = hard[rows[:n], :n] + _JITTER * hard.max() * np.eye(len(rows[:n]))
+        shares = np.linalg.solve(np.linalg.cholesky(among), hard[:, :n].T)
+        if hard.max() - (shares**2).sum(0).mean() <= most:
+            return n
+    return NUMBERS[-1]
+
+
+def scatter(log_x: np.ndarray, log_y: np.ndarray) -> float:
+    """The standard deviation of log y about a quadratic function of the log inputs among neighbouring runs."""
+    spread = np.maximum(np.ptp(log_x, axis=0), 1e-9)
+    pairs = np.triu_indices(log_x.shape[1])
+    n_terms = 1 + log_x.shape[1] + len(pairs[0])
+    variances = []
+    for row in np.unique(np.linspace(0, len(log_x) - 1, _MOST_LOOKED_AT).astype(int)):
+        apart = (log_x - log_x[row]) / spread
+        near = np.argsort((apart**2).sum(1))[: n_terms + n_terms // 2]
+        apart = apart[near]
+        terms = np.column_stack([np.ones(len(near)), apart, apart[:, pairs[0]] * apart[:, pairs[1]]])
+        fitted, _, rank, _ = np.linalg.lstsq(terms, log_y[near])
+        variances.append(((log_y[near] - terms @ fitted) ** 2).sum() / max(len(near) - rank, 1))
+    return float(np.sqrt(np.median(variances)))
+
+
+def surroundings(
+    log_x: np.ndarray, log_cost: np.ndarray, groups: Sequence[np.ndarray], n_points: int = NUMBERS[0]
+) -> Surroundings:
+    """The surroundings of runs with log inputs (run, input) and log cost (run,), given the rows of each group.
+
+    There are up to ``n_points`` inducing points in each group.
+    """
+    n_slots = max(padded_size(max(map(len, groups))), 16)
+    n_points = min(n_points, n_slots)
     slots, alone, apart = np.full((len(groups), n_slots), -1), np.empty(len(log_x)), []
     for slot, rows in zip(slots, groups, strict=True):
         first = rows[chosen(log_x[rows], log_cost[rows], min(n_points, len(rows)))]

@@ -11,7 +11,7 @@ import numpy as np
 
 from scalebayes.discrepancy.contract import AtRuns, Departure, Situation
 from scalebayes.discrepancy.drift import around
-from scalebayes.discrepancy.inducing import ALL, INDUCING, Scales, Surroundings, ahead, departures, surroundings
+from scalebayes.discrepancy.inducing import Scales, Surroundings, ahead, departures, number_of_points, surroundings
 from scalebayes.discrepancy.walk import integrated
 from scalebayes.numerics.padding import fill_last_axis, repeat_last
 from scalebayes.observations.contract import sd_of
@@ -117,7 +117,9 @@ class Surface:
     def data(self, runs: Runs) -> dict[str, np.ndarray]:
         """Where the runs and inducing points of every group lie."""
         log_x = np.log([runs.x(name) for name in runs.inputs]).T
-        near = surroundings(log_x, np.log(needed_cost(runs)), [rows for _, rows in curves(runs)])
+        log_y, log_cost, groups = np.log(runs.y), np.log(needed_cost(runs)), [rows for _, rows in curves(runs)]
+        n_points = max(number_of_points(log_x[rows], log_y[rows], log_cost[rows]) for rows in groups)
+        near = surroundings(log_x, log_cost, groups, n_points)
         return {f"surface_{name}": value for name, value in near._asdict().items()}
 
     def padded(self, data: Mapping[str, np.ndarray], size: int, grouped: bool) -> dict[str, np.ndarray]:
@@ -195,6 +197,3 @@ class Surface:
     def _scales(self, inputs: tuple[str, ...], values: Mapping[str, Any]) -> Scales:
         lengths = [values[f"length_{name}"] for name in inputs]
         return Scales(values["misfit"], lengths, values.get("drift"), values.get("length_ratio"))
-
-
-__all__ = ["ALL", "INDUCING", "Surface"]

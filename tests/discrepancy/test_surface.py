@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import multivariate_normal, norm
 
 import scalebayes as sb
-from scalebayes.discrepancy.inducing import INDUCING, Scales, Surroundings, ahead, departures, surroundings
+from scalebayes.discrepancy.inducing import Scales, Surroundings, ahead, departures, number_of_points, surroundings
 from scalebayes.discrepancy.walk import integrated
 from scalebayes.fits.preparing import prepare
 from scalebayes.numerics.precision import double_precision
@@ -92,20 +93,48 @@ def test_a_gaussian_noise_makes_the_coordinates_standard_normal():
 def test_groups_do_not_touch_and_inducing_points_are_runs_of_their_own_group():
     log_x = _log_x(70)
     groups = [np.arange(0, 60), np.arange(60, 70)]
-    near = surroundings(log_x, log_x.sum(1), groups)
-    assert near.inducing.shape == (2, INDUCING)
+    near = surroundings(log_x, log_x.sum(1), groups, 32)
+    assert near.inducing.shape == (2, 32)
     for rows, points in zip(groups, near.inducing, strict=True):
         assert set(points[points >= 0]) <= set(rows)
-        assert len(set(points[points >= 0])) == min(len(rows), INDUCING)
+        assert len(set(points[points >= 0])) == min(len(rows), 32)
         assert points[0] == rows[log_x[rows].sum(1).argmax()]
     with double_precision():
-        weight, sigma, xi = jnp.full(70, 0.4), jnp.full(70, 0.01), jnp.zeros((2, INDUCING))
+        weight, sigma, xi = jnp.full(70, 0.4), jnp.full(70, 0.01), jnp.zeros((2, 32))
         error = np.zeros(70)
         before = np.asarray(_departures(xi, jnp.asarray(error), weight, sigma, SCALES, near)[0])
         error[:60] = 0.1
         after = np.asarray(_departures(xi, jnp.asarray(error), weight, sigma, SCALES, near)[0])
     assert np.abs(after[:60]).min() > 0.05
     np.testing.assert_array_equal(after[60:], before[60:])
+
+
+def test_many_runs_have_the_likelihood_of_the_dense_normal_distribution():
+    """As many inducing points as the noise needs: with fewer, the likelihood of runs with little noise is another one."""
+    n, rng = 300, np.random.default_rng(4)
+    log_x = _log_x(n)
+    covariance = _dense(log_x, log_x, STILL, log_x.sum(1).max())
+    surface = np.linalg.cholesky(covariance + 1e-9 * np.eye(n)) @ rng.normal(size=n)
+    apart = {}
+    for noise in (0.01, 0.0003):
+        error = surface + noise * rng.normal(size=n)
+        dense = multivariate_normal(np.zeros(n), covariance + noise**2 * np.eye(n)).logpdf(error)
+        needed = number_of_points(log_x, error - 0.1 * log_x[:, 0], log_x.sum(1))
+        for points in {32, needed}:
+            near = surroundings(log_x, log_x.sum(1), [np.arange(n)], points)
+            apart[noise, points] = _log_marginal(error, noise, STILL, near) - dense
+        assert abs(apart[noise, needed]) < 3
+        assert (needed > 32) == (noise < 0.01)
+    assert abs(apart[0.0003, 32]) > 10
+
+
+def _log_marginal(error, noise, scales, near):
+    """The log density of errors with g integrated out: given the scales, the coordinates are standard normal."""
+    with double_precision():
+        error, ones, xi = jnp.asarray(error), jnp.ones(len(error)), jnp.zeros(near.inducing.shape)
+        g, left_out, log_density, _ = _departures(xi, error, ones, noise * ones, scales, near)
+    sd = np.sqrt(noise**2 + np.asarray(left_out))
+    return norm(np.asarray(g), sd).logpdf(np.asarray(error)).sum() + float(log_density)
 
 
 @pytest.mark.parametrize("scales", [SCALES, STILL], ids=["drifting", "still"])
