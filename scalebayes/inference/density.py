@@ -43,9 +43,11 @@ class Density:
         """Length of a position."""
         return max(part.stop for part in self.slices.values())
 
-    def free(self, position: Any) -> dict[str, Any]:
+    def free(self, position: Any, xp: Any = np) -> dict[str, Any]:
         """The free variables of positions, shape (..., size)."""
-        return {name: position[..., part] for name, part in self.slices.items()}
+        names = sorted(self.slices, key=lambda name: self.slices[name].start)
+        # Split, since the gradient of a split is one operation, and that of slices is one for each.
+        return dict(zip(names, xp.split(position, [self.slices[name].start for name in names[1:]], axis=-1), strict=True))
 
     def position(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """The position with these values of the free variables."""
@@ -63,6 +65,6 @@ class Density:
 
         The log likelihood of a run that only pads the table is zero.
         """
-        each, departures, published = self._likelihood(self.free(position), data)
+        each, departures, published = self._likelihood(self.free(position, jnp), data)
         each = jnp.where(data[REAL], each, 0.0) if REAL in data else each
         return self.log_prior(position, data) + departures + each.sum(), (each, published)
