@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 from pytensor.compile.mode import get_mode
@@ -13,9 +14,11 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import constant
 
-_callers_setting = jax.config.jax_enable_x64
-# PyTensor's JAX backend turns on 64 bits for the whole process when it is imported; a library must not.
-from pytensor.link.jax.dispatch import jax_funcify  # noqa: E402
+# PyTensor's JAX backend turns on 64 bits for the whole process when it is imported; a library must not. The setting of
+# the process is read on another thread, since this one may be in a context with a setting of its own.
+with ThreadPoolExecutor(1) as _pool:
+    _callers_setting = _pool.submit(lambda: jax.config.jax_enable_x64).result()
+from pytensor.link.jax.dispatch import jax_funcify
 
 jax.config.update("jax_enable_x64", _callers_setting)
 
