@@ -47,7 +47,8 @@ class Density:
         """The free variables of positions, shape (..., size)."""
         names = sorted(self.slices, key=lambda name: self.slices[name].start)
         # Split, since the gradient of a split is one operation, and that of slices is one for each.
-        return dict(zip(names, xp.split(position, [self.slices[name].start for name in names[1:]], axis=-1), strict=True))
+        parts = xp.split(position, [self.slices[name].start for name in names[1:]], axis=-1)
+        return dict(zip(names, parts, strict=True))
 
     def position(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """The position with these values of the free variables."""

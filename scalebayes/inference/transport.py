@@ -208,7 +208,7 @@ class Transport:
         """mu of every block, shape (..., block), given the populations' free variables."""
         levels = [block.level for block in self.blocks[: self.pooled]]
         if any(levels):
-            columns = [centre[..., i] for i in range(self.pooled)]
+            columns = xp.unstack(centre, axis=-1)
             found = [u if level is None else level(u, data, xp) for u, level in zip(columns, levels, strict=True)]
             centre = xp.stack(found, axis=-1)
         return self._with_separate(centre, 0, data, xp)
@@ -390,7 +390,7 @@ def inverse_factor(matrix, xp: Any):
 
     By elimination: LAPACK takes ten times as long for many small matrices.
     """
-    return _inverse_factor(matrix) if xp is jnp else _eliminated(matrix)
+    return jax.lax.optimization_barrier(_inverse_factor(matrix)) if xp is jnp else _eliminated(matrix)
 
 
 def _eliminated(matrix: np.ndarray) -> np.ndarray:

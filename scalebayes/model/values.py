@@ -84,17 +84,14 @@ def values(structure: Structure, free: Mapping[str, Any], numbers: Mapping[str, 
     found: dict[str, Any] = {}
     published: dict[str, Any] = {}
     exponentials = _exponentials(structure, free, xp)
-    deviations = _deviations(structure, free, exponentials, numbers, xp)
+    centres = {p.name: _centre(p, free, exponentials, numbers) for p in structure.parameters}
+    pooled = _pooled(structure, centres, free, exponentials, numbers, xp)
     for p in build_order(structure.parameters):
-        value = free[p.variable] if p.link == "identity" else exponentials[p.variable]
-        if p.link == "floor":
-            value = numbers[f"{p.name}_bound"] / (1 + value)
-        elif p.link == "gamma":
-            value = numbers[f"{p.name}_bound"] + value
+        value = centres[p.name]
         if p.pooling == "pooled":
             found[p.base] = value
             found |= {spread: exponentials[spread] for _, spread, _ in p.deviations}
-            value = value + deviations[p.name] if p.link == "identity" else value * deviations[p.name]
+            value = pooled[p.name]
         found[p.free] = value
         if p.free != p.name:
             published[p.name], found[p.at_reference] = publish(p, value, numbers, published, xp)
@@ -113,20 +110,36 @@ def _exponentials(structure: Structure, free: Mapping[str, Any], xp: Any) -> dic
     return _each(xp.exp, needed, xp)
 
 
-def _deviations(structure: Structure, free, exponentials, numbers, xp: Any) -> dict[str, Any]:
-    """What is added to a pooled parameter of every group, or multiplied with it where it is positive."""
-    added: dict[str, Any] = {}
-    logs: dict[str, Any] = {}
-    for p in structure.parameters:
-        total: Any = 0.0
-        for factor, spread, offset in p.deviations:
-            of_groups = free[offset]
-            if factor != structure.group:
-                of_groups = of_groups[..., numbers[f"{factor}_of_group"]]
-            total = total + exponentials[spread] * of_groups
-        if p.deviations:
-            (added if p.link == "identity" else logs)[p.name] = total
-    return added | _each(xp.exp, logs, xp)
+def _centre(p: Parameter, free, exponentials, numbers: Mapping[str, Any]) -> Any:
+    """A parameter before it is pooled and anchored."""
+    value = free[p.variable] if p.link == "identity" else exponentials[p.variable]
+    if p.link == "floor":
+        return numbers[f"{p.name}_bound"] / (1 + value)
+    return numbers[f"{p.name}_bound"] + value if p.link == "gamma" else value
+
+
+def _pooled(structure: Structure, centres, free, exponentials, numbers, xp: Any) -> dict[str, Any]:
+    """Every pooled parameter in each group; all are calculated together, as in `_exponentials`."""
+    pooled = [p for p in structure.parameters if p.deviations]
+    added: dict[str, Any] = dict.fromkeys((p.name for p in pooled), 0.0)
+    for factor in dict.fromkeys(factor for p in pooled for factor, _, _ in p.deviations):
+        names, spreads, offsets = zip(
+            *((p.name, spread, offset) for p in pooled for own, spread, offset in p.deviations if own == factor),
+            strict=True,
+        )
+        of_levels = xp.stack([free[offset] for offset in offsets], axis=-2)
+        of_levels = xp.concatenate([exponentials[spread] for spread in spreads], axis=-1)[..., None] * of_levels
+        if factor != structure.group:
+            of_levels = of_levels[..., numbers[f"{factor}_of_group"]]
+        for name, of_groups in zip(names, xp.unstack(of_levels, axis=-2), strict=True):
+            added[name] = added[name] + of_groups
+    found = {p.name: centres[p.name] + added[p.name] for p in pooled if p.link == "identity"}
+    positive = [p.name for p in pooled if p.link != "identity"]
+    if positive:
+        centre = xp.concatenate([centres[name] for name in positive], axis=-1)[..., None]
+        of_groups = centre * xp.exp(xp.stack([added[name] for name in positive], axis=-2))
+        found |= dict(zip(positive, xp.unstack(of_groups, axis=-2), strict=True))
+    return found
 
 
 def _each(function: Any, arrays: Mapping[str, Any], xp: Any) -> dict[str, Any]:

@@ -38,3 +38,13 @@ def test_only_log_gamma_of_a_positive_number_is_replaced():
         np.testing.assert_allclose(function(x), special.gammaln(x) + special.gammaln(np.exp(x)), rtol=1e-12)
         left = [e.primitive.name for e in jax.make_jaxpr(function)(x).eqns]
     assert left.count("lgamma") == 1
+
+
+def test_only_log1p_of_a_number_that_is_not_negative_is_replaced():
+    with double_precision():
+        function = cheaper(lambda x: jnp.log1p(x) + jnp.log1p(x**2 / jnp.exp(x)) + jnp.log1p(x**3), lambda x: False)
+        x = jnp.asarray([-0.5, 0.5])
+        plain = np.log1p(x) + np.log1p(x**2 / np.exp(x)) + np.log1p(x**3)
+        np.testing.assert_allclose(function(x), plain, rtol=0, atol=3e-16)
+        left = [e.primitive.name for e in jax.make_jaxpr(function)(x).eqns]
+    assert left.count("log1p") == 2
