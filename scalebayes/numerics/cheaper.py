@@ -63,26 +63,26 @@ def _evaluate(jaxpr, constants: list, arguments: list, known: list[int]) -> tupl
 
     for equation in jaxpr.eqns:
         name = equation.primitive.name
-        inputs, known = zip(*map(read, equation.invars), strict=True) if equation.invars else ((), ())
-        if name == "pow" and known[0] == _POSITIVE:
+        inputs, of_inputs = zip(*map(read, equation.invars), strict=True) if equation.invars else ((), ())
+        if name == "pow" and of_inputs[0] == _POSITIVE:
             outputs, sign = [jnp.exp(inputs[1] * jnp.log(inputs[0]))], [_POSITIVE]
-        elif name == "lgamma" and known[0] == _POSITIVE:
+        elif name == "lgamma" and of_inputs[0] == _POSITIVE:
             outputs, sign = [log_gamma(inputs[0])], [_UNKNOWN]
-        elif name == "log1p" and known[0] != _UNKNOWN:
-            outputs, sign = [jnp.log(1 + inputs[0])], [known[0]]
+        elif name == "log1p" and of_inputs[0] != _UNKNOWN:
+            outputs, sign = [jnp.log(1 + inputs[0])], [of_inputs[0]]
         elif name in ("jit", "pjit"):
             inner = equation.params["jaxpr"]
-            outputs, sign = _evaluate(inner.jaxpr, inner.consts, list(inputs), list(known))
+            outputs, sign = _evaluate(inner.jaxpr, inner.consts, list(inputs), list(of_inputs))
         else:
             bound = equation.primitive.get_bind_params(equation.params)
             functions, parameters = bound if isinstance(bound, tuple) else ((), bound)  # before and since JAX 0.10
             found = equation.primitive.bind(*functions, *inputs, **parameters)
             outputs = list(found) if equation.primitive.multiple_results else [found]
-            sign = [_sign(equation, known)] * len(outputs)
+            sign = [_sign(equation, of_inputs)] * len(outputs)
         values.update(zip(equation.outvars, outputs, strict=True))
         signs.update(zip(equation.outvars, sign, strict=True))
-    results, known = zip(*map(read, jaxpr.outvars), strict=True)
-    return list(results), list(known)
+    results, of_results = zip(*map(read, jaxpr.outvars), strict=True)
+    return list(results), list(of_results)
 
 
 def _sign(equation, known: tuple[int, ...]) -> int:
