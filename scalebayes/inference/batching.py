@@ -44,6 +44,9 @@ class _Engine:
         How many chains one call moves.
     threads : int
         How many calls run at the same time.
+    still : tuple
+        On the device: what a state has besides z, and the momenta, chances, steps, step sizes and number of one
+        trajectory of length zero.
     """
 
     program: Callable
@@ -52,6 +55,7 @@ class _Engine:
     width: int
     per_call: int
     threads: int
+    still: tuple[tuple, tuple]
 
 
 def serve(
@@ -110,11 +114,16 @@ def _engine(program: Callable, transport: Transport, tables: Sequence[Data], cha
     data, processors = jax.device_put(packed(tables, layout_of(tables[0]))), os.cpu_count() or 1
     density = transport.density
     heavy = density.size * density.runs >= _HEAVY or bool(density.published)
-    if len(tables) > 1 or not heavy or jax.default_backend() != "cpu":
-        return _Engine(program, transport, data, len(tables), chains, 1)
-    share = -(-chains // processors)
-    per_call = next(per_call for per_call in range(share, chains + 1) if chains % per_call == 0)
-    return _Engine(program, transport, data, 1, per_call, processors)
+    width, per_call, threads = len(tables), chains, 1
+    if width == 1 and heavy and jax.default_backend() == "cpu":
+        share, threads = -(-chains // processors), processors
+        per_call = next(per_call for per_call in range(share, chains + 1) if chains % per_call == 0)
+    shape = (width, per_call, density.size)
+    rest = tuple(unknown(transport, np.zeros(shape)))[1:]
+    trajectory = np.zeros((CHUNK, *shape)), np.zeros((CHUNK, *shape[:2])), np.ones((CHUNK, width), int), np.zeros(width)
+    with double_precision():
+        still = jax.device_put((rest, (*trajectory, np.asarray(1))))
+    return _Engine(program, transport, data, width, per_call, threads, still)
 
 
 def _next(wanted: Mapping[int, Request]) -> tuple[dict[int, Any], Callable]:
@@ -164,19 +173,14 @@ def _look(engine: _Engine, z: np.ndarray, geometry) -> tuple[np.ndarray, np.ndar
     """The log density and its gradient at points, shape (table, point, size): a trajectory of length zero from each."""
     width, n, size = z.shape
     z = np.concatenate([z, np.zeros((width, -n % engine.per_call, size))], axis=1)
-    momenta, chances = np.broadcast_to(0.0, (1, *z.shape)), np.broadcast_to(0.0, (1, *z.shape[:2]))
-    state = unknown(engine.transport, z)
-    # A point without a finite density is rejected, and keeps the height it began with.
-    parts = _called(
-        engine,
-        state,
-        momenta,
-        chances,
-        np.ones((1, width), int),
-        np.zeros(width),
-        geometry,
-        lambda end, trace: end[1:3],
-    )
+    rest, trajectory = engine.still
+
+    def call(some: slice) -> tuple:
+        # A point without a finite density is rejected, and keeps the height it began with.
+        end, _ = engine.program((z[:, some], *rest), *trajectory, geometry, engine.data)
+        return end[1:3]
+
+    parts = _called(engine, z.shape[1], call)
     heights, slopes = (np.concatenate(part, axis=1)[:, :n] for part in zip(*parts, strict=True))
     return heights, slopes
 
@@ -187,10 +191,21 @@ def _moved(engine: _Engine, moves: Mapping[int, Move], geometry) -> dict[int, tu
     state = jax.tree.map(lambda *parts: np.concatenate(parts), *(request.state for request in chosen))
     momenta, chances, steps = (np.stack(parts, axis=1) for parts in zip(*(r[1:4] for r in chosen), strict=True))
     sizes = np.asarray([request.step_size for request in chosen])
-    parts = _called(engine, state, momenta, chances, steps, sizes, geometry, lambda end, trace: (end, trace))
-    ends, traces = zip(*parts, strict=True)
+    number = len(momenta)
+
+    def filled(x: np.ndarray, value: float) -> np.ndarray:
+        """The same array for as many trajectories as the program has room for."""
+        rest = np.broadcast_to(np.asarray(value, x.dtype), (CHUNK - number, *x.shape[1:]))
+        return x if number == CHUNK else np.concatenate([x, rest])
+
+    def call(some: slice) -> tuple:
+        own = jax.tree.map(lambda leaf: leaf[:, some], tuple(state))
+        chance = filled(momenta[:, :, some], 0.0), filled(chances[:, :, some], 0.0), filled(steps, 1)
+        return engine.program(own, *chance, sizes, np.asarray(number), geometry, engine.data)
+
+    ends, traces = zip(*_called(engine, state.z.shape[1], call), strict=True)
     end = State(*jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *ends))
-    trace = Trace(*jax.tree.map(lambda *parts: np.concatenate(parts, axis=2), *traces))
+    trace = Trace(*jax.tree.map(lambda *parts: np.concatenate(parts, axis=2)[:number], *traces))
     return {
         slot: (
             jax.tree.map(lambda leaf, at=slot: leaf[at : at + 1], end),
@@ -200,36 +215,18 @@ def _moved(engine: _Engine, moves: Mapping[int, Move], geometry) -> dict[int, tu
     }
 
 
-def _called(
-    engine: _Engine,
-    state: State,
-    momenta: np.ndarray,
-    chances: np.ndarray,
-    steps: np.ndarray,
-    sizes: np.ndarray,
-    geometry: Any,
-    kept: Callable,
-) -> list:
-    """What is kept of the end and the trace of each call that moves some of the chains."""
-    number = len(momenta)
+def _called(engine: _Engine, chains: int, call: Callable[[slice], Any]) -> list:
+    """The results, in NumPy, of a call for each slice of the chains; they run at the same time where that helps.
 
-    def filled(x: np.ndarray, value: float) -> np.ndarray:
-        """The same array for as many trajectories as the program has room for."""
-        rest = np.broadcast_to(np.asarray(value, x.dtype), (CHUNK - number, *x.shape[1:]))
-        return x if number == CHUNK else np.concatenate([x, rest])
+    NumPy arrays, since those of JAX remember where they come from, and might make the program compile once more.
+    """
 
-    def call(first: int):
-        some = slice(first, first + engine.per_call)
-        own = jax.tree.map(lambda leaf: leaf[:, some], tuple(state))
-        chance = filled(momenta[:, :, some], 0.0), filled(chances[:, :, some], 0.0), filled(steps, 1)
+    def one(first: int):
         with double_precision():
-            end, trace = engine.program(own, *chance, sizes, np.asarray(number), geometry, engine.data)
-            # NumPy arrays: those of JAX remember where they come from, and might make the program compile once more.
-            end, trace = jax.tree.map(np.asarray, (end, trace))
-        return kept(end, jax.tree.map(lambda leaf: leaf[:number], trace))
+            return jax.tree.map(np.asarray, call(slice(first, first + engine.per_call)))
 
-    firsts = range(0, state.z.shape[1], engine.per_call)
+    firsts = range(0, chains, engine.per_call)
     if engine.threads == 1 or len(firsts) == 1:
-        return [call(first) for first in firsts]
+        return [one(first) for first in firsts]
     with ThreadPoolExecutor(engine.threads) as pool:
-        return list(pool.map(call, firsts))
+        return list(pool.map(one, firsts))
