@@ -191,8 +191,7 @@ def checked_prior(model: Model, seed: int) -> xr.Dataset:
 
 def assemble(model: Model, found: Sample, prior: xr.Dataset, settings: Settings, seed: int) -> Fit:
     """The fit of a model, made from what the sampler drew."""
-    tree = _tree(model, found)
-    tree["prior"] = xr.DataTree(prior)
+    tree = _tree(model, found, prior)
     made = {
         "seed": seed,
         "whitenings": found.whitenings,
@@ -228,7 +227,7 @@ def _warn(fit: Fit, settings: Settings) -> None:
     warnings.warn(message, ConvergenceWarning, stacklevel=3)
 
 
-def _tree(model: Model, found: Sample) -> xr.DataTree:
+def _tree(model: Model, found: Sample, prior: xr.Dataset) -> xr.DataTree:
     """Draws and data under the caller's labels, in the groups that ArviZ expects."""
     runs, per_draw = model.runs, ("chain", "draw")
     grouped = (runs.group_name,) if runs.group else ()
@@ -247,7 +246,8 @@ def _tree(model: Model, found: Sample) -> xr.DataTree:
         "observed_data": {observed: ("run", model.numbers[OBSERVED])},
         "constant_data": columns_of(model),
     }
-    return xr.DataTree.from_dict({name: _dataset(variables, coords) for name, variables in groups.items()})
+    datasets = {name: _dataset(variables, coords) for name, variables in groups.items()}
+    return xr.DataTree.from_dict({**datasets, "prior": prior})
 
 
 def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:

@@ -2,7 +2,8 @@
 
 What one table needs is written as a generator, as if it were alone: it yields a request and is sent the answer. The
 requests of several tables for the same thing are answered by one call, each table in its own slot, so that Python and
-the program's overhead are paid once for all. The answer of a table does not depend on the others.
+the program's overhead are paid once for all. A table that needs more than the others leaves them, so that no call moves
+chains that wait. The answer of a table does not depend on the others.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from scalebayes.inference.data import Data
 from scalebayes.inference.modes import Ends, climb
 from scalebayes.inference.packing import layout_of, packed
-from scalebayes.inference.requests import Climb, Look, Move, Request, Requests
+from scalebayes.inference.requests import Climb, Leave, Look, Move, Request, Requests
 from scalebayes.inference.trajectories import CHUNK, State, Trace, unknown
 from scalebayes.inference.transport import Transport
 from scalebayes.numerics.precision import double_precision
@@ -91,7 +92,7 @@ def serve(
             found[slot] = end.value
             wanted.pop(slot, None)
 
-    def together(some: Mapping[int, Request]):
+    def together(some: Mapping[int, Any]):
         """The geometries of all slots, on the device; one changes seldom."""
         fill = next(iter(some.values())).geometry
         chosen = [some[slot].geometry if slot in some else fill for slot in range(len(tables))]
@@ -104,6 +105,14 @@ def serve(
     for slot in requests:
         send(slot, None)
     while wanted:
+        for slot in [slot for slot, request in wanted.items() if isinstance(request, Leave)]:
+            if len(tables) == 1:
+                send(slot, None)
+            else:
+                found[slot] = serve(program, transport, [tables[slot]], {0: requests[slot]}, chains)[0]
+                del wanted[slot]
+        if not wanted:
+            break
         alike, answer = _next(wanted)
         for slot, each in answer(engine, alike, together(alike)).items():
             send(slot, each)
@@ -151,8 +160,14 @@ def _climbed(engine: _Engine, climbs: Mapping[int, Climb], geometry) -> dict[int
     starts = _slots({slot: request.starts for slot, request in climbs.items()}, engine.width)
     n, size = starts.shape[1:]
 
-    def look(x):
-        heights, slopes = _look(engine, x.reshape(engine.width, n, size), geometry)
+    def look(x, wanted):
+        # Those wanted of each table come first, so that fewer calls are needed once few starts are left.
+        wanted = wanted.reshape(engine.width, n)
+        first = np.argsort(~wanted, axis=1, kind="stable")[:, : wanted.sum(1).max()]
+        tables = np.arange(engine.width)[:, None]
+        heights, slopes = np.full((engine.width, n), -np.inf), np.zeros((engine.width, n, size))
+        found = _look(engine, x.reshape(engine.width, n, size)[tables, first], geometry)
+        heights[tables, first], slopes[tables, first] = found
         return heights.reshape(-1), slopes.reshape(-1, size)
 
     most = next(iter(climbs.values())).most

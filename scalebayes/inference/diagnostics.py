@@ -18,7 +18,7 @@ from scalebayes.inference.settings import SMALLEST_ESS
 LARGEST_R_HAT = 1.01
 LARGEST_DIVERGING_SHARE = 0.005
 _TAILS = (0.05, 0.95)  # probabilities of the quantiles whose ESS is that of the tails
-_AT_ONCE = 16  # numbers per task, so that many groups do not fill the memory
+_AT_ONCE = 16  # numbers per task: fewer gain nothing from a thread, and more would fill the memory
 
 
 class ConvergenceWarning(UserWarning):
@@ -92,11 +92,12 @@ def worst_of(variables: Mapping[str, np.ndarray]) -> Worst:
     The values are those of ArviZ, computed for many numbers at once.
     """
     numbers = [number for v in variables.values() for number in np.moveaxis(v.reshape(*v.shape[:2], -1), -1, 0)]
-    processors = os.cpu_count() or 1
-    size = min(-(-len(numbers) // processors), _AT_ONCE)
-    pieces = [numbers[i : i + size] for i in range(0, len(numbers), size)]
-    with ThreadPoolExecutor(processors) as pool:
-        found = list(pool.map(lambda piece: _rank_normalised(np.stack(piece)), pieces))
+    pieces = [np.stack(numbers[i : i + _AT_ONCE]) for i in range(0, len(numbers), _AT_ONCE)]
+    if len(pieces) == 1:
+        found = [_rank_normalised(pieces[0])]
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = list(pool.map(_rank_normalised, pieces))
     r_hat, bulk, tail = map(np.concatenate, zip(*found, strict=True))
     return Worst(float(r_hat.max()), float(bulk.min()), float(tail.min()))
 

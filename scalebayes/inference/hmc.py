@@ -97,7 +97,7 @@ def started(chains: Chains) -> Requests:
 def adapted(chains: Chains, trajectories: int, rng: np.random.Generator, report: Callable[[int], None]) -> Requests:
     """Trajectories while the step size is adapted to the target acceptance, by dual averaging.
 
-    Returns the chains with the settled step size, and the draws. Trajectories made are reported.
+    Returns the chains with the settled step size, and the draws without statistics. Trajectories made are reported.
     """
     centre, log_size, average, error = np.log(10 * chains.step_size), np.log(chains.step_size), 0.0, 0.0
     parts: list[Draws] = []
@@ -106,16 +106,16 @@ def adapted(chains: Chains, trajectories: int, rng: np.random.Generator, report:
         report(made)
         # Several trajectories at a time once the step size is about right: a call of the program has its price.
         some = min(1 if made < _ONE_BY_ONE else _AT_ONCE, trajectories - made)
-        chains, draws = yield from _moved(replace(chains, step_size=float(np.exp(log_size))), some, rng)
-        parts.append(draws)
+        chains, trace, _, _ = yield from _moved(replace(chains, step_size=float(np.exp(log_size))), some, rng)
+        parts.append(Draws(trace, {}))
         made += some
         # Without chains that have not found a finite density yet: they accept nothing at any step size.
-        found = np.isfinite(draws.trace.height)
+        found = np.isfinite(trace.height)
         if not found.any():
             continue
         updates += 1
         share = 1 / (updates + _DELAY)
-        accepted = draws.stats["acceptance_rate"][found].mean()
+        accepted = _acceptance(trace)[found].mean()
         error = (1 - share) * error + share * (chains.target_accept - accepted)
         log_size = centre - np.sqrt(updates) / _SHRINKAGE * error
         average = updates**-_FORGETTING * log_size + (1 - updates**-_FORGETTING) * average
@@ -127,27 +127,31 @@ def drawn(chains: Chains, trajectories: int, rng: np.random.Generator, report: C
     parts = []
     for first in range(0, trajectories, CHUNK):
         report(first)
-        chains, draws = yield from _moved(chains, min(CHUNK, trajectories - first), rng)
-        parts.append(draws)
+        begun = np.asarray(chains.state.height)
+        chains, trace, momenta, steps = yield from _moved(chains, min(CHUNK, trajectories - first), rng)
+        stats = {
+            "lp": trace.height,
+            "diverging": trace.gain < -LARGEST_ENERGY_ERROR,
+            "acceptance_rate": _acceptance(trace),
+            "energy": (momenta**2).sum(-1) / 2 - np.concatenate([begun, trace.height[:-1]]),
+            "n_steps": np.broadcast_to((steps * (1 + (momenta.shape[-1] >= MANY)))[:, None], trace.height.shape),
+            "step_size": np.full(trace.height.shape, chains.step_size),
+        }
+        parts.append(Draws(trace, stats))
     return chains, joined(parts)
 
 
+def _acceptance(trace: Trace) -> np.ndarray:
+    return np.exp(np.minimum(trace.gain, 0.0))
+
+
 def _moved(chains: Chains, n: int, rng: np.random.Generator) -> Requests:
+    """The chains after n trajectories, the trace, the momenta, and the numbers of steps."""
     state = chains.state
     shape = state.z.shape[1:]
     numbers = chains.made + np.arange(n)
     length = chains.length * (0.5 + numbers * _GOLDEN_SECTION % 1.0)
     steps = np.clip(np.ceil(length / chains.step_size), 1, MOST_STEPS).astype(int)
     momenta, chances = rng.standard_normal((n, *shape)), rng.uniform(size=(n, shape[0]))
-    begun = np.asarray(state.height)[0]
     end, trace = yield Move(state, momenta, chances, steps, chains.step_size, chains.geometry)
-    before = np.concatenate([begun[None], trace.height[:-1]])
-    stats = {
-        "lp": trace.height,
-        "diverging": trace.gain < -LARGEST_ENERGY_ERROR,
-        "acceptance_rate": np.exp(np.minimum(trace.gain, 0.0)),
-        "energy": (momenta**2).sum(-1) / 2 - before,
-        "n_steps": np.broadcast_to((steps * (1 + (shape[-1] >= MANY)))[:, None], trace.height.shape),
-        "step_size": np.full(trace.height.shape, chains.step_size),
-    }
-    return replace(chains, state=end, made=chains.made + n), Draws(trace, stats)
+    return replace(chains, state=end, made=chains.made + n), trace, momenta, steps

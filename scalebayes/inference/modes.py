@@ -44,7 +44,7 @@ def climb(starts: np.ndarray, held: np.ndarray, look: Callable, most: int) -> En
     held : array of bool, shape (size,)
         Coordinates without a mode, which stay.
     look : Callable
-        From points, shape (start, size), to the log density and its gradient there.
+        From points, shape (start, size), and which of them are wanted, to the log density and its gradient there.
     most : int
         Steps after which a climb ends.
 
@@ -54,12 +54,12 @@ def climb(starts: np.ndarray, held: np.ndarray, look: Callable, most: int) -> En
     """
     n, size = starts.shape
 
-    def seen(points):
-        height, slope = look(points)
+    def seen(points, wanted):
+        height, slope = look(points, wanted)
         return height, np.where(held | ~np.isfinite(slope), 0.0, slope)
 
     x, length = starts.copy(), np.full(n, np.nan)
-    height, slope = seen(x)
+    height, slope = seen(x, np.ones(n, bool))
     moves, turns = np.zeros((2, n, min(_MEMORY, size + 2), size))
     past = [height] * _WINDOW  # heights of the last steps
     converged, active = np.zeros(n, bool), np.isfinite(height)
@@ -76,7 +76,7 @@ def climb(starts: np.ndarray, held: np.ndarray, look: Callable, most: int) -> En
         # The first step of a climb is short: nothing is known of the curvature.
         length = np.where(np.isnan(length), 1 / np.maximum(np.abs(slope).max(1), 1.0), length)
         step = length[:, None] * direction
-        higher, after = seen(x + step)
+        higher, after = seen(x + step, active)
         gain = np.where(active, higher, -np.inf) - np.where(np.isfinite(height), height, 0.0)
         better = gain > 1e-4 * length * rise  # not where it is NaN
         # Of a climb that did not move, nothing is remembered; its next step is shorter.

@@ -66,5 +66,9 @@ class Climb(NamedTuple):
     most: int
 
 
-Request = Look | Climb | Move
+class Leave(NamedTuple):
+    """A request to be served alone from now on, by a table that needs more than the others; there is no answer."""
+
+
+Request = Look | Climb | Move | Leave
 Requests = Generator[Request, Any, Any]

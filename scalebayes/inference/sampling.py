@@ -20,7 +20,7 @@ from scalebayes.inference.hmc import LENGTH, SHORT, Chains, Draws
 from scalebayes.inference.packing import layout_of
 from scalebayes.inference.processors import linear_algebra_on_one_thread
 from scalebayes.inference.programs import program
-from scalebayes.inference.requests import Climb, Look, Requests
+from scalebayes.inference.requests import Climb, Leave, Look, Requests
 from scalebayes.inference.settings import Settings
 from scalebayes.inference.trajectories import CHUNK, MANY, unknown
 from scalebayes.inference.transport import Geometry, Transport
@@ -183,6 +183,7 @@ def _sampled(table: _Table, initial: Data, seed: int) -> Requests:
     chains, pilot = yield from hmc.adapted(chains, warmup, rng, _counted(table.report, "warming up", 0, warmup))
     whitenings = 0
     while settings.warmup is None and whitenings < MOST_WHITENINGS and not _is_easy(chains, pilot):
+        yield Leave()
         chains, pilot = yield from _rewhitened(table, chains, pilot, settings.target_accept or STEADY, bool(found))
         warmup, whitenings = warmup + PILOT, whitenings + 1
     draws, more = None, settings.first
@@ -199,6 +200,7 @@ def _sampled(table: _Table, initial: Data, seed: int) -> Requests:
         stats = _thinned({name: _by_chain(value) for name, value in draws.stats.items()}, kept)
         diverges = stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
         if (slow or diverges) and settings.warmup is None and whitenings < MOST_WHITENINGS and made >= 2 * CHUNK:
+            yield Leave()
             target = settings.target_accept or (CAREFUL if diverges or chains.target_accept >= STEADY else STEADY)
             chains, _ = yield from _rewhitened(table, chains, draws, target, bool(found))
             warmup, whitenings = warmup + made + PILOT, whitenings + 1
@@ -206,6 +208,7 @@ def _sampled(table: _Table, initial: Data, seed: int) -> Requests:
         elif enough or made >= settings.most:
             break
         else:
+            yield Leave()
             factor = _times(worst, settings.least_ess, 4.0 if settings.ess and worst.r_hat < LARGEST_R_HAT else 2.0)
             more = min(int(np.ceil(made * (factor - 1) / CHUNK)) * CHUNK, settings.most - made)
     return Sample(

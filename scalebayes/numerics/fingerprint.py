@@ -9,7 +9,7 @@ import builtins
 import hashlib
 import types
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -107,10 +107,15 @@ def _of_name(module: str, name: str) -> Iterator[str]:
     package = module.partition(".")[0]
     if package not in (*_KNOWN, "jaxlib", "builtins"):
         raise _UnknownError
+    yield f"{module} {name} {_version(package)}"
+
+
+@lru_cache  # it is read from a file
+def _version(package: str) -> str:
     try:
-        yield f"{module} {name} {version(package)}"
+        return version(package)
     except PackageNotFoundError:
-        yield f"{module} {name}"
+        return ""
 
 
 def _of_function(function: types.FunctionType, seen: list) -> Iterator[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from scalebayes.inference import batching
 from scalebayes.inference.packing import layout_of
-from scalebayes.inference.requests import Climb, Look, Move
+from scalebayes.inference.requests import Climb, Leave, Look, Move
 from scalebayes.inference.trajectories import trajectories, unknown
 from scalebayes.inference.transport import Geometry
 from scalebayes.numerics.precision import double_precision
@@ -84,6 +84,20 @@ def test_a_table_moves_as_if_it_were_alone_also_where_others_ask_for_other_numbe
     assert calls == [1, 5, 7]  # the first for all three, the second for two of them
     for slot, lengths in enumerate([[1, 5], [1, 7], [1, 5]]):
         alone, _ = _served({0: _moving(slot, lengths)}, [centres[slot]])
+        np.testing.assert_allclose(together[slot], alone[0], rtol=1e-12)
+
+
+def test_a_table_that_leaves_goes_on_as_before_and_moves_no_other():
+    def leaving(slot, lengths):
+        found = yield from _moving(slot, lengths[:1])
+        yield Leave()
+        more = yield from _moving(slot, lengths[1:])
+        return np.concatenate([found, more])
+
+    together, calls = _served({0: leaving(0, [3, 6]), 1: _moving(1, [3, 4])}, [0.0, 1.0])
+    assert calls == [3, 6, 4]
+    for slot, of in enumerate([leaving(0, [3, 6]), _moving(1, [3, 4])]):
+        alone, _ = _served({0: of}, [[0.0, 1.0][slot]])
         np.testing.assert_allclose(together[slot], alone[0], rtol=1e-12)
 
 

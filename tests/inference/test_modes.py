@@ -9,7 +9,7 @@ from scalebayes.inference.requests import Look
 
 
 def _looking(logp, slope):
-    return lambda x: (np.asarray([logp(row) for row in x]), np.asarray([slope(row) for row in x]))
+    return lambda x, wanted: (np.asarray([logp(row) for row in x]), np.asarray([slope(row) for row in x]))
 
 
 def test_climbs_reach_the_mode_from_everywhere_along_a_bent_ridge():
