@@ -40,6 +40,7 @@ from scalebayes.numerics.precision import double_precision
 # Up to ALL runs, each is an inducing point. Of more runs some are, since the cost of a step is their square: the fewest
 # that leave out at most SHARE of the noise's variance, on average, of a surface that is hard to follow.
 ALL, NUMBERS, SHARE = 40, (32, 48, 64, 96, 128), 0.5
+_MISFIT, _LENGTH = 0.06, 1.2  # of such a surface
 _MOST_LOOKED_AT = 200  # runs whose scatter is looked at
 _JITTER = 1e-6  # share of the variance, so that the covariance of near points has a factor
 _TOGETHER = 64  # new points drawn jointly
@@ -179,8 +180,8 @@ class Surroundings(NamedTuple):
 def number_of_points(log_x: np.ndarray, log_y: np.ndarray, log_cost: np.ndarray) -> int:
     """How many inducing points the runs of one group need: the more, the smaller their noise is.
 
-    It depends on the scatter of neighbouring runs, and on how well the points describe a surface with a misfit and
-    lengths one standard deviation from the medians of their priors.
+    It depends on the scatter of neighbouring runs, and on how well points describe a surface that is hard to follow,
+    with a misfit and lengths one standard deviation from the medians of `Surface`'s default priors.
 
     Parameters
     ----------
@@ -189,7 +190,7 @@ def number_of_points(log_x: np.ndarray, log_y: np.ndarray, log_cost: np.ndarray)
     if len(log_x) <= ALL:
         return padded_size(len(log_x))
     rows = chosen(log_x, log_cost, min(NUMBERS[-1], len(log_x)))
-    hard = 0.06**2 * np.exp(-((log_x[:, None] - log_x[rows]) ** 2).sum(-1) / (2 * 1.2**2))
+    hard = _MISFIT**2 * np.exp(-((log_x[:, None] - log_x[rows]) ** 2).sum(-1) / (2 * _LENGTH**2))
     most = SHARE * scatter(log_x, log_y) ** 2
     for n in NUMBERS:
         among = hard[rows[:n], :n] + _JITTER * hard.max() * np.eye(len(rows[:n]))

@@ -32,9 +32,8 @@ class Surface:
     :math:`a^2 \exp(-\tfrac12 \sum_i (\Delta \log x_i / l_i)^2)`. v drifts with cost as in `Drift`, with kappa = 1
     and :math:`h = \log C - \log C_c`, where C is the cost of a run and :math:`C_c` the largest of its group. At another
     ratio of the inputs v takes another course (Matern's covariance of order 5/2, with a length over the log ratio).
-    Each group has its own surface. It is given by g at inducing points: at up to 40 runs of a group at all of them, at
-    more runs at 32 to 128, as many as the scatter of neighbouring runs needs for the density to be that of the full
-    Gaussian process.
+    Each group has its own surface. It is given by g at inducing points: all runs of a group of up to 40, otherwise 32
+    to 128 of them, the more the less neighbouring runs scatter.
 
     Parameters
     ----------

@@ -390,6 +390,7 @@ def inverse_factor(matrix, xp: Any):
 
     By elimination: LAPACK takes ten times as long for many small matrices.
     """
+    # The barrier keeps the compiler from computing the derivative anew for each element that uses it.
     return jax.lax.optimization_barrier(_inverse_factor(matrix)) if xp is jnp else _eliminated(matrix)
 
 
