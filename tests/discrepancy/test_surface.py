@@ -109,6 +109,7 @@ def test_groups_do_not_touch_and_inducing_points_are_runs_of_their_own_group():
     np.testing.assert_array_equal(after[60:], before[60:])
 
 
+@pytest.mark.fits
 def test_many_runs_have_the_likelihood_of_the_dense_normal_distribution():
     """As many inducing points as the noise needs: with fewer, the likelihood of runs with little noise is another one."""
     n, rng = 300, np.random.default_rng(4)

@@ -82,6 +82,7 @@ def test_a_fleet_is_its_fits_by_name(fleet):
     assert "Fleet of 6 fits" in repr(fleet)
 
 
+@pytest.mark.fits
 def test_numbers_do_not_depend_on_folder_executor_or_interruption(fleet, tmp_path):
     alone = _draws(fleet)
     assert _draws(sb.fit_many(models(), folder=tmp_path / "a", executor=_Now(), **SETTINGS)) == alone
