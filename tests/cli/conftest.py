@@ -9,6 +9,7 @@ import pytest
 
 import scalebayes as sb
 from scalebayes.cli import app
+from scalebayes.fits import progress
 from scalebayes.inference import sampling
 
 
@@ -20,6 +21,7 @@ def run(monkeypatch, capsys, tmp_path_factory):
         # Set here, so that pytest undoes after the test what main() sets.
         monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "jax"))
         monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+        monkeypatch.setattr(progress, "_PATIENCE", 1e6)  # a busy machine says nothing about slow fits
         monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
         monkeypatch.setattr(sys, "argv", ["scalebayes", *map(str, arguments)])
         capsys.readouterr()
