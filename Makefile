@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # Tests that fit models of their own run in several processes: all that they compile is more than one may map.
-APART = tests/checks tests/discrepancy/test_surface.py
+APART = tests/checks tests/discrepancy
 DECIDING = tests/fits/test_averaging.py tests/questions tests/cli/test_deciding.py
 CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fits/test_many.py
 
@@ -28,7 +28,7 @@ test-slow: test-fits
 	$(BIN)/python -m pytest -m slow tests
 
 # The part of test-fits and test-slow that CI runs: densities, programs, fleets, back-tests (nothing beyond the cut-off may
-# enter a fit) and surfaces, and posteriors beside pm.sample's.
+# enter a fit), drifts and surfaces, and posteriors beside pm.sample's.
 test-slow-ci: $(READY)
 	$(BIN)/python -m pytest -m fits $(CORE)
 	$(BIN)/python -m pytest -m fits $(APART)

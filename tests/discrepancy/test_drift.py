@@ -253,6 +253,7 @@ def test_curves_of_almost_equal_length_share_a_compilation():
     assert shapes[0] == shapes[1]
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize(
     ("law", "inputs", "discrepancy"), [("power_floor", ["D"], "drift"), ("chinchilla", ["N", "D"], "surface")]
 )

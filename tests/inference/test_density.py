@@ -90,7 +90,7 @@ def test_log_likelihood_is_a_student_t_on_the_log_response(pile_runs):
             assert not each[~numbers[REAL]].any()
 
 
-@pytest.mark.parametrize("case", EACH)
+@pytest.mark.parametrize("case", [case for case in EACH if case != "surface"])
 def test_every_quantity_of_the_model_is_kept_with_its_value(case):
     import pytensor
 
