@@ -36,6 +36,7 @@ from scalebayes.discrepancy.walk import integrated
 from scalebayes.numerics.derivatives import moved, roots, weighed_square
 from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
+from scalebayes.numerics.processors import linear_algebra_on_one_thread
 
 # Up to ALL runs, each is an inducing point. Of more runs some are, since the cost of a step is their square: the fewest
 # that leave out at most SHARE of the noise's variance, on average, of a surface that is hard to follow.
@@ -334,7 +335,7 @@ def ahead(
         some = Points(*(repeat_last(of, padded_size(n)) for of in some))
         among, cross, own = (distances(a, b, frontier) for a, b in ((z, z), (z, some), (some, some)))
         normal = rng.standard_normal((len(values), len(some.log_cost)))
-        with double_precision():
+        with double_precision(), linear_algebra_on_one_thread():
             drawn = np.asarray(_conditional(values, scales, normal, real, among, cross, own, n_points))
         found[:, first : first + n] = drawn[:, :n]
         if not first:

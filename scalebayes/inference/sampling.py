@@ -18,7 +18,6 @@ from scalebayes.inference.data import Data
 from scalebayes.inference.diagnostics import LARGEST_DIVERGING_SHARE, LARGEST_R_HAT, Worst, worst_of
 from scalebayes.inference.hmc import LENGTH, SHORT, Chains, Draws
 from scalebayes.inference.packing import layout_of
-from scalebayes.inference.processors import linear_algebra_on_one_thread
 from scalebayes.inference.programs import program
 from scalebayes.inference.requests import Climb, Leave, Look, Requests
 from scalebayes.inference.settings import Settings
@@ -26,6 +25,7 @@ from scalebayes.inference.trajectories import CHUNK, MANY, unknown
 from scalebayes.inference.transport import Geometry, Transport
 from scalebayes.inference.whitening import about_mode, flat_about, from_draws
 from scalebayes.numerics.precision import double_precision
+from scalebayes.numerics.processors import linear_algebra_on_one_thread
 
 if TYPE_CHECKING:
     from scalebayes.inference.source import Source
