@@ -72,7 +72,7 @@ def chinchilla() -> Case:
     except FileNotFoundError:
         table, where = sb.pile_families(), None
     runs = sb.read_runs(table, inputs=COLUMNS, response="loss", where=where)
-    return Case("chinchilla", sb.laws.chinchilla, runs, {}, (*LAW_PARAMETERS, *NOISE_PARAMETERS))
+    return Case("chinchilla", sb.laws.chinchilla, runs, {"discrepancy": None}, (*LAW_PARAMETERS, *NOISE_PARAMETERS))
 
 
 def six_groups() -> Case:
@@ -99,7 +99,7 @@ def pooled_case(name: str, table: Path | pd.DataFrame, group: str, where: str | 
     runs = sb.read_runs(table, inputs=COLUMNS, response="loss", group=group, where=where)
     population = tuple(f"{parameter}_{part}" for parameter in POOLED for part in ("population", "spread"))
     keys = (*LAW_PARAMETERS, *NOISE_PARAMETERS, *population)
-    return Case(name, sb.laws.chinchilla, runs, {"pooling": "pooled"}, keys)
+    return Case(name, sb.laws.chinchilla, runs, {"pooling": "pooled", "discrepancy": None}, keys)
 
 
 def table_at(case: str, file: str) -> Path:

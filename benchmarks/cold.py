@@ -32,7 +32,7 @@ def chinchilla():
     from cases import named
 
     case = named("chinchilla")
-    return case.law, case.runs, {}
+    return case.law, case.runs, dict(case.arguments)
 
 
 def gadre():

@@ -70,7 +70,9 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
 
 def two_laws_or_one(runs: sb.Runs) -> tuple[sb.Fit, sb.Average]:
     """A fit with a law for each group, and its average with one law for all of them, by LOO."""
-    each, one = (sb.fit(sb.laws.chinchilla, runs, pooling=how, draws=500) for how in ("pooled", "shared"))
+    each, one = (
+        sb.fit(sb.laws.chinchilla, runs, pooling=how, draws=500, discrepancy=None) for how in ("pooled", "shared")
+    )
     return each, sb.average({"each": each, "one": one}, weights="loo")
 
 
@@ -228,7 +230,7 @@ def by_brute_force() -> pd.DataFrame:
         candidates = pd.DataFrame({"family": list("abab"), "C": np.repeat([1e19, 1e21], 2)})
 
         def model(table):
-            return sb.Model(sb.laws.power, sb.read_runs(table, response="loss", group="family"))
+            return sb.Model(sb.laws.power, sb.read_runs(table, response="loss", group="family"), discrepancy=None)
 
         fit = sb.sample(model(table), draws=1000)
         now = sb.crossover(fit, axis="C", to=1e23).value_of_information
@@ -279,10 +281,14 @@ def pairing() -> pd.DataFrame:
         C = 6.0 * table["n_params"] * table["n_tokens"]
         known = table[0.1 * C.max() >= C]
         runs = sb.read_runs(known, inputs=SIZES, response="loss", group=column)
-        joint = sb.crossover(sb.fit(sb.laws.chinchilla, runs), axis="C", to=float(C.max()))
+        joint = sb.crossover(sb.fit(sb.laws.chinchilla, runs, discrepancy=None), axis="C", to=float(C.max()))
         apart = sb.crossover(
             {
-                g: sb.fit(sb.laws.chinchilla, sb.read_runs(known[known[column] == g], inputs=SIZES, response="loss"))
+                g: sb.fit(
+                    sb.laws.chinchilla,
+                    sb.read_runs(known[known[column] == g], inputs=SIZES, response="loss"),
+                    discrepancy=None,
+                )
                 for g in two
             },
             axis="C",
@@ -378,7 +384,7 @@ def _of_allocation() -> list[str]:
     """
     table = pd.read_csv(table_at("allocation", "chinchilla_besiroglu.csv"))
     runs = sb.read_runs(table, inputs={"N": "n_params", "D": "n_tokens"}, response="loss", where="epoch_excluded == 0")
-    fit = sb.fit(sb.laws.chinchilla, runs)
+    fit = sb.fit(sb.laws.chinchilla, runs, discrepancy=None)
     budgets = np.geomspace(1e20, 1e26, 100)
     sb.allocate(fit, C=budgets)
     start = time.perf_counter()

@@ -220,7 +220,9 @@ def design() -> list[str]:
     lines = []
     for called, priors in (("default", {}), ("vague amplitudes and floor", vague)):
         start = time.perf_counter()
-        models = [sb.Model(sb.laws.chinchilla, sb.read_runs(table), priors=priors) for table in tables]
+        models = [
+            sb.Model(sb.laws.chinchilla, sb.read_runs(table), priors=priors, discrepancy=None) for table in tables
+        ]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", sb.ConvergenceWarning)
             fleet = sb.fit_many(models, draws=DRAWS)

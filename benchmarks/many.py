@@ -35,7 +35,9 @@ def small_tables(tables: int) -> dict[str, sb.Model]:
         C = np.exp(rng.uniform(np.log(1e18), np.log(1e22), 60))
         E, A, alpha = (rng.lognormal(np.log(m), s) for m, s in ((1.7, 0.1), (0.8, 0.3), (0.2, 0.3)))
         loss = (E + A * (C / 1e20) ** -alpha) * np.exp(0.01 * rng.standard_t(5, 60))
-        models[str(seed)] = sb.Model(sb.laws.power_floor, sb.read_runs(pd.DataFrame({"flops": C, "loss": loss})))
+        models[str(seed)] = sb.Model(
+            sb.laws.power_floor, sb.read_runs(pd.DataFrame({"flops": C, "loss": loss})), discrepancy=None
+        )
     return models
 
 
@@ -45,7 +47,7 @@ def curves(most: int) -> dict[str, sb.Model]:
     models = {}
     for name, rows in table[table["is_train"] == 1].groupby("curve_id"):
         runs = sb.read_runs(rows, inputs={"D": "n_samples"}, response="loss")
-        models[str(name).replace("/", " ")] = sb.Model(sb.laws.power_floor, runs)
+        models[str(name).replace("/", " ")] = sb.Model(sb.laws.power_floor, runs, discrepancy=None)
     return dict(list(models.items())[:most])
 
 
@@ -77,7 +79,9 @@ def groups(n: int, draws: int) -> dict:
         loss = law * np.exp(0.005 * rng.standard_t(5, len(N)))
         tables.append(pd.DataFrame({"group": f"g{group:03}", "n_params": N, "n_tokens": D, "loss": loss}))
     case = pooled_case(f"{n} groups", pd.concat(tables, ignore_index=True), "group", None)
-    return {"fits": n} | twice(lambda seed: sb.fit(case.law, case.runs, pooling="pooled", draws=draws, seed=seed))
+    return {"fits": n} | twice(
+        lambda seed: sb.fit(case.law, case.runs, pooling="pooled", draws=draws, seed=seed, discrepancy=None)
+    )
 
 
 def surface(n: int, draws: int) -> dict:

@@ -55,6 +55,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.questions.crossover import crossover as crossover
     from scalebayes.questions.forecast import Forecast as Forecast
     from scalebayes.questions.forecast import forecast as forecast
+    from scalebayes.questions.misfit import Misfit as Misfit
+    from scalebayes.questions.misfit import misfit as misfit
     from scalebayes.questions.next_run import NextRun as NextRun
     from scalebayes.questions.next_run import next_run as next_run
     from scalebayes.questions.points import grid as grid
@@ -70,6 +72,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.show.comparison import plot_comparison as plot_comparison
     from scalebayes.show.crossover import plot_crossover as plot_crossover
     from scalebayes.show.curves import plot as plot
+    from scalebayes.show.misfit import plot_misfit as plot_misfit
     from scalebayes.show.next_run import plot_next_run as plot_next_run
 
 _HOME = {
@@ -92,6 +95,7 @@ _HOME = {
     "Law": "laws.law",
     "LawComparison": "questions.compare_laws",
     "LogNormal": "priors",
+    "Misfit": "questions.misfit",
     "Model": "model.model",
     "NextRun": "questions.next_run",
     "Normal": "priors",
@@ -114,6 +118,7 @@ _HOME = {
     "forecast": "questions.forecast",
     "grid": "questions.points",
     "load": "fits.storage",
+    "misfit": "questions.misfit",
     "next_run": "questions.next_run",
     "pile_families": "runs.published",
     "plot": "show.curves",
@@ -121,6 +126,7 @@ _HOME = {
     "plot_backtest": "show.backtest",
     "plot_comparison": "show.comparison",
     "plot_crossover": "show.crossover",
+    "plot_misfit": "show.misfit",
     "plot_next_run": "show.next_run",
     "pooled": "priors",
     "reach": "questions.reach",

@@ -40,7 +40,7 @@ def pile_runs():
 @pytest.fixture(scope="session")
 def pile_fit(pile_runs):
     """The one real fit that tests of questions, plots and the command line share."""
-    return sb.fit(sb.laws.power_floor, pile_runs, draws=500, chains=4, seed=1)
+    return sb.fit(sb.laws.power_floor, pile_runs, draws=500, chains=4, seed=1, discrepancy=None)
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +62,7 @@ def chinchilla_runs(public_data):
 
 @pytest.fixture(scope="session")
 def chinchilla_fit(chinchilla_runs):
-    return sb.fit(sb.laws.chinchilla, chinchilla_runs, draws=1000)
+    return sb.fit(sb.laws.chinchilla, chinchilla_runs, draws=1000, discrepancy=None)
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +128,9 @@ def a_fit(table):
 
     def of(**columns):
         group = "family" if "family" in columns else None
-        return sb.Fit(sb.Model(sb.laws.chinchilla, sb.read_runs(table(**columns), group=group)), xr.DataTree())
+        return sb.Fit(
+            sb.Model(sb.laws.chinchilla, sb.read_runs(table(**columns), group=group), discrepancy=None), xr.DataTree()
+        )
 
     return of
 
@@ -213,7 +215,7 @@ def powers(made_fit, power_runs):
     """Makes a fit of a power law to each group."""
 
     def fit(A, alpha, groups="ab"):
-        return made_fit(sb.Model(sb.laws.power, power_runs(groups)), {"A": A, "alpha": alpha})
+        return made_fit(sb.Model(sb.laws.power, power_runs(groups), discrepancy=None), {"A": A, "alpha": alpha})
 
     return fit
 
@@ -222,5 +224,5 @@ def powers(made_fit, power_runs):
 def point_fit(made_fit, hoffmann):
     """A posterior of one point: every draw is Hoffmann's constants, without noise to speak of."""
     table = pd.DataFrame({"N": np.geomspace(1e8, 1e10, 6), "D": np.geomspace(2e10, 2e9, 6), "loss": 3.0})
-    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table))
+    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table), discrepancy=None)
     return made_fit(model, hoffmann | {"sigma": 1e-12, "nu": 30.0}, chains=2, draws=50, jitter=1e-13)

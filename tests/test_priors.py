@@ -14,7 +14,7 @@ PRIOR = sb.LogNormal(median=0.3, spread=0.5)
 def test_what_is_no_prior_is_refused(prior, shown, refuses, table):
     message = f"a prior is needed, such as LogNormal(median=0.3, spread=0.5), got {shown}."
     with refuses(TypeError, message):
-        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), priors={"alpha": prior})
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), priors={"alpha": prior}, discrepancy=None)
 
 
 @pytest.mark.parametrize(

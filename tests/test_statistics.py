@@ -69,7 +69,12 @@ def test_intervals_hold_the_truth_at_their_nominal_rate():
     hits = dict.fromkeys(names, 0)
     for seed in range(tables):
         table, truth = _simulate(seed)
-        fit = _fit(sb.Model(sb.laws.chinchilla, sb.read_runs(table), priors=_same_priors(), observation=noise), seed)
+        fit = _fit(
+            sb.Model(
+                sb.laws.chinchilla, sb.read_runs(table), priors=_same_priors(), observation=noise, discrepancy=None
+            ),
+            seed,
+        )
         rows = fit.summary(0.89).set_index("name")
         for name in names:
             hits[name] += rows.loc[name, "lower"] <= truth[name] <= rows.loc[name, "upper"]
@@ -122,7 +127,7 @@ def test_posterior_equals_that_of_pm_sample(chinchilla_fit):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_pooled_posterior_equals_that_of_pm_sample(pile_runs):
-    fit = sb.fit(sb.laws.power_floor, pile_runs, seed=3, draws=1000)
+    fit = sb.fit(sb.laws.power_floor, pile_runs, seed=3, draws=1000, discrepancy=None)
     reference = _pm_sample(fit.model, target_accept=0.98)
     names = ("E", "A", "alpha", "sigma", "nu", "E_population", "alpha_population", "E_spread", "alpha_spread")
     _agrees(fit, reference, names)
@@ -178,7 +183,7 @@ def _calibration_model(y):
     )
     at_reference = sb.Anchored(sb.LogNormal(1.0, 0.3), input="C", exponent="alpha", reference=1e20)
     priors = {"A": sb.pooled(at_reference, spread=0.2), "alpha": sb.pooled(sb.LogNormal(0.1, 0.3), spread=0.3)}
-    return sb.Model(_power, runs, priors=priors)
+    return sb.Model(_power, runs, priors=priors, discrepancy=None)
 
 
 def _student_t(model, truth, expected, rng):
@@ -324,7 +329,9 @@ def test_pooling_helps_a_corpus_with_four_runs(public_data):
         rest = table.loc[own.difference(kept)]
         error = []
         for pooling in ("pooled", "separate"):
-            fit = _fit(sb.Model(sb.laws.chinchilla, runs, pooling=pooling, observation=sb.StudentT()), choice)
+            fit = _fit(
+                sb.Model(sb.laws.chinchilla, runs, pooling=pooling, observation=sb.StudentT(), discrepancy=None), choice
+            )
             median = sb.forecast(fit, at=rest).table["median"].to_numpy()
             error.append(np.abs(np.log(median / rest["loss"].to_numpy())).mean())
         errors.append(error)

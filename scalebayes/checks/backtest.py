@@ -13,7 +13,7 @@ from scalebayes.arguments import check_seed, is_whole
 from scalebayes.checks.answer import SCORES, Backtest
 from scalebayes.checks.baselines import without_posterior
 from scalebayes.checks.plan import LawOrMember, Method, averaged_laws, checked_priors, own_priors, plan
-from scalebayes.discrepancy.resolve import Discrepancy
+from scalebayes.discrepancy.resolve import AUTO, Discrepancy
 from scalebayes.fits.averaging import mixed
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.many import Fleet, fit_many
@@ -46,7 +46,8 @@ def backtest(
     cluster: str | None = None,
     priors: Mapping[str, Prior | Pooling] | None = None,
     observation: Observation | str | None = None,
-    discrepancy: Discrepancy | None = None,
+    discrepancy: Discrepancy | None = AUTO,
+    horizon: float | None = None,
     points: int | None = None,
     tested: int = 40,
     baselines: bool = True,
@@ -83,10 +84,9 @@ def backtest(
         How the curves of a pool divide the parameters, see `Model`.
     cluster : str, optional
         A column; curves with the same value of it are not independent, and are resampled together for intervals.
-    priors, observation, discrepancy
+    priors, observation, discrepancy, horizon
         See `Model`. The discrepancy is for every law that names none, a prior for every law with that parameter. Least
-        squares use the first law. A fit that drifts gets its horizon: the largest scale that it forecasts, in multiples
-        of its largest known scale.
+        squares use the first law.
     points : int, optional
         For laws of one input: most runs of a curve to fit, see `thin`; by default 24, or 12 in a fit to a pool.
     tested : int
@@ -115,6 +115,7 @@ def backtest(
     check_seed(seed)
     if isinstance(law, Fit):
         runs, priors, observation, discrepancy = _of_fit(law.model, runs, priors, observation, discrepancy)
+        horizon = law.model.horizon if horizon is None else horizon
     if runs is None:
         raise TypeError("runs are needed, from sb.read_runs(table, ...), or a fit instead of the law.")
     if not is_whole(tested, 1):
@@ -125,7 +126,7 @@ def backtest(
     runs = select_inputs(runs, first.name, first.inputs)
     known_by = masks(runs, train, cutoffs, top)
     pools, clusters = _columns(runs, pool, pooling, cluster)
-    along = any(term.stated == "curves" for each in averaged for term in each.discrepancy)
+    along = any(term.stated == "curves" for each in averaged for term in each.discrepancy or ())
     parts, skipped = split(runs, known_by, along, skip)
     models, methods, refused = plan(
         averaged,
@@ -137,6 +138,7 @@ def backtest(
         priors=priors,
         pooling=pooling,
         observation=observation,
+        horizon=horizon,
     )
     if not methods and len(reasons := set(refused.values())) == 1:  # the reason lies in the arguments, not in a curve
         raise ValueError(reasons.pop())
@@ -185,7 +187,7 @@ def _of_fit(model: Model, runs: Any, priors: Any, observation: Any, discrepancy:
         model.runs if runs is None else runs,
         {name: model.priors[name] for name in model.given} if priors is None else priors,
         model.observation if observation is None else observation,
-        model.discrepancy if discrepancy is None else discrepancy,
+        discrepancy if discrepancy != AUTO or model.why else model.discrepancy,
     )
 
 

@@ -8,13 +8,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from scalebayes.discrepancy import Term
-from scalebayes.discrepancy.resolve import Discrepancy, as_terms
+from scalebayes.discrepancy.resolve import AUTO, Discrepancy, as_terms
 from scalebayes.fits.averaging import name_of
 from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
 from scalebayes.priors import with_pooling
 from scalebayes.runs import Runs
-from scalebayes.runs.cost import order_of_runs
 from scalebayes.runs.splits import subset
 from scalebayes.runs.thinning import thin
 
@@ -31,11 +30,12 @@ _PER_CURVE, _PER_POOLED_CURVE = 24, 12
 class Member(NamedTuple):
     """A law, its discrepancy, and whether it is fitted to each curve alone although there are pools.
 
-    ``repooled`` says that the discrepancy was named by a word; its default pooling then follows that of the fit.
+    A discrepancy of None is chosen for each table. ``repooled`` says that the discrepancy was named by a word; its
+    default pooling then follows that of the fit.
     """
 
     law: Law
-    discrepancy: tuple[Term, ...]
+    discrepancy: tuple[Term, ...] | None
     separate: bool
     repooled: bool
 
@@ -70,7 +70,8 @@ def averaged_laws(law: LawOrMember | Sequence[LawOrMember], discrepancy: Discrep
             )
         parts = own[1] if isinstance(own[1], tuple | list) else (own[1],)
         by_word = any(isinstance(part, str) for part in parts)
-        found.append(Member(as_law(own[0]), as_terms(own[1]), len(own) == 3, by_word))
+        terms = None if isinstance(own[1], str) and own[1] == AUTO else as_terms(own[1])
+        found.append(Member(as_law(own[0]), terms, len(own) == 3, by_word))
     if not found:
         raise ValueError("law is a law, or several of them; got none.")
     return found
@@ -91,6 +92,7 @@ def plan(
     priors: Mapping,
     pooling: Any,
     observation: Any,
+    horizon: float | None,
 ) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]], dict[tuple[str, str], str]]:
     """Models by the names of their fits, the methods of each curve at each setting, and why some curves have none.
 
@@ -106,8 +108,8 @@ def plan(
         Whether the curves of a pool are fitted together.
     points : int, optional
         Most runs of a curve that are fitted.
-    priors, observation
-        See `Model`.
+    priors, observation, horizon
+        See `Model`; the horizon is for the laws that drift.
     pooling
         See `Model`; for curves that are fitted together.
 
@@ -119,7 +121,6 @@ def plan(
     refused: dict[tuple[str, str], str] = {}
     models: dict[str, Model] = {}
     methods: dict[tuple[str, str], list[Method]] = {key: [] for key in parts}
-    scale = order_of_runs(runs)
     apart = pooled and any(each.separate for each in averaged)
     for each in averaged:
         together = pooled and not each.separate
@@ -134,8 +135,6 @@ def plan(
                 most = _PER_POOLED_CURVE if len(keys) > 1 else _PER_CURVE
                 table = thin(table, most if points is None else points)
             how = pooling if together else None
-            # How far a curve is forecast is known in advance; the responses there are not.
-            horizon = max(scale[ahead].max() / scale[known].max() for known, ahead in (parts[key] for key in keys))
             try:
                 model = Model(
                     each.law,
@@ -143,8 +142,8 @@ def plan(
                     priors=own,
                     pooling=how,
                     observation=observation,
-                    discrepancy=_words_of(each) if each.repooled else each.discrepancy,
-                    horizon=horizon if any(term.takes_horizon for term in each.discrepancy) else None,
+                    discrepancy=_given(each),
+                    horizon=horizon if _may_drift(each, table) else None,
                 )
             except ValueError as why:
                 refused |= dict.fromkeys(keys, str(why))
@@ -170,12 +169,21 @@ def plan(
         priors=priors,
         pooling=pooling,
         observation=observation,
+        horizon=horizon,
     )
     return *found[:2], refused | found[2]
 
 
-def _words_of(member: Member) -> tuple[str, ...]:
-    return tuple(term.word for term in member.discrepancy)
+def _given(member: Member) -> Discrepancy:
+    if member.discrepancy is None:
+        return AUTO
+    return tuple(term.word for term in member.discrepancy) if member.repooled else member.discrepancy
+
+
+def _may_drift(member: Member, runs: Runs) -> bool:
+    if member.discrepancy is None:
+        return len(runs.scales) == 1
+    return any(term.takes_horizon for term in member.discrepancy)
 
 
 def own_priors(law: Callable | Law, priors: Mapping) -> dict:

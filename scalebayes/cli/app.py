@@ -25,6 +25,7 @@ app = typer.Typer(
 for command in (
     fitting.fit,
     fitting.summary,
+    checking.misfit,
     checking.backtest,
     ahead.forecast,
     ahead.reach,

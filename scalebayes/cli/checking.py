@@ -1,4 +1,4 @@
-"""Commands that show how far to trust forecasts: backtest and demo."""
+"""Commands that show how far to trust a fit: misfit, backtest and demo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from scalebayes.cli.options import Force, Json, check_picture, pairs, print_json, save_picture, say
+from scalebayes.cli.options import FitFile, Force, Json, Prob, check_picture, pairs, print_json, save_picture, say
 
 if TYPE_CHECKING:
     from scalebayes.checks.plan import LawOrMember
@@ -49,8 +49,12 @@ def backtest(
         str | None, typer.Option(help="Shares of the runs to hold out, the largest by compute: 0.1,0.3.")
     ] = None,
     discrepancy: Annotated[
-        str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
-    ] = None,
+        str,
+        typer.Option(
+            help="How runs depart from the law: auto (drift along one scale, surface over two), drift, surface, "
+            "correlated, run effects; or none, which takes the law for true."
+        ),
+    ] = "auto",
     skip: Annotated[
         bool, typer.Option("--skip", help="Leave out curves that cannot be tested, and count them.")
     ] = False,
@@ -105,12 +109,12 @@ def demo(
         print(f"{answer}\nPicture: {output.resolve()}")
 
 
-def _law(laws: ModuleType, word: str, discrepancy: str | None) -> LawOrMember:
+def _law(laws: ModuleType, word: str, discrepancy: str) -> LawOrMember:
     """A law with its discrepancy from a word such as power_floor, power_floor+none or power_floor+drift+separate."""
     plain = word.removesuffix("+separate")
     name, sign, own = plain.partition("+")
-    departs = own if sign else discrepancy
-    law, departs = laws.named(name), None if departs == "none" else departs
+    word_of = own if sign else discrepancy
+    law, departs = laws.named(name), None if word_of == "none" else word_of
     return (law, departs) if plain == word else (law, departs, "separate")
 
 
@@ -121,3 +125,21 @@ def _shares(option: str | None, name: str) -> list[float] | None:
         return [float(part) for part in option.split(",")]
     except ValueError:
         raise ValueError(f"{name} takes numbers between 0 and 1, for example {name} 0.1,0.3; got {option!r}.") from None
+
+
+def misfit(
+    path: FitFile,
+    prob: Prob = 0.89,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Picture to write.")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Say whether the runs follow the law, and which of them are surprising."""
+    from scalebayes.fits.storage import load
+    from scalebayes.questions.misfit import misfit as ask
+    from scalebayes.show.misfit import plot_misfit
+
+    if output is not None:
+        check_picture(output, force)
+    answer = ask(load(path), prob=prob)
+    say(answer, lambda: plot_misfit(answer), output, json)

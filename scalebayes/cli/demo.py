@@ -49,8 +49,8 @@ class Demo:
             )
         lines += [
             "",
-            f"{hits} of {len(self.published)} inside. The bands say what follows if the law's form is true; "
-            "a model outside shows that it is not quite true.",
+            f"{hits} of {len(self.published)} inside; of so many 89% bands one or more misses with probability "
+            f"{1 - 0.89 ** len(self.published):.2f}.",
             f"({self.fit.diagnostics})",
         ]
         return "\n".join(lines)

@@ -38,8 +38,12 @@ def fit(
         str | None, typer.Option(metavar="COLUMN", help="Column of the FLOPs of a run; 6 N D by default.")
     ] = None,
     discrepancy: Annotated[
-        str | None, typer.Option(help="drift or correlated (along curves), surface (several inputs), or none.")
-    ] = None,
+        str,
+        typer.Option(
+            help="How runs depart from the law: auto (drift along one scale, surface over two), drift, surface, "
+            "correlated, run effects; or none, which takes the law for true."
+        ),
+    ] = "auto",
     horizon: Annotated[
         float | None,
         typer.Option(help="For curves that drift: how far forecasts go, as a multiple of the largest scale."),

@@ -59,11 +59,14 @@ class Errors(NamedTuple):
         The share of a departure that reaches the scale.
     sd : array, shape (..., run)
         The observation's standard deviation.
+    noise : array, shape (..., run)
+        The same for these very runs: wider for outliers, and with what other terms have added.
     """
 
     error: Any
     above: Any
     sd: Any
+    noise: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +93,8 @@ class Situation:
         The term's data.
     others : array, shape (sample, run, run), or 0
         Covariance that other terms add to the errors of the group's runs.
+    sinks_from : float
+        The multiple of the largest scale from which the floor lies lower than it seems from the runs.
     """
 
     runs: Runs
@@ -101,6 +106,7 @@ class Situation:
     draws: Mapping[str, np.ndarray] = field(default_factory=dict)
     data: Mapping[str, np.ndarray] = field(default_factory=dict)
     others: Any = 0.0
+    sinks_from: float = np.inf
 
 
 class Departure(NamedTuple):
@@ -110,6 +116,8 @@ class Departure(NamedTuple):
     ----------
     bend : array
         g, the departure of the mean response above the floor.
+    floor : array
+        The log of the factor by which the floor is another one.
     level : array
         The departure of the whole mean response, on the scale.
     residual : array
@@ -119,6 +127,7 @@ class Departure(NamedTuple):
     """
 
     bend: Any = 0.0
+    floor: Any = 0.0
     level: Any = 0.0
     residual: Any = 0.0
     variance: Any = 0.0

@@ -17,6 +17,8 @@ from scalebayes.runs.curves import Frontier, curves, frontier
 from scalebayes.runs.runs import Runs
 
 _PARAMETERS = ("drift", "kappa", "rho", "ell")
+# The log-odds of the floor's share fall by so much for an e-fold of the scale, up to the farthest multiple tested.
+_SINKS, _FARTHEST = 1 / 3, 33.0
 _STILL = {"drift": 0.0, "kappa": 1.0}  # for a curve that follows its law
 _MOST_RUNS = 200
 
@@ -38,6 +40,12 @@ class Drift:
     :math:`\rho \sigma^2`, and the run's own noise the rest, :math:`(1 - \rho) \sigma^2`. d, of standard deviation 0.15,
     scales the whole curve, so that E and A are known up to this factor. g, o and d are integrated out. A drift is for
     laws of one scale.
+
+    A power law that is fitted to a short stretch takes what bends the curve for a floor. The default prior of a floor
+    is stated for forecasts to twice the largest scale, or to ``horizon``, see `Model`. From twice that multiple on, up
+    to 33 times the largest scale, the log-odds of the floor's share of the law's response at :math:`x_c` fall by a
+    third for each e-fold of x. A floor with a prior of the caller's own, or one that is learned from several curves,
+    stays.
 
     With a drift, priors that are relative to the responses are relative to the level of *each curve* at its own
     frontier (the median of the last three runs). A `FloorShare`, also a pooled one, is a share of that level. A
@@ -154,9 +162,7 @@ class Drift:
     def loglik(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any]):
         """Log likelihood of each run given the runs nearer to its curve's frontier, in JAX."""
         drift, kappa, rho, ell = (own.get(name, _STILL.get(name)) for name in _PARAMETERS)
-        return loglik(
-            errors.error, errors.above, errors.sd, drift, kappa, rho, ell, data["curve_slots"], data["curve_distance"]
-        )
+        return loglik(errors, drift, kappa, rho, ell, data["curve_slots"], data["curve_distance"])
 
     def covariance(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any], xp: Any = np):
         """Covariance of the errors of a curve's runs, shape (..., run, run), and the variance that the noise loses."""
@@ -170,7 +176,7 @@ class Drift:
         h = np.abs(self._distance(at))
         samples = len(at.parameters["rho"])
         sd = np.broadcast_to(np.sqrt(drift**2 * integrated(h, h, kappa)), (samples, len(h)))
-        return Departure(sd * rng.standard_normal(sd.shape), LEVEL * rng.standard_normal((samples, 1)))
+        return Departure(sd * rng.standard_normal(sd.shape), level=LEVEL * rng.standard_normal((samples, 1)))
 
     def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
         """Joint draws at points beyond the frontier or among the runs."""
@@ -183,10 +189,32 @@ class Drift:
         order = np.argsort(distance, kind="stable")
         known = Errors(*(part[:, order] for part in at.known))
         others = at.others if np.ndim(at.others) == 0 else at.others[:, order[:, None], order]
-        g, o, d = ahead(self._distance(at), known, distance[order], scales, others, rng)
-        return Departure(g, d, o, -scales["rho"][:, None] * known.sd[:, :1] ** 2)
+        h = self._distance(at)
+        g, o, d = ahead(h, known, distance[order], scales, others, rng)
+        taken = -scales["rho"][:, None] * known.sd[:, :1] ** 2
+        floor, above = _sunk(h, 1 - known.above[:, :1], at.sinks_from)
+        return Departure(bend=g + above, floor=floor, level=d, residual=o, variance=taken)
 
     def _distance(self, at: Situation) -> np.ndarray:
         """h of the new points."""
         (name,) = at.runs.scales
         return np.log(at.x[name]) - np.log(at.runs.x(name)[at.runs.rows(at.level)].max())
+
+
+def _sunk(h: np.ndarray, share: np.ndarray, sinks_from: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logs of the factors by which the floor, and the response above it, are other ones far out.
+
+    Parameters
+    ----------
+    h : array, shape (point,)
+        Distances from the frontier.
+    share : array, shape (sample, 1)
+        The floor's share of the law's response at the frontier.
+    sinks_from : float
+    """
+    if not np.isfinite(sinks_from):
+        return np.zeros(1), np.zeros(1)
+    fall = _SINKS * np.clip(np.minimum(h, np.log(_FARTHEST)) - np.log(sinks_from), 0.0, None)
+    # With odds s / (1 - s) times e^-fall, the shares s' / s and (1 - s') / (1 - s).
+    of_both = np.log(1 - share + share * np.exp(-fall))
+    return -fall - of_both, -of_both

@@ -93,7 +93,7 @@ class RunEffects:
     def loglik(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any]):
         """Log likelihood of each row given the earlier ones of its run, in JAX, by cumulative sums."""
         order, begin = data["run_order"], data["run_begin"]
-        variance = jnp.broadcast_to(errors.sd, errors.error.shape)[order] ** 2
+        variance = jnp.broadcast_to(errors.noise, errors.error.shape)[order] ** 2
         tau2 = jnp.broadcast_to(own["run_effect"], errors.error.shape)[order] ** 2
         error = errors.error[order]
 

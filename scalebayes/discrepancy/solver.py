@@ -63,7 +63,7 @@ def loglik(terms: Sequence[IntegratedTerm], errors: Errors, owns: Sequence[Mappi
         more, taken = term.covariance(known, wide, of_runs, jnp)
         covariance, lost = covariance + more, lost + taken
     both = there[:, :, None] & there[:, None, :]
-    noise = jnp.where(there, known.sd**2 - lost, 1.0)
+    noise = jnp.where(there, known.noise**2 - lost, 1.0)
     root = jnp.linalg.cholesky(jnp.where(both, covariance, 0.0) + noise[:, :, None] * jnp.eye(at.shape[1]))
     z = jax.scipy.linalg.solve_triangular(root, jnp.where(there, known.error, 0.0)[:, :, None], lower=True)[:, :, 0]
     each = -0.5 * (z**2 + jnp.log(2 * jnp.pi)) - jnp.log(jnp.diagonal(root, axis1=1, axis2=2))

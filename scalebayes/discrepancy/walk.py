@@ -55,7 +55,7 @@ def moved(step, drift, kappa, xp: Any = np):
     return xp.exp(-kappa * step), shift, come
 
 
-def loglik(error, weight, sigma, drift, kappa, rho, ell, slots, distance):
+def loglik(errors: Errors, drift, kappa, rho, ell, slots, distance):
     """Log likelihood of each run given the runs nearer to its curve's frontier, with g, o and d integrated out.
 
     It is a Kalman filter over g, its slope, o and d, from the frontier backwards and for all curves at once. Its cost
@@ -63,8 +63,10 @@ def loglik(error, weight, sigma, drift, kappa, rho, ell, slots, distance):
 
     Parameters
     ----------
-    error, weight, sigma, drift, kappa, rho, ell : array, shape (run,) or ()
-        Observed less expected log response, r, and the scales; at every run the value of its curve.
+    errors : Errors
+        Of the runs, each of shape (run,) or ().
+    drift, kappa, rho, ell : array, shape (run,) or ()
+        The scales; at every run the value of its curve.
     slots : array of int, shape (curve, slot)
         The runs of each curve, from the frontier backwards; -1 where there are none left.
     distance : array, shape (run,)
@@ -76,16 +78,18 @@ def loglik(error, weight, sigma, drift, kappa, rho, ell, slots, distance):
     """
     there = (slots >= 0).T
     at = jnp.where(there, slots.T, slots[:, 0])
-    sigma, drift, kappa, rho, ell = (jnp.broadcast_to(v, error.shape) for v in (sigma, drift, kappa, rho, ell))
+    error, weight = errors.error, errors.above
+    parts = (errors.sd, errors.noise, drift, kappa, rho, ell)
+    sigma, noise, drift, kappa, rho, ell = (jnp.broadcast_to(part, error.shape) for part in parts)
     s, k, length = (value[at[0]] for value in (drift, kappa, ell))
-    of_o, of_noise = (rho * sigma**2)[at[0]], ((1 - rho) * sigma**2)[at[0]]
+    of_o, of_noise = (rho * sigma**2)[at[0]], (noise**2 - rho * sigma**2)[at]
     step = jnp.where(there, jnp.diff(distance[at], axis=0, prepend=0.0), 0.0)
     keep, shift, come = moved(step, s, k, jnp)
     stay, grown = jnp.exp(-step / length), (*come, -of_o * jnp.expm1(-2 * step / length))
 
     def advance(state, x):
         (g, v, o, d), (gg, gv, go, gd, vv, vo, vd, oo, od, dd) = state
-        keep, stay, shift, (more_gg, more_gv, more_vv, more_oo), r, error, there = x
+        keep, stay, shift, (more_gg, more_gv, more_vv, more_oo), r, error, of_noise, there = x
         g, v, o = g + shift * v, keep * v, stay * o
         gg, gv = gg + 2 * shift * gv + shift**2 * vv + more_gg, keep * (gv + shift * vv) + more_gv
         go, gd, vv = stay * (go + shift * vo), gd + shift * vd, keep**2 * vv + more_vv
@@ -112,7 +116,7 @@ def loglik(error, weight, sigma, drift, kappa, rho, ell, slots, distance):
 
     zero = jnp.zeros(slots.shape[0])
     begin = ((zero,) * 4, ((zero,) * 7 + (of_o, zero, zero + LEVEL**2)))
-    _, each = jax.lax.scan(advance, begin, (keep, stay, shift, grown, weight[at], error[at], there))
+    _, each = jax.lax.scan(advance, begin, (keep, stay, shift, grown, weight[at], error[at], of_noise, there))
     return jnp.zeros_like(error).at[jnp.where(there, at, len(error))].add(each, mode="drop")
 
 
@@ -216,7 +220,7 @@ def _of_samples(points, known: Errors, distance, scales, others, rng) -> np.ndar
     before[:, :n, :n] = drift**2 * integrated(to, points, kappa)
     before[:, at, at] = rho * sd**2 * np.exp(-np.abs(to - points) / ell)
     before[:, -1, -1] = LEVEL**2
-    noise = ((1 - rho[:, 0]) * known.sd**2)[:, None] * np.eye(runs)
+    noise = (known.noise**2 - rho[:, 0] * known.sd**2)[:, None] * np.eye(runs)
     covariance = between(distance, known.above, known.sd, drift, kappa, rho, ell) + noise + others
     solved = np.linalg.solve(covariance, np.swapaxes(cross, 1, 2))
     mean = np.einsum("snk,sn->sk", solved, known.error)

@@ -179,6 +179,7 @@ def pooled_diagnostics(parts: Sequence[Diagnostics]) -> Diagnostics:
         max_r_hat=max(d.max_r_hat for d in parts),
         min_ess_bulk=min(d.min_ess_bulk for d in parts),
         min_ess_tail=min(d.min_ess_tail for d in parts),
+        remarks=tuple(dict.fromkeys(remark for d in parts for remark in d.remarks)),
     )
 
 

@@ -57,6 +57,7 @@ def describe_model(model: Model) -> dict[str, Any]:
         "priors": {name: to_plain(prior) for name, prior in model.priors.items()},
         "given": sorted(model.given),
         "horizon": model.horizon,
+        "why": model.why,
     }
 
 

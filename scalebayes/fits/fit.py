@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import xarray as xr
 
 from scalebayes.arguments import check_prob
 from scalebayes.files import atomically, check_free
+from scalebayes.fits.bending import Bending
+from scalebayes.fits.remarks import remarks, restored
 from scalebayes.inference.diagnostics import Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.laws import keywords
 from scalebayes.model import Model
@@ -44,8 +46,13 @@ class Fit:
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
-        """Divergences, r-hat and effective sample size."""
-        return diagnose(self.idata)
+        """Divergences, r-hat and effective sample size, and remarks on how the runs follow the law."""
+        return replace(diagnose(self.idata), remarks=remarks(self.model, self.bending))
+
+    @cached_property
+    def bending(self) -> Bending | None:
+        """Whether the runs follow the law, as `misfit` says it; None if that could not be tested."""
+        return restored(self.idata.attrs.get("bending", ""))
 
     @property
     def modes(self) -> tuple[dict[str, Any], ...]:
@@ -139,7 +146,8 @@ class Fit:
             if d.dims == ("chain", "draw")
         )
         values = values or "one value per group: see summary()"
-        departs = f", {self.model.said_discrepancy}" if self.model.discrepancy else ""
+        departs = self.model.said_discrepancy or "none"
+        departs += f" (chosen: {self.model.why})" if self.model.why else ""
         modes = [
             f"  {len(self.modes)} separate modes (shares of the mass about "
             f"{', '.join(f'{mode["share"]:.2f}' for mode in self.modes)}): means and intervals mix them; see modes"
@@ -150,7 +158,9 @@ class Fit:
                 f"  runs: {len(runs)} from {runs.source}{groups}{left_out}",
                 *(modes if self.modes else []),
                 f"  parameters: {values}",
-                f"  observation: {attrs['observation']}{departs}; seed {attrs['seed']}; data {attrs['data_hash']}",
+                f"  discrepancy: {departs}",
+                *(f"  {remark}" for remark in self.diagnostics.remarks),
+                f"  observation: {attrs['observation']}; seed {attrs['seed']}; data {attrs['data_hash']}",
                 f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}",
             ]
         )

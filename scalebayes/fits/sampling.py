@@ -9,22 +9,22 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
 from scalebayes.arguments import check_seed
-from scalebayes.discrepancy import sampled_of
-from scalebayes.discrepancy.resolve import Discrepancy
-from scalebayes.fits.description import FORMAT, columns_of, describe_model, plain_number
+from scalebayes.discrepancy.resolve import AUTO, Discrepancy
+from scalebayes.fits.bending import find_bending
+from scalebayes.fits.description import FORMAT, describe_model, plain_number
+from scalebayes.fits.draws import tree_of
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.progress import reporting
+from scalebayes.fits.remarks import stored
 from scalebayes.inference.caching import compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.settings import Settings
 from scalebayes.laws import Law
 from scalebayes.model import Model
 from scalebayes.model.model import PoolingWord
-from scalebayes.model.structure import OBSERVED
 from scalebayes.observations import Observation
 from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
@@ -40,7 +40,7 @@ def fit(
     priors: Mapping[str, Prior | Pooling] | None = None,
     pooling: PoolingWord | None = None,
     observation: Observation | str | None = None,
-    discrepancy: Discrepancy | None = None,
+    discrepancy: Discrepancy | None = AUTO,
     horizon: float | None = None,
     draws: int | None = Settings.draws,
     chains: int = Settings.chains,
@@ -191,7 +191,9 @@ def checked_prior(model: Model, seed: int) -> xr.Dataset:
 
 def assemble(model: Model, found: Sample, prior: xr.Dataset, settings: Settings, seed: int) -> Fit:
     """The fit of a model, made from what the sampler drew."""
-    tree = _tree(model, found, prior)
+    with compilation_cache():
+        tree = tree_of(model, found, prior, seed)
+        bending = stored(find_bending(model, tree["posterior"].to_dataset()))
     made = {
         "seed": seed,
         "whitenings": found.whitenings,
@@ -205,7 +207,8 @@ def assemble(model: Model, found: Sample, prior: xr.Dataset, settings: Settings,
     ]
     worst = found.worst
     judged = {"max_r_hat": worst.r_hat, "min_ess_bulk": worst.bulk, "min_ess_tail": worst.tail}
-    tree.attrs = _attributes(model) | made | judged | {"modes": json.dumps(modes), "ess": settings.ess or 0}
+    about = {"modes": json.dumps(modes), "ess": settings.ess or 0, "bending": bending}
+    tree.attrs = _attributes(model) | made | judged | about
     return Fit(model, tree)
 
 
@@ -225,34 +228,6 @@ def _warn(fit: Fit, settings: Settings) -> None:
     else:
         return
     warnings.warn(message, ConvergenceWarning, stacklevel=3)
-
-
-def _tree(model: Model, found: Sample, prior: xr.Dataset) -> xr.DataTree:
-    """Draws and data under the caller's labels, in the groups that ArviZ expects."""
-    runs, per_draw = model.runs, ("chain", "draw")
-    grouped = (runs.group_name,) if runs.group else ()
-    observed = model.structure.block.observed
-    further = {name: dims for term in sampled_of(model.discrepancy) for name, dims in term.published.items()}
-    chains, draws = found.stats["lp"].shape
-    coords = {"chain": np.arange(chains), "draw": np.arange(draws), **model.coords()}
-    groups: dict[str, dict] = {
-        "posterior": {
-            name: (per_draw + ((*grouped, *further[name]) if name in further else grouped[: value.ndim - 2]), value)
-            for name, value in sorted(found.variables.items())
-        },
-        "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},
-        # Without the copies that pad the table.
-        "log_likelihood": {observed: ((*per_draw, "run"), found.log_likelihood[:, :, : len(runs)])},
-        "observed_data": {observed: ("run", model.numbers[OBSERVED])},
-        "constant_data": columns_of(model),
-    }
-    datasets = {name: _dataset(variables, coords) for name, variables in groups.items()}
-    return xr.DataTree.from_dict({**datasets, "prior": prior})
-
-
-def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:
-    used = {dim for dims, *_ in variables.values() for dim in ((dims,) if isinstance(dims, str) else dims)}
-    return xr.Dataset(dict(variables), coords={name: value for name, value in coords.items() if name in used})
 
 
 def _attributes(model: Model) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from scalebayes.fits.description import FORMAT, digest_of, made
 from scalebayes.fits.fit import Fit
 from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
-from scalebayes.model.model import with_given
+from scalebayes.model.model import recorded
 from scalebayes.observations import Observation
 from scalebayes.priors import from_plain
 from scalebayes.runs import Input, Runs
@@ -102,7 +102,7 @@ def load(
         discrepancy=tuple(made(term, discrepancy, "discrepancy", path.name) for term in response["discrepancy"]),
         horizon=described["horizon"],
     )
-    return Fit(with_given(model, frozenset(described["given"])), tree)
+    return Fit(recorded(model, frozenset(described["given"]), described["why"]), tree)
 
 
 def _law(response: dict[str, Any], given: Callable | Law | None, file: str) -> Law:

@@ -36,6 +36,8 @@ class Diagnostics:
     divergences : int
     max_r_hat, min_ess_bulk, min_ess_tail : float
         The worst of all variables of the posterior.
+    remarks : tuple of str
+        What else to know before believing an answer, in sentences.
     """
 
     draws: int
@@ -43,6 +45,7 @@ class Diagnostics:
     max_r_hat: float
     min_ess_bulk: float
     min_ess_tail: float
+    remarks: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:

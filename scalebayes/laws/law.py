@@ -100,7 +100,7 @@ class Law:
         Default priors of the parameters.
     beside : mapping of str to priors, or to a function of the horizon
         Default priors beside a discrepancy, by how the discrepancy states priors: "curves" relative to the end of each
-        curve, "surface" relative to all runs.
+        curve, "surface" relative to all runs. Those in ``priors`` where there are none.
     optimum : Callable, optional
         (C, parameters) to N and D of the lowest response where C = 6 N D; found by search if not given.
     derived : mapping of str to Callable
@@ -164,7 +164,7 @@ class Law:
 
     def default_priors(self, stated: str, horizon: float) -> Priors:
         """Default priors, for forecasts up to a horizon, beside a discrepancy that states them so ("" for none)."""
-        found = self.beside.get(stated, {}) if stated else self.priors
+        found = self.beside.get(stated, self.priors) if stated else self.priors
         return found(horizon) if callable(found) else found
 
 

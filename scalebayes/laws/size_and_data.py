@@ -103,7 +103,8 @@ def _optimum(flops, *, E, A, B, alpha, beta):
 
 _PRIORS = {
     chinchilla: {
-        "E": pooled(FloorShare(logit=1.7, sd=0.5), spread=0.1),
+        # Wide: where the largest runs have few tokens per parameter, they say little about the floor.
+        "E": pooled(FloorShare(logit=0.6, sd=1.0), spread=0.1),
         "A": pooled(Anchored(ResponseShare(0.3, 1.0), input="N", exponent="alpha"), spread=0.5),
         "B": pooled(Anchored(ResponseShare(0.3, 1.0), input="D", exponent="beta"), spread=0.5),
         "alpha": pooled(LogNormal(median=0.3, spread=0.5), spread=0.3),
@@ -123,18 +124,13 @@ _PRIORS = {
     },
 }
 
-# Where the largest runs have few tokens per parameter, the estimated floor is too high. A surface above such a floor is
-# too narrow.
-_OVER_SURFACES = _PRIORS[chinchilla] | {"E": pooled(FloorShare(logit=0.6, sd=1.0), spread=0.1)}
-
 LAWS = (
     Law(
         chinchilla,
         floor="E",
         priors=_PRIORS[chinchilla],
-        beside={"surface": _OVER_SURFACES},
         optimum=_optimum,
         derived={"a_opt": a_opt},
     ),
-    Law(kaplan, priors=_PRIORS[kaplan], beside={"surface": _PRIORS[kaplan]}),
+    Law(kaplan, priors=_PRIORS[kaplan]),
 )

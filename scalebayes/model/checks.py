@@ -43,7 +43,7 @@ def complete_priors(
     TypeError, ValueError
         If priors are missing or do not suit the law, each other or the runs.
     """
-    _check_words(law, given, pooling, runs, defaults)
+    _check_words(law, given, runs, defaults)
     complete = {}
     for name in law.parameters:
         if name in given:
@@ -63,10 +63,8 @@ def complete_priors(
     return complete
 
 
-def _check_words(law: Law, given: object, pooling: str | None, runs: Runs, defaults: Mapping) -> None:
-    """Refuse priors of what is no parameter, missing priors, and a pooling that is none."""
-    if not isinstance(given, Mapping):
-        raise TypeError(f"priors are a mapping from parameters to priors, got {type(given).__name__}.")
+def check_pooling(pooling: object, runs: Runs) -> None:
+    """Refuse a word of pooling that is none, and one that does not suit the groups."""
     if pooling not in (None, *WORDS):
         raise ValueError(f"pooling is {', '.join(map(repr, WORDS[:-1]))} or {WORDS[-1]!r}, got {pooling!r}.")
     if pooling == "crossed" and len(runs.group) < 2:
@@ -75,6 +73,12 @@ def _check_words(law: Law, given: object, pooling: str | None, runs: Runs, defau
             f"pooling='crossed' is over several group columns, and the runs are grouped {grouped}; name what crosses "
             "in read_runs, such as group=['architecture', 'task'], or leave it out."
         )
+
+
+def _check_words(law: Law, given: object, runs: Runs, defaults: Mapping) -> None:
+    """Refuse priors of what is no parameter, and missing priors."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"priors are a mapping from parameters to priors, got {type(given).__name__}.")
     unknown = [name for name in given if name not in law.parameters]
     if unknown:
         raise ValueError(

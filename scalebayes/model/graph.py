@@ -67,25 +67,26 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
     floor, observed, observation = block.floor_of(at_runs), data[OBSERVED], block.observation
     own = block.observed_with(at_runs)
     columns = {role: data[f"{role}_column"] for role in observation.columns}
+    wide = block.widened_by(own, data, pt)
     for term in sampled_of(block.terms):
-        mean, own = _departed(term, block, structure, mean, floor, own, columns, data, values)
+        mean, wide = _departed(term, block, structure, mean, floor, wide, columns, data, values)
     integrated = integrated_of(block.terms)
     if not integrated:
-        distribution = observation.distribution(mean, own, columns)
+        distribution = observation.distribution(mean, wide, columns)
         pm.modelcontext(None).register_rv(distribution, block.observed, observed=observed, dims="run")
         return
     owns = [block.own_of(term, at_runs) for term in integrated]
     arguments = [value for own_of_term in owns for value in own_of_term.values()]
     needed = {name: value for name, value in data.items() if name in dict(block.shapes)}
 
-    def logp(value, centre, above, sd, *flat):
+    def logp(value, centre, above, sd, noise, *flat):
         rest = iter(flat)
         unpacked = [{name: next(rest) for name in own_of_term} for own_of_term in owns]
 
         def of_errors(errors, owns, data):
             return solver.loglik(integrated, errors, owns, data)
 
-        return wrap_jax(of_errors)(Errors(value - centre, above, sd), unpacked, needed)
+        return wrap_jax(of_errors)(Errors(value - centre, above, sd, noise), unpacked, needed)
 
     scale = observation.scale
     pm.CustomDist(
@@ -93,6 +94,7 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
         scale.forward(mean, pt),
         scale.above(mean, floor, pt),
         sd_of(observation, mean, own, columns),
+        sd_of(observation, mean, wide, columns),
         *arguments,
         logp=logp,
         observed=observed,

@@ -52,21 +52,25 @@ def likelihood(structure: Structure) -> Callable[[Mapping[str, Any], Mapping[str
         mean = block.law(*(data[name] for name in block.inputs), **{name: at_runs[name] for name in block.parameters})
         floor, observed = block.floor_of(at_runs), data[OBSERVED]
         own, columns = block.observed_with(at_runs), {role: data[f"{role}_column"] for role in observation.columns}
+        wide = block.widened_by(own, data, jnp)
         departures: Any = jnp.zeros(())
         published: dict[str, Any] = {}
         for term in sampled_of(block.terms):
             of_term = block.own_of(term, found)
-            seen = AtRuns(mean, floor, observed, observation, own, columns, of_term, data, block.inputs)
-            mean, own, density, kept = term.departed(seen, {name: free[name] for name in term.helpers})
+            seen = AtRuns(mean, floor, observed, observation, wide, columns, of_term, data, block.inputs)
+            mean, wide, density, kept = term.departed(seen, {name: free[name] for name in term.helpers})
             departures, published = departures + density, published | kept
         integrated = integrated_of(block.terms)
         if not integrated:
-            each = log_density(observed, mean, own, columns)
+            each = log_density(observed, mean, wide, columns)
             return Likelihood(jnp.broadcast_to(each, observed.shape), departures, published)
         owns = [block.own_of(term, at_runs) for term in integrated]
         scale = observation.scale
         errors = Errors(
-            observed - scale.forward(mean, jnp), scale.above(mean, floor, jnp), sd_of(observation, mean, own, columns)
+            observed - scale.forward(mean, jnp),
+            scale.above(mean, floor, jnp),
+            sd_of(observation, mean, own, columns),
+            sd_of(observation, mean, wide, columns),
         )
         return Likelihood(solver.loglik(integrated, errors, owns, data), departures, published)
 

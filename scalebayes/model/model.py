@@ -14,13 +14,14 @@ import numpy as np
 
 from scalebayes.arguments import nearest
 from scalebayes.discrepancy import Term, sampled_of
-from scalebayes.discrepancy.resolve import Discrepancy, as_terms, check_together, words
+from scalebayes.discrepancy.resolve import AUTO, Discrepancy, as_terms, check_together, chosen, words
 from scalebayes.laws import Law, as_law, is_built_in, with_floor
 from scalebayes.laws.powers import NEAR
 from scalebayes.model.checks import (
     check_counts,
     check_is_loss,
     check_names,
+    check_pooling,
     check_response,
     complete_priors,
 )
@@ -51,7 +52,8 @@ class Model:
         A plain function, built in (`scalebayes.laws`) or your own, with inputs before ``*`` and parameters after it; or
         a `Law`, which also says which parameter is the floor.
     runs : Runs
-        From `read_runs`.
+        From `read_runs`. A run that lies far from all others, whatever the law, is an outlier: its noise is as wide as
+        its distance from them, and priors relative to the responses leave it out.
     priors : mapping of str to prior, optional
         Priors of some parameters of the law, or of all for a law of your own. A bare prior such as
         ``LogNormal(median=0.3, spread=0.5)`` is shared by all groups; `pooled` and `separate` say otherwise. The other
@@ -65,16 +67,19 @@ class Model:
     observation : {"student_t", "gaussian"} or Observation, optional
         How a run scatters about the law; by default a Student-t on the log response, or a Gaussian beside a
         discrepancy.
-    discrepancy : str, Term or tuple of them, optional
+    discrepancy : str, Term, tuple of them, or None
         How runs depart from the law beyond their noise: "drift" along a curve of one input (each group is a curve), or
-        "surface" over several inputs (each group has its surface). "correlated" is for curves that follow their law,
-        with correlated residuals: ``Drift(drift=None)``. "still surface" is for a surface that does not drift.
+        "surface" over several inputs (each group has its surface), "run effects" where runs have several rows. "auto",
+        the default, chooses: a drift for one scale, a surface for two, run effects beside either where some runs have
+        several rows, and otherwise nothing; ``why`` says what was chosen and why. None takes the law for true: its
+        parameters are then those of the best line through all runs, and bands beyond the runs are too narrow.
+        "correlated" is for curves that follow their law, with correlated residuals: ``Drift(drift=None)``. "still
+        surface" is for a surface that does not drift.
     horizon : float, optional
-        For curves that drift: how far they will be forecast, in multiples of their largest scale. Beyond 2, the default
-        prior of the floor of `scalebayes.laws.power_floor` and `sigmoid` is lower and wider, because what looks like a
-        floor near the runs seldom is one far out. Pooled curves learn the floor from each other, and keep the usual
-        prior. Errors of few-shot curves, each fitted alone and forecast to 33 times its scale, fell by a quarter
-        (`benchmarks/extrapolation.md`). `backtest` sets the horizon itself.
+        For curves that drift: the multiple of their largest scale that matters most; 2 if not given. Nobody has to give
+        it: forecasts to any distance are made from the same fit, and from twice the horizon on the floor of
+        `scalebayes.laws.power_floor` and `sigmoid` lies lower, see `Drift`. For a larger horizon their default prior of
+        the floor is lower and wider. Pooled curves learn the floor from each other, and keep the usual prior.
 
     Attributes
     ----------
@@ -87,6 +92,8 @@ class Model:
     pooling : str or None
     observation : Observation
     discrepancy : tuple of Term
+    why : str
+        Why the discrepancy is this one, if it was chosen for the caller; else empty.
     horizon : float or None
     floor_horizon : float or None
         The horizon for which the default prior of the floor is stated, where that prior depends on one.
@@ -103,7 +110,10 @@ class Model:
     >>> import pandas as pd
     >>> from scalebayes import laws, read_runs
     >>> table = pd.DataFrame({"flops": [1e18, 1e19, 1e20, 1e21], "loss": [3.4, 2.9, 2.5, 2.2]})
-    >>> Model(laws.power_floor, read_runs(table)).priors["alpha"]
+    >>> model = Model(laws.power_floor, read_runs(table))
+    >>> model.said_discrepancy, model.why
+    ('drift', 'the runs lie along one scale, flops')
+    >>> Model(laws.power_floor, read_runs(table), discrepancy=None).priors["alpha"]
     shared(LogNormal(median=0.25, spread=0.7))
     """
 
@@ -114,6 +124,7 @@ class Model:
     pooling: PoolingWord | None
     observation: Observation
     discrepancy: tuple[Term, ...]
+    why: str
     horizon: float | None
     floor_horizon: float | None
 
@@ -125,7 +136,7 @@ class Model:
         priors: Mapping[str, Prior | Pooling] | None = None,
         pooling: PoolingWord | None = None,
         observation: Observation | str | None = None,
-        discrepancy: Discrepancy | None = None,
+        discrepancy: Discrepancy | None = AUTO,
         horizon: float | None = None,
     ) -> None:
         law = as_law(law)
@@ -133,7 +144,11 @@ class Model:
         if not isinstance(runs, Runs):
             raise TypeError(f"runs are needed, from sb.read_runs(table, ...), got {type(runs).__name__}.")
         runs = select_inputs(runs, name, inputs)
-        terms = as_terms(discrepancy)
+        check_pooling(pooling, runs)
+        if isinstance(discrepancy, str) and discrepancy == AUTO:
+            terms, why = chosen(runs, None if observation is None else _resolved_observation(observation, ()))
+        else:
+            terms, why = as_terms(discrepancy), ""
         seen = _resolved_observation(observation, terms)
         check_response(runs, seen)
         check_together(terms, seen, runs)
@@ -161,6 +176,7 @@ class Model:
             ("pooling", pooling),
             ("observation", seen),
             ("discrepancy", terms),
+            ("why", why),
             ("horizon", None if horizon is None else float(horizon)),
         ):
             object.__setattr__(self, attribute, value)
@@ -187,6 +203,11 @@ class Model:
     def departs(self) -> bool:
         """Whether the mean response may depart from the law."""
         return any(term.moves_mean for term in self.discrepancy)
+
+    @property
+    def sinks_from(self) -> float:
+        """The multiple of the largest scale from which the floor lies lower than the runs say, see `Drift`."""
+        return np.inf if self.floor_horizon is None else 2 * self.floor_horizon
 
     @property
     def said_discrepancy(self) -> str:
@@ -291,13 +312,14 @@ def with_parts(
         discrepancy=model.discrepancy if discrepancy is None else discrepancy,
         horizon=model.horizon,
     )
-    return with_given(changed, model.given)
+    return recorded(changed, model.given, model.why if discrepancy is None else "")
 
 
-def with_given(model: Model, given: frozenset[str]) -> Model:
-    """The same model, with a record that the caller gave these priors and the others are the law's defaults."""
+def recorded(model: Model, given: frozenset[str], why: str) -> Model:
+    """The same model, with a record of the priors that the caller gave, and of why its discrepancy was chosen."""
     same = copy(model)
     object.__setattr__(same, "given", given)
+    object.__setattr__(same, "why", why)
     return same
 
 

@@ -19,7 +19,7 @@ from scalebayes.discrepancy import Departure, Errors, Situation, integrated_of, 
 from scalebayes.discrepancy.contract import IntegratedTerm
 from scalebayes.model.evaluation import expected
 from scalebayes.model.model import Model
-from scalebayes.model.structure import OBSERVED, build_order, deviate, publish, unlink
+from scalebayes.model.structure import OBSERVED, OUTLYING, build_order, deviate, publish, unlink
 from scalebayes.observations import Observation
 from scalebayes.observations.contract import sd_of
 from scalebayes.runs import Runs
@@ -129,7 +129,8 @@ def predict(
         scale = observation.scale
         moved = f
         if any(np.ndim(each.bend) for each in departures):
-            moved = scale.bent(f, floor, sum(each.bend for each in departures))
+            sunk = floor * np.exp(sum(each.floor for each in departures))
+            moved = scale.bent(f, floor, sum(each.bend for each in departures)) - floor + sunk
         if any(np.ndim(each.level) for each in departures):
             moved = scale.moved(moved, sum(each.level for each in departures))
         mean[some] = moved
@@ -199,7 +200,7 @@ def leave_one_out(model: Model, draws: xr.Dataset) -> np.ndarray:
             parameters = {name: value[some] for name, value in every.items()}
             known = _errors(model, level, parameters)
             covariance, lost = _covariance(model, terms, known, parameters, rows)
-            noise = (known.sd**2 - lost)[:, :, None] * np.eye(len(rows))
+            noise = (known.noise**2 - lost)[:, :, None] * np.eye(len(rows))
             found[some, rows] = solver.leave_one_out(known.error, covariance + noise)
     return found
 
@@ -248,7 +249,7 @@ def _departures(
     """The departure that each term draws at new points."""
     terms, rows = model.discrepancy, model.runs.rows(level)
     nothing = np.empty((0, 0))
-    known = _errors(model, level, parameters) if given == "runs" else Errors(nothing, nothing, nothing)
+    known = _errors(model, level, parameters) if given == "runs" else Errors(nothing, nothing, nothing, nothing)
     found = []
     for term in terms:
         others = 0.0
@@ -256,7 +257,9 @@ def _departures(
         if given == "runs" and rest and not term.sampled:
             others, _ = _covariance(model, rest, known, parameters, rows)
         own = {name: model.numbers[name] for name in term.data_names}
-        situation = Situation(model.runs, level, at.x, at.cost, parameters, known, further, own, others)
+        situation = Situation(
+            model.runs, level, at.x, at.cost, parameters, known, further, own, others, model.sinks_from
+        )
         draw: Callable = term.given_runs if given == "runs" else term.before_runs
         found.append(draw(situation, rng))
     return found
@@ -270,8 +273,11 @@ def _errors(model: Model, level: str | None, parameters: Mapping[str, np.ndarray
     floor = np.reshape(model.law.floor_of(law), (-1, 1))
     values = {name: parameters[name][:, None] for name in observation.priors()}
     columns = {role: runs.column(column)[rows] for role, column in observation.columns.items()}
-    sd = np.broadcast_to(sd_of(observation, f, values, columns), f.shape)
-    return Errors(model.numbers[OBSERVED][rows] - observation.scale.forward(f), observation.scale.above(f, floor), sd)
+    own = {name: value[rows] for name, value in model.numbers.items() if name == OUTLYING}
+    wide = model.structure.block.widened_by(values, own, np)
+    sd, noise = (np.broadcast_to(sd_of(observation, f, each, columns), f.shape) for each in (values, wide))
+    error = model.numbers[OBSERVED][rows] - observation.scale.forward(f)
+    return Errors(error, observation.scale.above(f, floor), sd, noise)
 
 
 def _covariance(model: Model, terms: list[IntegratedTerm], known: Errors, parameters: Mapping, rows: np.ndarray):

@@ -15,6 +15,7 @@ import numpy as np
 
 from scalebayes.discrepancy import Term, integrated_of, sampled_of, solver
 from scalebayes.laws import Law
+from scalebayes.model.outliers import outlying
 from scalebayes.observations import Observation
 from scalebayes.priors import (
     Anchored,
@@ -34,6 +35,8 @@ from scalebayes.runs import Runs
 
 Link = Literal["identity", "log", "floor", "gamma"]
 OBSERVED, GROUP = "observed_data", "group_index"
+# How far each outlier lies from what the other runs say, on the observation's scale; 0 for all other runs.
+OUTLYING = "outlying"
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ class Block:
         Names and shapes of the terms' data.
     positive : tuple of str
         Inputs that are positive.
+    widened : bool
+        Whether some runs are outliers, whose noise is widened.
     """
 
     law: Callable
@@ -143,6 +148,7 @@ class Block:
     n_runs: int
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
     positive: tuple[str, ...] = ()
+    widened: bool = False
 
     @property
     def observed(self) -> str:
@@ -160,6 +166,10 @@ class Block:
     def observed_with(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The observation's parameters among all values."""
         return {name: values[name] for name in self.observation.priors()}
+
+    def widened_by(self, values: Mapping[str, Any], data: Mapping[str, Any], xp: Any) -> Mapping[str, Any]:
+        """The observation's parameters; the noise of an outlier is as wide as the outlier is far from the others."""
+        return self.observation.widened(values, data[OUTLYING] ** 2, xp) if self.widened else values
 
 
 @dataclass(frozen=True)
@@ -251,13 +261,17 @@ def describe(
     of_terms = {name: value for term in terms for name, value in term.data(runs).items()}
     of_terms |= solver.data_of(integrated_of(terms), runs)
     numbers |= of_terms
+    far = np.zeros(len(runs)) if observation.sd is None else outlying(runs, numbers[OBSERVED])
+    widened = bool(far.any())
+    if widened:
+        numbers[OUTLYING] = far
     end = next((end for term in terms if (end := term.stated_at(runs)) is not None), None)
     owners = [("law", priors), ("observation", observation.priors())]
     owners += [("discrepancy", term.priors(inputs)) for term in terms]
     parameters, factors = [], {}
     for owner, own in owners:
         for name, pooling in own.items():
-            parameter, constants = _parameter(name, owner, pooling, runs, end)
+            parameter, constants = _parameter(name, owner, pooling, runs, far == 0, end)
             for column in pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and runs.group else ():
                 if column != runs.group_name and safe(column) not in factors:
                     levels, index = runs.factor(column)
@@ -276,15 +290,19 @@ def describe(
         len(runs),
         tuple((name, value.shape) for name, value in of_terms.items()),
         runs.scales,
+        widened,
     )
     structure = Structure((block,), tuple(parameters), runs.group_name, len(runs.levels), tuple(factors.items()))
     return structure, numbers
 
 
 def _parameter(
-    name: str, owner: Any, pooling: Pooling, runs: Runs, end: Any
+    name: str, owner: Any, pooling: Pooling, runs: Runs, ordinary: np.ndarray, end: Any
 ) -> tuple[Parameter, dict[str, np.ndarray]]:
-    """How a parameter is built, and its constants; priors are stated at ``end``, or amid the runs if it is None."""
+    """How a parameter is built, and its constants.
+
+    Priors are stated at ``end``, or amid the runs if it is None, by the responses of the runs that are no outliers.
+    """
     grouped = bool(runs.group)
     word = type(pooling).__name__.lower() if grouped else "shared"
     # A separate parameter uses the runs of its own group only.
@@ -306,18 +324,20 @@ def _parameter(
     if isinstance(prior, Share):
         link, relative = "identity", "level"
         numbers[f"{name}_level"] = np.asarray(1.0)
+    counted = [rows[ordinary[rows]] if ordinary[rows].any() else rows for rows in parts]
+    level = end.level(runs.y, ordinary) if end else np.zeros(0)
     if link == "floor" and end:
         link, relative = "identity", "level"
-        numbers[f"{name}_level"] = end.level if grouped else end.level[0]
+        numbers[f"{name}_level"] = level if grouped else level[0]
     if link == "floor":
-        smallest = np.asarray([runs.y[rows].min() for rows in parts])
+        smallest = np.asarray([runs.y[rows].min() for rows in counted])
         numbers[f"{name}_bound"] = smallest if apart else smallest[0]
     if isinstance(prior, Gamma):
         numbers[f"{name}_bound"] = np.asarray(prior.above)
     floor = None
     if isinstance(prior, ResponseShare):
         relative, floor = "response", prior.floor
-        typical = end.level if end else np.exp([np.log(runs.y[rows]).mean() for rows in parts])
+        typical = level if end else np.exp([np.log(runs.y[rows]).mean() for rows in counted])
         numbers[f"{name}_typical"] = typical if apart or (end and grouped) else typical[0]
     return Parameter(name, owner, link, word, tuple(map(safe, spreads)), anchor, relative, floor), numbers
 

@@ -20,14 +20,15 @@ def _default_sigma() -> Pooling:
 class StudentT:
     r"""Heavy-tailed noise: most runs are close to the law, a few are not.
 
-    .. math:: \log y \sim t_\nu(\log f, \sigma), \quad \nu = 2 + \mathrm{Gamma}(2, 0.2)
+    .. math:: \log y \sim t_\nu(\log f, \sigma), \quad \nu = 2 + \mathrm{Gamma}(4, 0.4)
 
     Parameters
     ----------
     sigma : prior
         Prior of the scale: bare (shared), pooled or separate. In natural logs, so that 0.005 is half a per cent.
     nu : prior
-        Prior of the degrees of freedom, which all groups share.
+        Prior of the degrees of freedom, which all groups share. Near 2 a fit would take runs that bend away from the
+        law for outliers, and ignore them; single outliers are found before, see `Model`.
 
     Raises
     ------
@@ -37,7 +38,7 @@ class StudentT:
     Examples
     --------
     >>> StudentT().nu
-    shared(Gamma(shape=2.0, rate=0.2, above=2.0))
+    shared(Gamma(shape=4.0, rate=0.4, above=2.0))
     """
 
     word: ClassVar[str] = "student_t"
@@ -46,7 +47,7 @@ class StudentT:
     is_gaussian: ClassVar[bool] = False
 
     sigma: Pooling = field(default_factory=_default_sigma)
-    nu: Pooling = field(default_factory=lambda: shared(Gamma(2.0, 0.2, above=2.0)))
+    nu: Pooling = field(default_factory=lambda: shared(Gamma(4.0, 0.4, above=2.0)))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sigma", with_pooling(self.sigma))

@@ -19,6 +19,7 @@ from scalebayes.model.evaluation import expected
 from scalebayes.numerics.precision import double_precision
 from scalebayes.questions.along import parameters_along
 from scalebayes.questions.budgets import Problem, plan_of, profile_of, responses, searched, sizes, tokens_at
+from scalebayes.questions.distance import with_distance
 from scalebayes.questions.groups import Group, check_group, check_one
 from scalebayes.questions.paths import largest_scale, optimum
 from scalebayes.questions.wording import factor, html, number, plain, quantiles, response, sentences
@@ -82,18 +83,31 @@ class Allocation:
                 f"{number(row['plan_d'])} tokens (D/N = {number(row['plan_d'] / row['plan_n'])}) for an expected "
                 f"{self.response} of {response(row['plan_loss'])}. Anything from {number(row['near_n_lower'])} to "
                 f"{number(row['near_n_upper'])} parameters comes within {number(self.margin)} of it."
+                + self._unlike(row)
             )
             lines.append(
-                f"  The optimum itself: N* {number(row['n_opt_median'])} ({100 * self.prob:g}% "
-                f"{number(row['n_opt_lower'])} to {number(row['n_opt_upper'])}), D* {number(row['d_opt_median'])} "
-                f"({number(row['d_opt_lower'])} to {number(row['d_opt_upper'])}), {self.response} "
-                f"{response(row['loss_median'])} ({response(row['loss_lower'])} to {response(row['loss_upper'])})."
+                f"  {100 * self.prob:g}% of the draws have their own optimum at {number(row['n_opt_lower'])} to "
+                f"{number(row['n_opt_upper'])} parameters and {number(row['d_opt_lower'])} to "
+                f"{number(row['d_opt_upper'])} tokens, with a {self.response} of {response(row['loss_lower'])} to "
+                f"{response(row['loss_upper'])}."
             )
         if len(self.table) > 12:
             lines.append(f"... and {len(self.table) - 12} more plans, in .table.")
         if self.law_only:
             lines.append("(for the law alone; the fit's departure from it is left out)")
         return sentences(self.diagnostics, lines)
+
+    def _unlike(self, row: dict) -> str:
+        """A sentence where the tokens per parameter of a plan lie outside those of the runs."""
+        own = self.runs[self.runs["group"] == row["group"]] if "group" in row else self.runs
+        ratio, seen = row["plan_d"] / row["plan_n"], own["D"] / own["N"]
+        if seen.min() <= ratio <= seen.max():
+            return ""
+        few = "few" if ratio < seen.min() else "many"
+        return (
+            f" No run had so {few} tokens per parameter (the runs have {number(seen.min())} to {number(seen.max())}): "
+            "the plan rests on the form of the law."
+        )
 
     __repr__ = __str__
 
@@ -256,7 +270,7 @@ def allocate(
         runs.response,
         model.name,
         model.departs,
-        fit.diagnostics,
+        with_distance(fit, float(np.sqrt(max(table["extrapolation"].max(), 1.0)))),
     )
 
 

@@ -15,11 +15,12 @@ from scalebayes.model.prediction import Points, law_parameters, predict
 from scalebayes.numerics.precision import double_precision
 from scalebayes.numerics.roots import bisect
 from scalebayes.questions.groups import Group, check_comparable, check_levels
-from scalebayes.questions.paths import Held, Path, path_along
+from scalebayes.questions.paths import Held, Path, observed_scales, path_along
 from scalebayes.runs import Runs
 
 _WIDEST, _HALVINGS = float(np.log(1e60)), 52
 _COARSE = 121  # points of the grid, one per decade
+_AMONG, _DECADES = 24, 12  # points among the runs, and decades beyond them, of a grid for a fit that departs
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +187,44 @@ def inverted(
     low, high = grid[np.clip(first - 1, 0, None)], grid[np.minimum(first, _COARSE - 1)]
     found = np.exp(bisect(there, low, high, _HALVINGS))
     return np.where(never, np.inf, np.where(at_once, 0.0, found))
+
+
+def scales_about(runs: Runs, axis: str, level: str | None, further: float | None = None) -> np.ndarray:
+    """The scales at which the response of a fit that departs from its law is drawn, to find where it meets a target.
+
+    From a tenth of the smallest scale of the runs to a million million times the largest; four for each decade beyond.
+    """
+    seen = observed_scales(runs, axis, level)
+    among = np.geomspace(seen.min() / 10, seen.max(), _AMONG)
+    beyond = np.geomspace(seen.max(), seen.max() * 10.0**_DECADES, 4 * _DECADES + 1)
+    return np.unique([*among, *beyond[1:], *([further] if further else [])])
+
+
+def first_reached(drawn: np.ndarray, wanted: np.ndarray, scales: np.ndarray, sign: float = 1.0) -> np.ndarray:
+    """First scale at which drawn responses are as good as those wanted, for every draw, on a grid.
+
+    Parameters
+    ----------
+    drawn : array, shape (sample, scale)
+    wanted : array, shape (sample,)
+    scales : array, shape (scale,)
+        Between two of them the response is taken to be linear in the log of the scale.
+    sign : float
+        1 where lower responses are better, -1 where higher ones are.
+
+    Returns
+    -------
+    array, shape (sample,)
+        The scales: the first where the response is already as good, infinite where it never is.
+    """
+    rows, logs = np.arange(len(drawn)), np.log(scales)
+    reached = sign * drawn <= sign * wanted[:, None]
+    at, never = reached.argmax(1), ~reached.any(1)
+    before = np.maximum(at - 1, 0)
+    high, low = drawn[rows, before], drawn[rows, at]
+    share = np.where(high != low, (high - wanted) / np.where(high != low, high - low, 1.0), 0.0)
+    scale = np.where(at == 0, logs[0], logs[before] + (logs[at] - logs[before]) * np.clip(share, 0, 1))
+    return np.where(never, np.inf, np.exp(scale))
 
 
 def parameters_along(fit: Fit, level: str | None, draws: str = "posterior") -> dict[str, np.ndarray]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -16,9 +17,18 @@ from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
 from scalebayes.priors import Anchored, Pooled
-from scalebayes.questions.along import along_draws, ends_about, inverted, parameters_along
+from scalebayes.questions.along import (
+    along_draws,
+    ends_about,
+    first_reached,
+    inverted,
+    mean_along,
+    parameters_along,
+    scales_about,
+)
+from scalebayes.questions.distance import in_inputs, with_distance
 from scalebayes.questions.groups import Group, check_comparable, check_levels, check_one
-from scalebayes.questions.paths import Held, largest_scale, path_along
+from scalebayes.questions.paths import Held, Path, largest_scale, path_along
 from scalebayes.questions.wording import factor, html, number, plain, sentences
 
 
@@ -181,9 +191,8 @@ def compare(
     TypeError
         If the fit is an average of fits.
     ValueError
-        If there is nothing to compare; if a margin names no parameter that differs; if speeds are to be compared for a
-        fit that departs from its law, at both a target and a scale, or at a value that is not positive; or if the path
-        does not determine the inputs.
+        If there is nothing to compare; if a margin names no parameter that differs; if speeds are to be compared at
+        both a target and a scale, or at a value that is not positive; or if the path does not determine the inputs.
     """
     check_prob(prob)
     check_one(fit, "compare")
@@ -242,7 +251,9 @@ def compare(
     )
     equal = tuple(name for name in model.parameters if name not in unlike)
     pooled = tuple(n for n in unlike if isinstance(model.priors[n], Pooled))
-    return Comparison(pd.DataFrame(rows), draws, equal, pooled, speed, axis, said, prob, fit.diagnostics)
+    far = speed["extrapolation"].to_numpy(float)
+    diagnostics = with_distance(fit, in_inputs(model.runs, axis, float(np.max(far[np.isfinite(far)], initial=1.0))))
+    return Comparison(pd.DataFrame(rows), draws, equal, pooled, speed, axis, said, prob, diagnostics)
 
 
 def _speeds(
@@ -263,19 +274,13 @@ def _speeds(
         low, high = model.observation.scale.bounds
         if not low < value < high or (low == 0 and not is_positive(target)):
             raise ValueError(f"target is a possible {runs.response}, got {target!r}.")
-    if model.departs:
-        raise ValueError(
-            "a speed inverts the law, and this fit departs from it; crossover gives the compute-equivalent gain with "
-            "it."
-        )
     paths = {level: path_along(model, axis, path, level) for level in levels}
-    of = {level: along_draws(model, along, parameters_along(fit, level)) for level, along in paths.items()}
-    samples, rows = fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"], []
-    given, ends = np.full(samples, value), ends_about(largest_scale(runs, axis, None))
+    at, reached = _inverses(fit, paths, axis, value if where == axis else None)
+    given, rows = np.full(fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"], value), []
     for a, b in combinations(levels, 2):
-        wanted = of[a](given) if where == axis else given
+        wanted = at[a] if where == axis else given
         # Both scales come from the same search, so that equal curves have equal speed to the last digit.
-        one, other = (inverted(of[level], wanted, ends, runs.sign) for level in (a, b))
+        one, other = (reached[level](wanted) for level in (a, b))
         known = ~(np.isinf(one) & np.isinf(other)) & ~((one == 0) & (other == 0))
         with np.errstate(divide="ignore"):
             ratio = other[known] / one[known]
@@ -291,6 +296,27 @@ def _speeds(
         values = [a, b, f"{where} = {number(value)}", median, lower, upper, faster, *never, max(beyond)]
         rows.append(dict(zip(columns, values, strict=True)))
     return pd.DataFrame(rows), axis, paths[levels[0]].said
+
+
+def _inverses(
+    fit: Fit, paths: Mapping[str, Path], axis: str, to: float | None
+) -> tuple[dict[str, np.ndarray], dict[str, Callable[[np.ndarray], np.ndarray]]]:
+    """The mean response of every group at a scale, and functions of a response to the scale where it is reached."""
+    model, runs = fit.model, fit.model.runs
+    at: dict[str, np.ndarray] = {}
+    if model.departs:
+        scales = scales_about(runs, axis, None, to)
+        drawn = mean_along(fit, list(paths), list(paths.values()), scales, 0)
+        of = dict(zip(paths, np.moveaxis(drawn, 1, 0), strict=True))
+        if to is not None:
+            at = {level: response[:, np.argmin(np.abs(scales - to))] for level, response in of.items()}
+        return at, {level: partial(first_reached, each, scales=scales, sign=runs.sign) for level, each in of.items()}
+    ends = ends_about(largest_scale(runs, axis, None))
+    laws = {level: along_draws(model, along, parameters_along(fit, level)) for level, along in paths.items()}
+    if to is not None:
+        every = np.full(fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"], to)
+        at = {level: law(every) for level, law in laws.items()}
+    return at, {level: partial(inverted, law, ends=ends, sign=runs.sign) for level, law in laws.items()}
 
 
 def _middle(model: Model, anchor: Anchored) -> float:

@@ -26,6 +26,7 @@ from scalebayes.questions.along import (
     prior_along,
     side_by_side,
 )
+from scalebayes.questions.distance import in_inputs, with_distance
 from scalebayes.questions.groups import Group
 from scalebayes.questions.paths import Held, Path, largest_scale
 from scalebayes.questions.wording import factor, html, number, plain, sentences
@@ -365,7 +366,9 @@ def crossover(
         by_law=_by_law(sources, [[runs.sign * each[:, :, end] for each in own] for own in drawn], w, margin, seed),
         prob=prob,
         response=runs.response,
-        diagnostics=pooled_diagnostics([s.fit.diagnostics for s in sources]),
+        diagnostics=pooled_diagnostics(
+            [with_distance(s.fit, in_inputs(s.runs, axis, float(to / seen))) for s in sources]
+        ),
     )
 
 

@@ -16,16 +16,12 @@ from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.prediction import predict
 from scalebayes.priors import LogNormal, Normal
-from scalebayes.questions.groups import Group, check_group
+from scalebayes.questions.distance import with_distance
+from scalebayes.questions.groups import NO_RUNS, Group, check_group
 from scalebayes.questions.points import Points, extrapolation, points_of, read_points
 from scalebayes.questions.wording import factor, html, plain, quantiles, response, sentences, where
 from scalebayes.runs import Runs
 
-# From benchmarks/extrapolation.md, for curves of one input (True) and for final runs of several inputs (False): up to
-# which multiple of the largest known input bands were tested (of 793 held-out final runs 29 lie beyond it), and the
-# coverage of 89% bands of a law alone.
-_LOOKED_AT = {True: (33, "not"), False: (5, "hardly")}
-_ALONE = {True: "69% at twice the known scale and 27% at 33 times", False: "72% of the largest 30% of runs"}
 _BANDS, _ENDS = ("", "new_run_", "prior_"), {0: "lower", 2: "upper"}
 
 
@@ -46,6 +42,8 @@ class Forecast:
         - extrapolation: the largest factor by which a scale lies beyond its largest observed value; 1 if none does;
         - extrapolated: the name of that scale;
         - extrapolation_cost: the factor beyond the largest cost; NaN if costs are not known;
+        - below: the largest factor by which a scale lies below its smallest observed value; 1 if none does;
+        - below_of: the name of that scale;
         - outside: the plain inputs that lie outside the runs, in words;
         - schedule_change, only if one was given: whether it lies between the runs and the point.
     draws : xarray.Dataset
@@ -62,9 +60,6 @@ class Forecast:
         Diagnostics of the fit.
     schedule_gain : LogNormal, Normal or None
         The amount by which a change of schedule lowers the log response, as given.
-    horizon : float or None
-        For curves that drift: how far the fit was made to forecast, as a multiple of the largest scale. None if no
-        prior of a floor depends on it.
     """
 
     table: pd.DataFrame
@@ -76,7 +71,6 @@ class Forecast:
     departs: bool
     diagnostics: Diagnostics
     schedule_gain: LogNormal | Normal | None = None
-    horizon: float | None = None
 
     def __str__(self) -> str:
         shown = self.table.head(12)
@@ -100,24 +94,7 @@ class Forecast:
 
     def _warnings(self) -> list[str]:
         """Sentences for bands that rest on something that the runs do not show."""
-        lines, farthest = [], self.table["extrapolation"].max()
-        along_one = len(self.inputs) == 1
-        if not self.departs and farthest > 1:
-            lines.append(
-                f"These bands take the form of {self.law} for true; on published runs 89% bands of a law alone held "
-                f"{_ALONE[along_one]}. Fit with discrepancy= to let runs depart from it."
-            )
-        elif self.horizon is not None and farthest > 2 * self.horizon:
-            lines.append(
-                f"The fit's prior of the floor is for {factor(self.horizon)} the scale of the runs; with "
-                f"horizon={farthest:.0f} it is wider, and such bands cover better so far out."
-            )
-        limit, looked = _LOOKED_AT[along_one]
-        if self.departs and farthest > limit:
-            lines.append(
-                f"Beyond {limit}x such bands have {looked} been tested on published runs; sb.backtest tests them on "
-                "your own."
-            )
+        lines = []
         if "schedule_change" in self.table and self.table["schedule_change"].any():
             lines.append(
                 f"A change of schedule lies between the runs and {self.table['schedule_change'].sum()} of these "
@@ -140,6 +117,9 @@ class Forecast:
             in_cost = row["extrapolation_cost"]
             if len(self.inputs) > 1 and in_cost > 1:
                 reach += f", {factor(in_cost)} in compute"
+        if row["below"] > 1:
+            also = f"{reach}, and " if row["extrapolation"] > 1 else ""
+            reach = f"{also}lies {factor(row['below'])} below the smallest {row['below_of']}"
         reach += f"; {row['outside']}" if row["outside"] else ""
         return (
             f"{group}at {where(inputs)} the expected {self.response} is {response(row['median'])} "
@@ -219,10 +199,7 @@ def forecast(
     _check_schedule(schedule_change, schedule_gain, tuple(runs.inputs))
     points = _grouped(parts[0][0], read_points(model, at), group, new_group)
     if new_group and any(each.model.departs for each, _ in parts):
-        raise ValueError(
-            "a group without runs has no frontier to drift from and no surface; forecast a known one, or fit without "
-            "discrepancy."
-        )
+        raise ValueError(NO_RUNS)
     mean, new_run, before, distance = _drawn(parts, points, new_group, seed)
     changed = _changed(runs, points, schedule_change, new_group)
     if schedule_gain is not None:
@@ -253,11 +230,9 @@ def forecast(
     dims, shape = ("chain", "draw", "point"), (chains, -1, len(points))
     draws = xr.Dataset({"mean_response": (dims, mean.reshape(shape)), "new_run": (dims, new_run.reshape(shape))})
     draws = draws.assign_coords({dim: np.arange(n) for dim, n in draws.sizes.items()})
+    diagnostics = with_distance(fit, float(table["extrapolation"].max()))
     departs = any(term.departs_beyond for each, _ in parts for term in each.model.discrepancy)
-    horizon = min((far for each, _ in parts if (far := each.model.floor_horizon)), default=None)
-    return Forecast(
-        table, draws, prob, tuple(inputs), runs.response, name, departs, fit.diagnostics, schedule_gain, horizon
-    )
+    return Forecast(table, draws, prob, tuple(inputs), runs.response, name, departs, diagnostics, schedule_gain)
 
 
 def _by_group(runs: Runs, points: pd.DataFrame, new_group: bool) -> Iterator[tuple[str | None, np.ndarray]]:

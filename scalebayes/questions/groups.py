@@ -10,6 +10,11 @@ from scalebayes.runs import Runs
 
 type Group = str | tuple
 
+NO_RUNS = (
+    "a group without runs has no frontier to drift from and no surface; ask about a known one, or fit with "
+    "discrepancy=None."
+)
+
 
 def check_one(fit: object, what: str) -> None:
     """Refuse what is not a single fit, such as an average of several."""

@@ -16,8 +16,9 @@ from scalebayes.model import Model
 from scalebayes.model.prediction import Points, parameters_of
 from scalebayes.observations.density import log_density
 from scalebayes.questions.along import alongside
+from scalebayes.questions.distance import in_inputs, with_distance
 from scalebayes.questions.groups import Group, check_comparable, check_group, check_levels, check_one
-from scalebayes.questions.paths import Held, optimum, path_along
+from scalebayes.questions.paths import Held, largest_scale, optimum, path_along
 from scalebayes.questions.points import points_of, read_points
 from scalebayes.questions.wording import html, number, plain, sentences, where
 from scalebayes.runs.cost import cost_at
@@ -230,7 +231,8 @@ def next_run(
         table["before"], table["after"] = now, now - table["reduction"]
     table["per_flop"] = table["reduction"] / table["cost"]
     table = table.sort_values("reduction", ascending=False, kind="stable").reset_index(drop=True)
-    return NextRun(table, goal, float(now), tuple(runs.inputs), runs.response, fit.diagnostics)
+    far = in_inputs(runs, axis, float(to) / min(largest_scale(runs, axis, level) for level in levels))
+    return NextRun(table, goal, float(now), tuple(runs.inputs), runs.response, with_distance(fit, far))
 
 
 def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.DataFrame:

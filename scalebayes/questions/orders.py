@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scalebayes.numerics.roots import bisect
-from scalebayes.questions.along import ends_about, inverted
+from scalebayes.questions.along import ends_about, first_reached, inverted
 
 FARTHER = 1e3  # factor beyond the target up to which the scale for a rival's response is searched
 _HALVINGS = 50
@@ -104,18 +104,12 @@ def equivalent_gain(
 
     It is infinite in draws in which the winner never reaches that response.
     """
-    rows = np.arange(len(winner))
     if exact is not None:
         gain = inverted(exact, wanted, ends_about(to)) / to
         never = np.isinf(gain)
     else:
-        reached, logs = winner <= wanted[:, None], np.log(scales)
-        at, never = reached.argmax(1), ~reached.any(1)
-        before = np.maximum(at - 1, 0)
-        high, low = winner[rows, before], winner[rows, at]
-        share = np.where(high > low, (high - wanted) / np.where(high > low, high - low, 1.0), 0.0)
-        scale = np.where(at == 0, logs[0], logs[before] + (logs[at] - logs[before]) * np.clip(share, 0, 1))
-        gain = np.where(never, np.inf, np.exp(scale - np.log(to)))
+        gain = first_reached(winner, wanted, scales) / to
+        never = np.isinf(gain)
     lower, median, upper = np.quantile(gain, [(1 - prob) / 2, 0.5, (1 + prob) / 2], method="nearest")
     within = FARTHER if exact is None else np.exp(ends_about(1.0)[1])
     found = {"median": median, "lower": lower, "upper": upper, "p_undefined": never.mean(), "within": within}

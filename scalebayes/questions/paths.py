@@ -168,7 +168,12 @@ def _held_path(law: str, inputs: tuple[str, ...], axis: str, held: Mapping[str, 
 
 
 def largest_scale(runs: Runs, axis: str, level: str | None) -> float:
-    """The largest observed value along an axis; along C the largest cost.
+    """The largest observed value along an axis; along C the largest cost; see `observed_scales`."""
+    return float(observed_scales(runs, axis, level).max())
+
+
+def observed_scales(runs: Runs, axis: str, level: str | None) -> np.ndarray:
+    """The observed values along an axis; along C the costs.
 
     Raises
     ------
@@ -177,14 +182,14 @@ def largest_scale(runs: Runs, axis: str, level: str | None) -> float:
     """
     rows = runs.rows(level)
     if axis in runs.scales:
-        return float(runs.x(axis)[rows].max())
+        return runs.x(axis)[rows]
     cost = cost_of_runs(runs) if axis == "C" else None
     if cost is None:
         raise ValueError(
             f"how far the runs go along {axis!r} is not known; it is no input ({', '.join(runs.inputs)}), nor C for N "
             "and D."
         )
-    return float(cost[rows].max())
+    return cost[rows]
 
 
 def optimum(

@@ -209,10 +209,12 @@ def extrapolation(runs: Runs, at: NewPoints, level: str | None) -> pd.DataFrame:
     pandas.DataFrame
         ``extrapolation``: the largest factor by which a scale lies beyond its largest observed value, 1 where none
         does; ``extrapolated``: the name of that scale, "" where none does; ``extrapolation_cost``: the factor beyond
-        the largest cost, NaN where it is not known; ``outside``: the plain inputs that lie outside the runs, in words.
+        the largest cost, NaN where it is not known; ``below`` and ``below_of``: the same below the smallest observed
+        value; ``outside``: the plain inputs that lie outside the runs, in words.
     """
     rows, names = runs.rows(level), np.array(["", *runs.scales], dtype=object)
     factors = np.stack([np.ones(len(at)), *(at.x[n] / runs.x(n)[rows].max() for n in runs.scales)])
+    under = np.stack([np.ones(len(at)), *(runs.x(n)[rows].min() / at.x[n] for n in runs.scales)])
     cost, known = cost_at(runs, at.x, at.cost), cost_of_runs(runs)
     beyond = np.full(len(at), np.nan) if cost is None or known is None else np.maximum(cost / known[rows].max(), 1.0)
     others = {n: values for n, values in at.x.items() if n not in runs.scales}
@@ -222,6 +224,8 @@ def extrapolation(runs: Runs, at: NewPoints, level: str | None) -> pd.DataFrame:
             "extrapolation": factors.max(0),
             "extrapolated": names[factors.argmax(0)],
             "extrapolation_cost": beyond,
+            "below": under.max(0),
+            "below_of": names[under.argmax(0)],
             "outside": outside,
         }
     )

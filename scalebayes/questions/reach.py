@@ -13,8 +13,9 @@ from scalebayes.arguments import check_prob, check_seed
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.prediction import Points, parameters_of, stream
-from scalebayes.questions.along import along_draws, ends_about, inverted
-from scalebayes.questions.groups import Group, check_group, check_one
+from scalebayes.questions.along import along_draws, ends_about, first_reached, inverted, mean_along, scales_about
+from scalebayes.questions.distance import with_distance
+from scalebayes.questions.groups import NO_RUNS, Group, check_group, check_one
 from scalebayes.questions.paths import Held, largest_scale, path_along
 from scalebayes.questions.points import extrapolation
 from scalebayes.questions.wording import factor, html, number, plain, quantiles, sentences, where
@@ -118,7 +119,8 @@ def reach(
     r"""The scale at which the mean response is as good as a target, and the probability that it never is.
 
     The equation :math:`f(x; \theta) = \mathrm{target}` is solved along one axis for every draw of the posterior. The
-    law has to improve along this axis.
+    law has to improve along this axis. With a drift or surface the response is drawn at four scales for each decade, up
+    to 1e12 times the largest; the first that is as good counts.
 
     Parameters
     ----------
@@ -148,18 +150,15 @@ def reach(
     TypeError
         If the fit is an average of fits.
     ValueError
-        If axis and path do not determine the inputs, if the target is not a possible response, or if the fit departs
-        from its law.
+        If axis and path do not determine the inputs, if the target is not a possible response, or if a group without
+        runs is to depart from the law.
     """
     check_prob(prob)
     check_seed(seed)
     check_one(fit, "reach")
     model = fit.model
-    if model.departs:
-        raise ValueError(
-            "reach solves the law, and this fit departs from it; forecast over a grid of scales instead, "
-            "sb.forecast(fit, at={...}), or fit without discrepancy."
-        )
+    if model.departs and new_group:
+        raise ValueError(NO_RUNS)
     runs, (low, high) = model.runs, model.observation.scale.bounds
     if isinstance(target, bool) or not isinstance(target, int | float | np.number) or not low < target < high:
         kind = {"log": "positive finite", "identity": "finite"}.get(model.observation.scale.name, "0-to-1")
@@ -171,12 +170,16 @@ def reach(
     chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
     found, rows = [], []
     for label, along in zip(levels, paths, strict=True):
-        known = None if new_group else label
+        known, wanted = None if new_group else label, np.full(chains * draws, float(target))
         parameters = parameters_of(model, posterior, known, new_group=new_group, rng=stream(runs, label, seed))
         theta = {name: parameters[name] for name in model.parameters}
-        ends = ends_about(largest_scale(runs, axis, None))
-        wanted = np.full(chains * draws, float(target))
-        scale = inverted(along_draws(model, along, theta), wanted, ends, runs.sign)
+        if model.departs:
+            scales = scales_about(runs, axis, known)
+            drawn = mean_along(fit, [label], [along], scales, seed)[:, 0]
+            scale = first_reached(drawn, wanted, scales, runs.sign)
+        else:
+            ends = ends_about(largest_scale(runs, axis, None))
+            scale = inverted(along_draws(model, along, theta), wanted, ends, runs.sign)
         lower, median, upper = quantiles(scale, prob)
         beyond: dict[Any, Any] = {
             "extrapolation": np.inf if np.isinf(median) else 1.0,
@@ -207,4 +210,7 @@ def reach(
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], "group": ["" if g is None else g for g in levels]}
     array = xr.DataArray(np.stack(found, -1), coords, ("chain", "draw", "group"), name=axis)
     held = {name: float(value) for name, value in path.items()} if isinstance(path, dict) else {}
-    return Reach(pd.DataFrame(rows), array, prob, runs.response, held, along.said, fit.diagnostics)
+    table = pd.DataFrame(rows)
+    far = table["extrapolation"].to_numpy(float)
+    diagnostics = with_distance(fit, float(np.max(far[np.isfinite(far)], initial=1.0)))
+    return Reach(table, array, prob, runs.response, held, along.said, diagnostics)

@@ -51,8 +51,10 @@ def not_converged(diagnostics: Diagnostics) -> list[str]:
 
 
 def sentences(diagnostics: Diagnostics, lines: list[str]) -> str:
-    """An answer in words: problems of convergence first, the diagnostics and the Monte Carlo error last."""
-    return "\n".join([*not_converged(diagnostics), *lines, f"({diagnostics}; {monte_carlo(diagnostics)})"])
+    """An answer in words: problems of convergence first; remarks, diagnostics and the Monte Carlo error last."""
+    return "\n".join(
+        [*not_converged(diagnostics), *lines, *diagnostics.remarks, f"({diagnostics}; {monte_carlo(diagnostics)})"]
+    )
 
 
 def monte_carlo(diagnostics: Diagnostics) -> str:

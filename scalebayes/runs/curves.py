@@ -23,8 +23,8 @@ class Frontier:
 
     Parameters
     ----------
-    scale, level : array, shape (curve,)
-        The largest x, and the response there.
+    scale : array, shape (curve,)
+        The largest x.
     distance : array, shape (run,)
         ``log scale - log x``.
     slots : array of int, shape (curve, slot)
@@ -32,20 +32,24 @@ class Frontier:
     """
 
     scale: np.ndarray
-    level: np.ndarray
     distance: np.ndarray
     slots: np.ndarray
+
+    def level(self, y: np.ndarray, ordinary: np.ndarray) -> np.ndarray:
+        """The response at the end of each curve: the median of its last three runs that are ordinary."""
+        ends = [rows[rows >= 0] for rows in self.slots]
+        counted = [rows[ordinary[rows]] if ordinary[rows].any() else rows for rows in ends]
+        return np.asarray([np.median(y[rows[:_OF_LEVEL]]) for rows in counted])
 
 
 def frontier(runs: Runs) -> Frontier:
     """Where the curves end, for runs that have one scale."""
-    x, y = runs.x(runs.scales[0]), runs.y
+    x = runs.x(runs.scales[0])
     backwards = [rows[np.argsort(-x[rows], kind="stable")] for _, rows in curves(runs)]
     # Padded to a few sizes, so that curves of almost equal length share a compilation.
     slots = slots_of(backwards)
     scale = np.asarray([x[rows[0]] for rows in backwards])
-    level = np.asarray([np.median(y[rows[:_OF_LEVEL]]) for rows in backwards])
-    return Frontier(scale, level, np.log(scale[runs.group_index]) - np.log(x), slots)
+    return Frontier(scale, np.log(scale[runs.group_index]) - np.log(x), slots)
 
 
 def slots_of(parts: list[np.ndarray]) -> np.ndarray:

@@ -109,13 +109,22 @@ def test_a_backtest_leads_with_what_has_not_converged_and_one_cluster_has_no_int
 @pytest.mark.fits
 def test_a_fit_to_a_pool_is_averaged_with_one_to_each_curve():
     law = sb.laws.power_floor
-    both = sb.backtest([law, (law, None, "separate")], _runs(_curves()), train="is_train", pool="kind", baselines=False)
+    both = sb.backtest(
+        [law, (law, None, "separate")],
+        _runs(_curves()),
+        train="is_train",
+        pool="kind",
+        baselines=False,
+        discrepancy=None,
+    )
     assert both.members["method"].tolist() == ["power_floor, pooled", "power_floor, separate"] * 2
     assert both.members["fit"].tolist() == ["is_train: made", "is_train: a", "is_train: made", "is_train: b"]
     assert set(both.curves["method"]) == {"average"}
     assert set(both.curves["fit"]) == {""}
     assert both.law == "power_floor, pooled; power_floor, separate"
-    alone = sb.backtest(law, _runs(_curves()), train="is_train", baselines=False).curves.set_index("curve")
+    alone = sb.backtest(law, _runs(_curves()), train="is_train", baselines=False, discrepancy=None).curves.set_index(
+        "curve"
+    )
     errors = both.members.pivot(index="curve", columns="method", values="rmsle")
     # The separate fits have the same posterior with other random numbers; pooling moves it farther.
     separate = (errors["power_floor, separate"] - alone["rmsle"]).abs()
@@ -232,7 +241,7 @@ def test_what_cannot_be_tested_is_reported(runs, arguments, message):
 )
 def test_several_laws_are_given_in_one_way(law, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        sb.backtest(law, _runs(_curves()), train="is_train")
+        sb.backtest(law, _runs(_curves()), train="is_train", discrepancy=None)
 
 
 def test_a_fit_in_place_of_a_law_brings_what_was_given_for_it(monkeypatch):
@@ -259,9 +268,7 @@ def test_a_fit_in_place_of_a_law_brings_what_was_given_for_it(monkeypatch):
     for each in fitted.values():
         assert each.priors["alpha"] == sb.shared(given["alpha"])
         assert (each.observation, each.discrepancy) == (model.observation, model.discrepancy)
-        # What was not given is a default, which follows the horizon of the back-test.
-        assert each.horizon >= 10
-        assert each.priors["E"] != model.priors["E"]
+        assert each.horizon is None
 
 
 def test_a_law_with_its_discrepancy_needs_no_list():
@@ -287,6 +294,7 @@ def test_what_is_fitted_to_a_pool_and_to_each_curve():
         priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread=0.2)},
         pooling="shared",
         observation=None,
+        horizon=None,
     )
     assert {name: len(model.runs) for name, model in models.items()} == {
         "power_floor, pooled, is_train: made": 24,
@@ -303,22 +311,17 @@ def test_what_is_fitted_to_a_pool_and_to_each_curve():
     assert str(models[pooled.fit].priors["E"]).startswith("shared(")
 
 
-def test_a_fit_knows_how_far_it_is_to_forecast():
+def test_a_stated_horizon_is_that_of_the_fits_that_drift():
     runs, law = _runs(_curves(40)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, [0.1], None), False, False)
-    settings = {"points": None, "priors": {}, "pooling": None, "observation": None}
+    settings = {"points": None, "priors": {}, "pooling": None, "observation": None, "horizon": 12.0}
     models, _, _ = plan(
         averaged_laws([law, (law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=False, **settings
     )
-    (a, b), scale = (parts["0.1", curve] for curve in "ab"), runs.x("D")
-    horizons = {model.horizon for name, model in models.items() if "drift" in name}
-    assert horizons == {scale[ahead].max() / scale[known].max() for known, ahead in (a, b)}
-    assert min(horizons) >= 10
+    assert {model.horizon for name, model in models.items() if "drift" in name} == {12.0}
     assert {model.horizon for name, model in models.items() if "drift" not in name} == {None}
-    together, _, _ = plan(
-        averaged_laws([(law, "drift")], None), parts, runs, {"a": "", "b": ""}, pooled=True, **settings
-    )
-    assert [model.horizon for model in together.values()] == [max(horizons)]
+    chosen, _, _ = plan(averaged_laws(law, "auto"), parts, runs, {"a": "", "b": ""}, pooled=False, **settings)
+    assert {(model.said_discrepancy, model.horizon) for model in chosen.values()} == {("drift", 12.0)}
 
 
 def test_curves_that_share_a_scale_are_named_and_others_go_on():
@@ -338,7 +341,7 @@ def test_a_curve_that_a_law_refuses_is_named_and_others_go_on():
     table.loc[b, "loss"] = 0.3 + 0.01 * np.arange(40)
     runs, law = _runs(table), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, 0.5, None), False, False)
-    settings = {"points": None, "priors": {}, "pooling": None, "observation": None}
+    settings = {"points": None, "priors": {}, "pooling": None, "observation": None, "horizon": None}
     models, methods, refused = plan(
         averaged_laws([(law, "drift"), law], None), parts, runs, {"a": "", "b": ""}, pooled=False, **settings
     )
@@ -350,7 +353,7 @@ def test_a_curve_that_a_law_refuses_is_named_and_others_go_on():
 def test_a_pool_of_one_curve_is_that_curve_by_itself():
     runs, law = _runs(_curves(60)), sb.laws.power_floor
     parts, _ = split(runs, masks(runs, None, [0.1], None), False, False)
-    settings = {"points": None, "priors": {}, "pooling": None, "observation": None}
+    settings = {"points": None, "priors": {}, "pooling": None, "observation": None, "horizon": None}
     by_pool, by_curve = (
         plan(averaged_laws([(law, "drift")], None), parts, runs, {"a": "one", "b": "other"}, pooled=pooled, **settings)[
             0
@@ -445,4 +448,4 @@ def test_cutoffs_need_one_input(public_data):
     with pytest.raises(
         ValueError, match=r"cutoffs are along one input, and the law has N, D; hold out the largest runs"
     ):
-        sb.backtest(sb.laws.chinchilla, runs, cutoffs=[0.1])
+        sb.backtest(sb.laws.chinchilla, runs, cutoffs=[0.1], discrepancy=None)

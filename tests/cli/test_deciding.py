@@ -20,7 +20,7 @@ def _with_noise(runs):
 
 @pytest.mark.fits
 def test_pictures_and_commands(run, grid_runs, tmp_path):
-    fit = sb.fit(sb.laws.chinchilla, _with_noise(grid_runs()), draws=300)
+    fit = sb.fit(sb.laws.chinchilla, _with_noise(grid_runs()), draws=300, discrepancy=None)
     fit.save(tmp_path / "fit.nc")
     rows = itertools.product("ab", [1e9, 1e10], [2e10, 2e11])
     pd.DataFrame(rows, columns=["arch", "N", "D"]).to_csv(tmp_path / "plan.csv", index=False)
@@ -87,7 +87,7 @@ def test_a_fit_that_has_not_converged_leads_with_it(run, power_runs, powers, tmp
     fit.idata.attrs["max_r_hat"] = 1.2
     bad = sb.Fit(fit.model, fit.idata)
     assert str(sb.crossover(bad, axis="C", to=1e24)).startswith("NOT CONVERGED: r-hat reaches 1.2")
-    real = sb.fit(sb.laws.power, power_runs(), draws=300)
+    real = sb.fit(sb.laws.power, power_runs(), draws=300, discrepancy=None)
     real.idata.attrs["max_r_hat"] = 1.2
     sb.Fit(real.model, real.idata).save(tmp_path / "bad.nc")
     code, _, err = run("crossover", tmp_path / "bad.nc", "--to", "1e24", "--strict")

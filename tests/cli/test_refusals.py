@@ -11,7 +11,8 @@ from scalebayes.discrepancy import WORDS
 FILE_NEEDED = "a file written by 'scalebayes fit' or Fit.save is needed"
 POINT_NEEDED = "--at takes numbers by name, for example --at N=70e9,D=1.4e12"
 WIGGLE = (
-    f"discrepancy is {', '.join(map(repr, WORDS))}, a value such as sb.Drift(), a tuple of them, or None, got 'wiggle'."
+    f"discrepancy is 'auto', {', '.join(map(repr, WORDS))}, a value such as sb.Drift(), a tuple of them, or None, "
+    "got 'wiggle'."
 )
 EXISTS = "exists; choose another name or say --force to replace it."
 

@@ -7,6 +7,7 @@ from scipy import integrate, stats
 
 import scalebayes as sb
 from scalebayes.discrepancy import WORDS, Errors, solver
+from scalebayes.discrepancy.drift import _sunk
 from scalebayes.discrepancy.walk import LEVEL, ahead, between, integrated, loglik
 from scalebayes.fits.preparing import prepare
 from scalebayes.numerics.precision import double_precision
@@ -25,10 +26,10 @@ def _two_curves():
     return curve, distance, rng.uniform(0.1, 0.9, 11), 0.05 * rng.normal(size=11)
 
 
-def _between(distance, weight, own):
-    """The covariance of a curve's errors, noise included."""
+def _between(distance, weight, own, widening=0.0):
+    """The covariance of a curve's errors, noise included, which is wider at some runs."""
     rest = {name: value for name, value in own.items() if name != "sigma"}
-    noise = (1 - own["rho"]) * own["sigma"] ** 2 * np.eye(len(distance))
+    noise = (widening + (1 - own["rho"]) * own["sigma"] ** 2) * np.eye(len(distance))
     return between(distance, weight, np.full(len(distance), own["sigma"]), **rest) + noise
 
 
@@ -52,13 +53,15 @@ def test_likelihood_is_that_of_the_normal_distribution_it_factors(drift):
     curve, distance, weight, error = _two_curves()
     every = SCALES | {"drift": drift}
     scales = {name: np.asarray(value)[curve] for name, value in every.items()}
+    sigma = scales.pop("sigma")
+    widening = np.where(np.isin(np.arange(11), [5, 6]), 0.3**2, 0.0)
     with double_precision():
-        each = loglik(error, weight, **scales, slots=SLOTS, distance=distance)
-        each = np.asarray(each)
+        errors = Errors(error, weight, sigma, np.sqrt(sigma**2 + widening))
+        each = np.asarray(loglik(errors, **scales, slots=SLOTS, distance=distance))
     for c, slots in enumerate(SLOTS):
         rows = slots[slots >= 0]
         own = {name: value[c] for name, value in every.items()}
-        covariance = _between(distance[rows], weight[rows], own)
+        covariance = _between(distance[rows], weight[rows], own, widening[rows])
         expected = stats.multivariate_normal(np.zeros(len(rows)), covariance).logpdf(error[rows])
         assert each[rows].sum() == pytest.approx(expected, abs=1e-10)
         alone = stats.norm(0, np.hypot(own["sigma"], LEVEL)).logpdf(error[rows[0]])  # at the frontier there is no drift
@@ -101,9 +104,10 @@ def test_draws_ahead_and_among_the_runs_have_the_moments_of_the_conditional_dist
     own = {name: value[0] for name, value in SCALES.items()}
     distance, weight = np.array([0.0, 0.3, 1.0, 1.7]), np.array([0.5, 0.6, 0.4, 0.8])
     error, h = np.array([0.01, -0.02, 0.03, 0.0]), np.array([2.0, -0.5, 0.6])
-    known = Errors(*(np.tile(part, (n, 1)) for part in (error, weight, np.full(4, own["sigma"]))))
+    widening, sigma = np.array([0.0, 0.0, 0.1**2, 0.0]), np.full(4, own["sigma"])
+    known = Errors(*(np.tile(part, (n, 1)) for part in (error, weight, sigma, np.sqrt(sigma**2 + widening))))
     g, o, d = ahead(h, known, distance, {k: np.full(n, v) for k, v in own.items()}, 0.0, rng)
-    covariance = _between(distance, weight, own)
+    covariance = _between(distance, weight, own, widening)
     s2, k = own["drift"] ** 2, own["kappa"]
     # Beyond the frontier g is independent of the runs; at -0.5, among them, it is not.
     of_g = np.stack([np.zeros(4), s2 * integrated(0.5, distance, k) * weight, np.zeros(4)])
@@ -173,19 +177,15 @@ def test_an_error_that_leaves_a_random_guess_falls_faster_than_a_power_predicts(
 
 
 @pytest.mark.fits
-def test_a_forecast_far_beyond_what_a_fit_is_for_says_so(drifting, tmp_path):
+def test_a_fit_for_a_far_horizon_has_a_lower_floor_and_keeps_the_horizon_in_its_file(tmp_path):
     runs = _runs(_curve(12).iloc[:5])  # too early to see a floor
-    frontier, points = runs.x("D").max(), {"D": [30 * runs.x("D").max()]}
+    points = {"D": [30 * runs.x("D").max()]}
     near = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=500)
-    advice = "The fit's prior of the floor is for 2x the scale of the runs; with horizon=30 "
-    assert advice in str(sb.forecast(near, at=points))
-    assert "horizon" not in str(sb.forecast(near, at={"D": [3 * frontier]}))
-    assert "horizon" not in str(sb.forecast(drifting, at=points))  # its curves learn their floors from each other
     far = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", horizon=30, draws=500)
     far.save(tmp_path / "fit.nc")
     loaded = sb.load(tmp_path / "fit.nc")
-    assert loaded.model.horizon == 30
-    assert "horizon" not in str(sb.forecast(loaded, at=points))
+    assert (near.model.horizon, loaded.model.horizon) == (None, 30)
+    assert near.posterior["E"].median() > loaded.posterior["E"].median()
     lower = [sb.forecast(fit, at=points).table["lower"].item() for fit in (near, loaded)]
     assert lower[1] < lower[0]
 
@@ -202,15 +202,38 @@ def test_bands_start_at_the_runs_widen_with_distance_and_stay_above_the_floor(dr
     far = sb.forecast(drifting, at={"D": [1e30]}, group="a").draws["mean_response"].to_numpy()
     assert (far > 0.5 * floor).all()
     assert np.abs(np.log(found.draws["mean_response"].to_numpy()[..., 0] / 0.52)).max() < 0.1
-    plain = sb.fit(drifting.model.law, drifting.model.runs, draws=500)
+    plain = sb.fit(drifting.model.law, drifting.model.runs, draws=500, discrepancy=None)
     narrow = sb.forecast(plain, at={"D": frontier * np.array([10.0, 100.0])}, group="a").table
     assert (width[2:].to_numpy() > np.log(narrow["upper"] / narrow["lower"]).to_numpy()).all()
+
+
+def test_from_four_times_the_scale_on_the_log_odds_of_the_floors_share_fall():
+    h, share = np.log([1.0, 4.0, 12.0, 33.0, 1000.0]), np.array([[0.5], [0.8], [0.0]])
+    floor, above = _sunk(h, share, 4.0)
+    sunk, rest = share * np.exp(floor), (1 - share) * np.exp(above)
+    np.testing.assert_allclose(sunk + rest, 1.0)  # the level at the frontier stays
+    fall = np.array([0.0, 0.0, np.log(3), np.log(33 / 4), np.log(33 / 4)]) / 3
+    odds = sunk[:2] / rest[:2]
+    np.testing.assert_allclose(np.log(odds), np.log(share[:2] / (1 - share[:2])) - fall)
+    assert not sunk[2].any()
+    assert not np.any(_sunk(h, share, np.inf))
+
+
+def test_which_floors_fall_beyond_the_runs():
+    alone = sb.Model(sb.laws.power_floor, _runs(_curve()))
+    assert alone.sinks_from == 4.0
+    assert sb.Model(sb.laws.power_floor, _runs(_curve()), horizon=10).sinks_from == 20.0
+    own = {"E": sb.FloorShare(1.0, 0.2)}
+    assert sb.Model(sb.laws.power_floor, _runs(_curve()), priors=own).sinks_from == np.inf
+    assert sb.Model(sb.laws.shifted_power, _runs(_curve())).sinks_from == np.inf
+    curves = pd.concat([_curve().assign(curve=name) for name in "ab"], ignore_index=True)
+    assert sb.Model(sb.laws.power_floor, _runs(curves, group="curve")).sinks_from == np.inf
 
 
 def test_a_curve_that_keeps_to_its_law_has_no_drift_ahead():
     distance, weight, error = np.array([0.0, 0.3, 1.0]), np.array([[0.5, 0.6, 0.4]]), np.array([[0.01, -0.02, 0.03]])
     scales = {"sigma": [0.02], "drift": [0.0], "kappa": [1.0], "rho": [0.7], "ell": [0.4]}
-    known = Errors(error, weight, np.full((1, 3), 0.02))
+    known = Errors(error, weight, np.full((1, 3), 0.02), np.full((1, 3), 0.02))
     scales = {name: np.asarray(value) for name, value in scales.items()}
     g, o, d = ahead(np.array([2.0, -0.5]), known, distance, scales, 0.0, np.random.default_rng(0))
     np.testing.assert_allclose(g, 0, atol=1e-6)
@@ -315,7 +338,7 @@ def _runs(table, **columns):
         ),
         (
             lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), discrepancy="wiggle"),
-            rf"discrepancy is {', '.join(map(repr, WORDS))}, a value such as sb\.Drift\(\), a tuple of them, or None, "
+            rf"discrepancy is 'auto', {', '.join(map(repr, WORDS))}, a value such as sb\.Drift\(\), a tuple of them, or None, "
             r"got 'wiggle'\.",
         ),
         (
@@ -336,7 +359,7 @@ def _runs(table, **columns):
             r"horizon is how far .* got 'far'\.",
         ),
         (
-            lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), horizon=10),
+            lambda: sb.Model(sb.laws.power_floor, _runs(_curve()), horizon=10, discrepancy=None),
             r"horizon is about curves that drift: with discrepancy='drift', or leave it out\.",
         ),
     ],

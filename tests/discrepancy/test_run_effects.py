@@ -66,7 +66,7 @@ def test_unequal_noise_within_a_run_is_weighed_by_its_information():
     runs = _model(_table()).runs
     error, sd = 0.03 * rng.normal(size=len(runs)), rng.uniform(0.003, 0.03, len(runs))
     with double_precision():
-        each = term.loglik(Errors(error, np.ones(len(runs)), sd), {"run_effect": 0.02}, term.data(runs))
+        each = term.loglik(Errors(error, np.ones(len(runs)), sd, sd), {"run_effect": 0.02}, term.data(runs))
     covariance = 0.02**2 * (runs.labels[:, None] == runs.labels) + np.diag(sd**2)
     expected = stats.multivariate_normal(np.zeros(len(runs)), covariance).logpdf(error)
     assert np.asarray(each).sum() == pytest.approx(expected, rel=1e-9)
@@ -89,7 +89,8 @@ def test_beside_a_drift_the_covariances_add_up():
 def test_one_term_alone_and_the_solver_for_several_agree():
     runs = sb.read_runs(_table(), inputs={"C": "flops"}, response="loss", run="name")
     error = np.log(runs.y) - np.log(runs.y).mean()
-    errors = Errors(error, np.ones(len(runs)), np.full(len(runs), 0.01))
+    sd = np.full(len(runs), 0.01)
+    errors = Errors(error, np.ones(len(runs)), sd, np.where(np.arange(len(runs)) == 3, 0.2, sd))
     drift, nothing = sb.Drift(), sb.RunEffects()
     own = {"drift": 0.1, "kappa": 2.0, "rho": 0.5, "ell": 0.4}
     data = drift.data(runs) | nothing.data(runs) | solver.data_of([drift, nothing], runs)

@@ -132,6 +132,6 @@ def test_what_is_no_average_is_refused(two_fits, change, message):
 
 @pytest.mark.fits
 def test_an_average_is_of_the_same_runs(two_fits, one_curve):
-    other = sb.fit(sb.laws.power_floor, one_curve(seed=5), draws=300)
+    other = sb.fit(sb.laws.power_floor, one_curve(seed=5), draws=300, discrepancy=None)
     with pytest.raises(ValueError, match="fits of the same runs are needed; other has 16 from table"):
         sb.average({"one": two_fits[1], "other": other})

@@ -50,7 +50,7 @@ def test_pooled_corpora_forecast_the_largest_runs(public_data):
     table = pd.read_csv(public_data / "gadre_overtraining.csv")
     columns = {"N": "n_params", "D": "n_tokens"}
     runs = sb.read_runs(table, inputs=columns, response="loss", group="dataset", where="split != 'target'")
-    fit = sb.fit(sb.laws.chinchilla, runs)
+    fit = sb.fit(sb.laws.chinchilla, runs, discrepancy=None)
     target = table[table["split"] == "target"]
     answer = sb.forecast(fit, at=target).table
     error = np.abs(answer["median"].to_numpy() / target["loss"].to_numpy() - 1)
@@ -61,7 +61,8 @@ def test_pooled_corpora_forecast_the_largest_runs(public_data):
 
 def test_same_seed_gives_the_same_bytes(pile_runs):
     first, second, other = (
-        sb.fit(sb.laws.power_floor, pile_runs, draws=500, chains=4, seed=seed).posterior for seed in (1, 1, 2)
+        sb.fit(sb.laws.power_floor, pile_runs, draws=500, chains=4, seed=seed, discrepancy=None).posterior
+        for seed in (1, 1, 2)
     )
     for name in first:
         assert first[name].to_numpy().tobytes() == second[name].to_numpy().tobytes()
@@ -74,7 +75,11 @@ def test_same_seed_gives_the_same_bytes_whatever_was_fitted_before(pile_runs):
     from scalebayes.fits.preparing import _transport
 
     def draws(priors):
-        return sb.fit(sb.laws.power_floor, pile_runs, priors=priors, draws=200, seed=6).posterior["E"].to_numpy()
+        return (
+            sb.fit(sb.laws.power_floor, pile_runs, priors=priors, draws=200, seed=6, discrepancy=None)
+            .posterior["E"]
+            .to_numpy()
+        )
 
     priors = {"alpha": sb.pooled(sb.LogNormal(median=0.1, spread=0.3), spread=0.2)}
     _transport.cache_clear()
@@ -92,10 +97,10 @@ def test_arviz_reads_the_tree(pile_fit):
 
 def test_repr_leads_with_what_has_not_converged(pile_runs):
     with pytest.warns(sb.ConvergenceWarning, match="has not converged"):
-        fit = sb.fit(sb.laws.power_floor, pile_runs, draws=4, chains=1, warmup=20)
+        fit = sb.fit(sb.laws.power_floor, pile_runs, draws=4, chains=1, warmup=20, discrepancy=None)
     first = repr(fit).splitlines()[0]
     assert first.startswith("Fit of power_floor: NOT CONVERGED")
-    assert len(repr(fit).splitlines()) == 5
+    assert len(repr(fit).splitlines()) == 6
 
 
 def test_spreads_over_every_column_that_crosses_are_in_the_summary(made_fit):
@@ -103,7 +108,7 @@ def test_spreads_over_every_column_that_crosses_are_in_the_summary(made_fit):
     table = pd.DataFrame(
         {"C": C, "loss": 2 + 3 * (C / 1e18) ** -0.1, "arch": list("aabb") * 5, "task": list("xyxy") * 5}
     )
-    model = sb.Model(sb.laws.power, sb.read_runs(table, group=["arch", "task"]), pooling="crossed")
+    model = sb.Model(sb.laws.power, sb.read_runs(table, group=["arch", "task"]), pooling="crossed", discrepancy=None)
     # Draws of the prior stand in for the posterior: only the names in the summary matter.
     drawn = model.prior(50)["prior"].to_dataset().isel(chain=0, drop=True)
     names = set(made_fit(model, dict(drawn), chains=2).summary()["name"])
@@ -128,7 +133,7 @@ def test_law_of_three_inputs_from_a_notebook_is_a_law_like_any_other(public_data
     )
     defaults = sb.laws.as_law(sb.laws.chinchilla).priors
     priors = {name: sb.shared(pooling.prior) for name, pooling in defaults.items()}
-    fit = sb.fit(repeated, runs, priors=priors | {"R": sb.LogNormal(median=15, spread=0.7)})
+    fit = sb.fit(repeated, runs, priors=priors | {"R": sb.LogNormal(median=15, spread=0.7)}, discrepancy=None)
     assert not fit.diagnostics.problems
     answer = sb.forecast(fit, at={"N": 8.7e9, "D": 178e9, "U": 25e9})
     row = answer.table.iloc[0]
@@ -149,7 +154,7 @@ def test_names_that_a_graph_refuses_are_no_trouble(tmp_path):
         return E + A_offset * (C / 1e21) ** -alpha
 
     priors = {"E": sb.FloorShare(1.2, 1.3), "A_offset": sb.Normal(0.8, 0.3), "alpha": sb.LogNormal(0.2, 0.5)}
-    fit = sb.fit(law, sb.read_runs(table, response="val/loss"), priors=priors)
+    fit = sb.fit(law, sb.read_runs(table, response="val/loss"), priors=priors, discrepancy=None)
     fit.save(tmp_path / "fit.nc")
     loaded = sb.load(tmp_path / "fit.nc", law=law)
     assert loaded.model.runs.response == "val/loss"
@@ -165,7 +170,7 @@ def test_a_law_that_is_undefined_in_its_prior_is_named_with_the_values(pile_runs
     with pytest.raises(
         ValueError, match=r"^law gives NaN at A=[\d.]+, alpha=0\.[5-9]\d* for run .+ \(C=.+\), and"
     ) as caught:
-        sb.fit(law, pile_runs, priors=priors)
+        sb.fit(law, pile_runs, priors=priors, discrepancy=None)
     assert str(caught.value).endswith(
         "of the draws from its prior; a law must give a number wherever its priors allow. "
         "Narrow the priors, or mend the law."
@@ -174,7 +179,7 @@ def test_a_law_that_is_undefined_in_its_prior_is_named_with_the_values(pile_runs
 
 def test_single_precision_of_the_caller_is_kept_and_does_not_reach_the_fit(pile_runs):
     jax.config.update("jax_enable_x64", False)
-    fit = sb.fit(sb.laws.power, pile_runs, pooling="shared", draws=200)
+    fit = sb.fit(sb.laws.power, pile_runs, pooling="shared", draws=200, discrepancy=None)
     assert fit.posterior["alpha"].dtype == np.float64
     assert jnp.asarray(1.0).dtype == jnp.float32
     assert jax.config.jax_compilation_cache_dir is None

@@ -31,7 +31,7 @@ def simulated(seed, n=30):
 
 
 def models(n=6):
-    return {f"table {i}": sb.Model(sb.laws.power, sb.read_runs(simulated(i))) for i in range(n)}
+    return {f"table {i}": sb.Model(sb.laws.power, sb.read_runs(simulated(i)), discrepancy=None) for i in range(n)}
 
 
 class _Now(Executor):
@@ -77,7 +77,7 @@ def test_a_fleet_is_its_fits_by_name(fleet):
     assert fit.model.runs.y.tolist() == simulated(2)["loss"].tolist()
     assert fit.diagnostics.max_r_hat == fleet.table.loc["table 2", "max_r_hat"]
     assert fit.idata["log_likelihood"]["log_loss"].shape == (2, 200, 30)
-    other = sb.fit(sb.laws.power, fit.model.runs, draws=200, seed=1)
+    other = sb.fit(sb.laws.power, fit.model.runs, draws=200, seed=1, discrepancy=None)
     assert abs(float(fit.posterior["alpha"].mean()) - float(other.posterior["alpha"].mean())) < 0.02
     assert "Fleet of 6 fits" in repr(fleet)
 
@@ -133,7 +133,9 @@ def test_tables_too_few_to_fill_a_batch_join_those_of_the_next_size(grid_runs):
 
 def test_tables_that_join_others_are_fitted_with_them():
     lengths = [12] * 3 + [20] * 9 + [100] * 2
-    named = {str(i): sb.Model(sb.laws.power, sb.read_runs(simulated(i, n))) for i, n in enumerate(lengths)}
+    named = {
+        str(i): sb.Model(sb.laws.power, sb.read_runs(simulated(i, n)), discrepancy=None) for i, n in enumerate(lengths)
+    }
     batches = fleets._batches(named, 0)
     assert [(batch.size, len(batch.names), len(batch.models)) for batch in batches] == [
         (24, 8, 8),
@@ -154,7 +156,7 @@ def test_a_failed_fit_is_recorded_and_the_rest_go_on(tmp_path):
     good = {"A": sb.LogNormal(1.0, 0.5), "alpha": sb.LogNormal(0.1, 0.1)}
     bad = good | {"alpha": sb.LogNormal(0.7, 0.5)}
     runs = sb.read_runs(simulated(0))
-    tables = {name: sb.Model(law, runs, priors=bad if name == "c" else good) for name in "abcdef"}
+    tables = {name: sb.Model(law, runs, priors=bad if name == "c" else good, discrepancy=None) for name in "abcdef"}
     with pytest.warns(sb.ConvergenceWarning, match=r"of 6 fits failed or have not converged"):
         fleet = sb.fit_many(tables, folder=tmp_path / "sweep", **SETTINGS)
     assert fleet.table["max_r_hat"].isna().tolist() == [name == "c" for name in "abcdef"]
@@ -282,7 +284,9 @@ def _scaled(k):
 def test_laws_that_differ_in_what_they_were_made_with_are_not_taken_for_each_other():
     runs = sb.read_runs(pd.DataFrame({"C": np.geomspace(1e18, 1e21, 6), "loss": np.geomspace(3, 2, 6)}))
     priors = {"A": sb.LogNormal(30.0, 1.0), "alpha": sb.LogNormal(0.1, 0.5)}
-    one, same, other = (fleets._digest(sb.Model(_scaled(k), runs, priors=priors)) for k in (1.0, 1.0, 5.0))
+    one, same, other = (
+        fleets._digest(sb.Model(_scaled(k), runs, priors=priors, discrepancy=None)) for k in (1.0, 1.0, 5.0)
+    )
     assert one == same != other
 
 

@@ -43,7 +43,9 @@ def _model(case):
     group = ["family", "recipe"] if case == "crossed" else "family"
     inputs = {"N": "n_params", "D": "n_tokens"} if "surface" in case else {"C": "flops"}
     runs = sb.read_runs(table, inputs=inputs, response="loss", group=group, run="model")
-    return sb.Model(sb.laws.chinchilla if "surface" in case else sb.laws.power_floor, runs, **CASES[case])
+    return sb.Model(
+        sb.laws.chinchilla if "surface" in case else sb.laws.power_floor, runs, **{"discrepancy": None} | CASES[case]
+    )
 
 
 def _positions(ready, n):
@@ -75,7 +77,7 @@ def test_density_equals_the_logp_of_pymc(case):
 
 
 def test_log_likelihood_is_a_student_t_on_the_log_response(pile_runs):
-    model = sb.Model(sb.laws.power_floor, pile_runs, pooling="shared")
+    model = sb.Model(sb.laws.power_floor, pile_runs, pooling="shared", discrepancy=None)
     ready = prepare(model)
     density, numbers = ready.source.transport().density, ready.numbers
     with double_precision():

@@ -95,7 +95,7 @@ def test_a_law_whose_closure_changes_is_not_served_an_old_program():
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
     draws = []
     for floor in (0.0, 1.0, 0.0):
-        fit = sb.fit(law, runs, priors=priors, draws=50)
+        fit = sb.fit(law, runs, priors=priors, draws=50, discrepancy=None)
         expected = np.log(runs.y) - np.log(floor + _power(fit, runs))
         draws.append(fit.posterior["alpha"].to_numpy())
         assert np.median(np.abs(expected)) < 0.1
@@ -116,15 +116,15 @@ def test_a_specification_is_named_by_everything_that_shapes_it():
     runs = sb.read_runs(table, inputs={"C": "flops"}, response="loss")
     grouped = sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family")
     models = [
-        sb.Model(sb.laws.power_floor, runs),
-        sb.Model(sb.laws.power_floor, grouped),
-        sb.Model(sb.laws.power_floor, runs, observation="gaussian"),
-        sb.Model(sb.laws.power_floor, grouped, pooling="separate"),
+        sb.Model(sb.laws.power_floor, runs, discrepancy=None),
+        sb.Model(sb.laws.power_floor, grouped, discrepancy=None),
+        sb.Model(sb.laws.power_floor, runs, observation="gaussian", discrepancy=None),
+        sb.Model(sb.laws.power_floor, grouped, pooling="separate", discrepancy=None),
     ]
     names = [prepare(model).source.name for model in models]
     assert len(set(names)) == len(names)
     assert all("0x" not in name for name in names)
-    wider = sb.Model(sb.laws.power_floor, runs, priors={"alpha": sb.LogNormal(0.3, 2.0)})
+    wider = sb.Model(sb.laws.power_floor, runs, priors={"alpha": sb.LogNormal(0.3, 2.0)}, discrepancy=None)
     assert prepare(wider).source.name == names[0]
 
 
@@ -154,7 +154,10 @@ def test_a_built_in_function_under_another_floor_is_another_program():
     plain = {name: prior.prior for name, prior in priors.items()}
     declared = sb.Law(sb.laws.power_floor, floor="E", priors=plain)
     other = sb.Law(sb.laws.power_floor, floor=lambda *, E, alpha: E * alpha, priors=plain)
-    names = [prepare(sb.Model(law, runs, priors=plain)).source.name for law in (sb.laws.power_floor, declared, other)]
+    names = [
+        prepare(sb.Model(law, runs, priors=plain, discrepancy=None)).source.name
+        for law in (sb.laws.power_floor, declared, other)
+    ]
     assert "" not in names
     assert names[0] == names[1] != names[2]
 
@@ -168,7 +171,7 @@ def test_what_cannot_be_known_is_traced_anew_each_time():
         return A + 0.0 * C * next(numbers)
 
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
-    model = sb.Model(law, runs, priors={"A": sb.LogNormal(2.0, 1.0)})
+    model = sb.Model(law, runs, priors={"A": sb.LogNormal(2.0, 1.0)}, discrepancy=None)
     first, second = prepare(model).source, prepare(model).source
     assert first.name == second.name == ""
     assert first != second

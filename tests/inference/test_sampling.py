@@ -43,14 +43,14 @@ def test_chains_go_on_for_as_long_as_they_lack(r_hat, bulk, tail, most, times):
 @pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # so few draws are seldom enough
 def test_as_many_draws_are_kept_as_asked_for_however_long_it_took():
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
-    fit = sb.fit(sb.laws.power_floor, runs, draws=110)
+    fit = sb.fit(sb.laws.power_floor, runs, draws=110, discrepancy=None)
     assert fit.idata.attrs["thin"] > 1
     assert dict(fit.posterior.sizes) == {"chain": 4, "draw": 110}
     assert fit.idata["sample_stats"]["diverging"].shape == (4, 110)
 
 
 def test_draws_end_when_they_are_enough(pile_runs):
-    fit = sb.fit(sb.laws.power, pile_runs, pooling="shared")
+    fit = sb.fit(sb.laws.power, pile_runs, pooling="shared", discrepancy=None)
     found, draws = fit.diagnostics, fit.posterior.sizes["draw"]
     assert not found.problems
     assert LEAST_DRAWS <= draws < 4 * LEAST_DRAWS
@@ -58,11 +58,11 @@ def test_draws_end_when_they_are_enough(pile_runs):
 
 
 def test_an_ess_is_reached_or_said_not_to_be(pile_runs):
-    fit = sb.fit(sb.laws.power, pile_runs, pooling="shared", ess=1500)
+    fit = sb.fit(sb.laws.power, pile_runs, pooling="shared", ess=1500, discrepancy=None)
     assert min(fit.diagnostics.min_ess_bulk, fit.diagnostics.min_ess_tail) >= 1500
     assert fit.idata.attrs["ess"] == 1500
     with pytest.warns(sb.ConvergenceWarning) as caught:
-        short = sb.fit(sb.laws.power, pile_runs, pooling="shared", ess=10**6, max_draws=900)
+        short = sb.fit(sb.laws.power, pile_runs, pooling="shared", ess=10**6, max_draws=900, discrepancy=None)
     found = short.diagnostics
     assert str(caught[0].message) == (
         "the fit of power was to reach a bulk and tail ESS of 1000000; its 900 draws of each chain reach "
@@ -84,7 +84,7 @@ def test_two_modes_are_found_reported_and_both_sampled():
         ("alpha", "beta"), sb.LogNormal(0.2, 1.0)
     )
     with pytest.warns(sb.ConvergenceWarning, match="r-hat reaches"):
-        fit = sb.fit(law, runs, priors=priors, draws=100)
+        fit = sb.fit(law, runs, priors=priors, draws=100, discrepancy=None)
     assert [mode["share"] for mode in fit.modes] == pytest.approx([0.5, 0.5], abs=0.02)
     low, high = sorted(mode["alpha"] for mode in fit.modes)
     assert (low, high) == pytest.approx((0.05, 0.5), rel=0.2)
@@ -99,7 +99,7 @@ def test_two_modes_are_found_reported_and_both_sampled():
 def test_slow_draws_become_the_pilot_of_a_better_whitening(monkeypatch):
     monkeypatch.setattr(sampling, "LEAST_WORTH", 0.8)
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
-    fit = sb.fit(sb.laws.power_floor, runs, draws=200)
+    fit = sb.fit(sb.laws.power_floor, runs, draws=200, discrepancy=None)
     assert fit.idata.attrs["whitenings"] >= 1
     # The pilot, the draws that depended too much on each other, and another pilot.
     assert fit.idata.attrs["warmup"] >= 150 + 200 + 150
@@ -110,6 +110,6 @@ def test_slow_draws_become_the_pilot_of_a_better_whitening(monkeypatch):
 @pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")  # 300 draws may have less than the ESS of 400
 def test_a_stated_warm_up_is_all_there_is():
     runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss")
-    fit = sb.fit(sb.laws.power_floor, runs, draws=300, warmup=100, target_accept=0.9)
+    fit = sb.fit(sb.laws.power_floor, runs, draws=300, warmup=100, target_accept=0.9, discrepancy=None)
     assert fit.idata.attrs["warmup"] == 100
     assert (fit.idata.attrs["whitenings"], fit.idata.attrs["target_accept"]) == (0, 0.9)

@@ -56,7 +56,7 @@ def with_default(N, D, *, E, A=1.0): ...
 )
 def test_a_law_whose_signature_cannot_be_read_is_refused(law, message, refuses, table):
     with refuses(TypeError, message):
-        sb.fit(law, sb.read_runs(table()))
+        sb.fit(law, sb.read_runs(table()), discrepancy=None)
 
 
 def test_an_unknown_law_is_refused(refuses):

@@ -63,7 +63,7 @@ def test_two_floors_are_one_too_many(refuses):
         "sb.Law(limited, floor='L_inf')."
     )
     with refuses(ValueError, message):
-        sb.Model(limited, _runs(), priors=priors)
+        sb.Model(limited, _runs(), priors=priors, discrepancy=None)
     with refuses(ValueError, "the floor of limited(x; L_inf, A, alpha) is one of its parameters, got 'E'."):
         sb.Law(limited, floor="E")
 
@@ -72,9 +72,9 @@ def test_separate_groups_are_anchored_where_their_own_runs_are():
     C = np.concatenate([np.geomspace(1e15, 1e17, 6), np.geomspace(1e22, 1e24, 6)])
     table = pd.DataFrame({"C": C, "loss": 2 + 3 * (C / 1e18) ** -0.1, "g": np.repeat(["small", "large"], 6)})
     runs = sb.read_runs(table, inputs={"C": "C"}, response="loss", group="g")
-    separate = sb.Model(sb.laws.power_floor, runs, pooling="separate")
+    separate = sb.Model(sb.laws.power_floor, runs, pooling="separate", discrepancy=None)
     assert separate.numbers["A_reference"].tolist() == pytest.approx([1e23, 1e16])  # large, small
-    pooled = sb.Model(sb.laws.power_floor, runs)
+    pooled = sb.Model(sb.laws.power_floor, runs, discrepancy=None)
     assert float(pooled.numbers["A_reference"]) == pytest.approx(np.sqrt(1e39))
 
 
@@ -86,7 +86,7 @@ def test_a_model_is_described_once_and_a_question_describes_nothing(monkeypatch,
     describe = module.describe
     monkeypatch.setattr(module, "describe", lambda *arguments: calls.append(1) or describe(*arguments))
     groups = "abcdefghijkl"
-    model = sb.Model(sb.laws.power, power_runs(groups))
+    model = sb.Model(sb.laws.power, power_runs(groups), discrepancy=None)
     rng = np.random.default_rng(0)
     fit = made_fit(model, {"A": 30 + rng.normal(size=12), "alpha": np.full(12, 0.05)}, draws=5)
     prepare(model)

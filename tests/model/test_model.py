@@ -9,7 +9,7 @@ import scalebayes as sb
 
 
 def test_prior_is_shown_before_anything_is_fitted(pile_runs):
-    shown = sb.Model(sb.laws.power_floor, pile_runs).prior(200, seed=4)
+    shown = sb.Model(sb.laws.power_floor, pile_runs, discrepancy=None).prior(200, seed=4)
     assert shown["prior"]["E"].dims == ("chain", "draw", "family")
     assert shown["prior_predictive"]["loss"].dims == ("chain", "draw", "run")
     low, high = shown["prior_predictive"]["loss"].quantile([0.05, 0.95])

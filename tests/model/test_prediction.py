@@ -49,7 +49,9 @@ def test_a_vector_of_shares_reaches_the_law_whole(made_fit):
     p = table[["web", "code"]].to_numpy()
     table["loss"] = mixture(table["D"].to_numpy(), p, **values)
     runs = sb.read_runs(table, inputs={"D": "D", "p": ["web", "code"]}, response="loss")
-    model = sb.Model(mixture, runs, priors={name: sb.LogNormal(value, 0.3) for name, value in values.items()})
+    model = sb.Model(
+        mixture, runs, priors={name: sb.LogNormal(value, 0.3) for name, value in values.items()}, discrepancy=None
+    )
     assert model.numbers["p"].shape == (12, 2)
     fit = made_fit(model, values, draws=3)
     found = sb.forecast(fit, at=table).table["median"]
@@ -76,13 +78,13 @@ def test_an_observation_that_lacks_a_function_is_refused(table, refuses):
         f"which has no {lacking}."
     )
     with refuses(TypeError, message):
-        sb.Model(sb.laws.chinchilla, runs, observation=Half())
+        sb.Model(sb.laws.chinchilla, runs, observation=Half(), discrepancy=None)
     message = (
         "an observation is a value such as sb.StudentT() with the functions of scalebayes.observations.Observation; got the class "
         "StudentT."
     )
     with refuses(TypeError, message):
-        sb.Model(sb.laws.chinchilla, runs, observation=sb.StudentT)
+        sb.Model(sb.laws.chinchilla, runs, observation=sb.StudentT, discrepancy=None)
 
 
 def test_a_mean_that_the_observation_does_not_know_is_refused_with_what_to_use():
@@ -93,7 +95,7 @@ def test_a_mean_that_the_observation_does_not_know_is_refused_with_what_to_use()
     table = pd.DataFrame({"C": np.geomspace(1e18, 1e22, 8), "n": 100, "accuracy": rng.integers(0, 100, 8) / 100})
     runs = sb.read_runs(table, inputs={"C": "C"}, response="accuracy")
     priors = {"A": sb.LogNormal(50.0, 0.01), "alpha": sb.LogNormal(0.1, 0.01)}
-    model = sb.Model(falling, runs, priors=priors, observation=sb.BetaBinomial(items="n"))
+    model = sb.Model(falling, runs, priors=priors, observation=sb.BetaBinomial(items="n"), discrepancy=None)
     message = r"^falling gives means outside 0 to 1 for 100% of the draws from its prior, and a beta-binomial observation .* take a "
     message += r"law between 0 and 1, such as sb\.laws\.sigmoid, narrower priors, or another observation\.$"
     with pytest.raises(ValueError, match=message):

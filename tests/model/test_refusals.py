@@ -14,12 +14,12 @@ def a_law(N, D, *, E, A, alpha):
 
 
 def test_the_good_table_is_accepted(table):
-    assert len(sb.Model(sb.laws.chinchilla, sb.read_runs(table())).runs) == 6
+    assert len(sb.Model(sb.laws.chinchilla, sb.read_runs(table()), discrepancy=None).runs) == 6
 
 
 def test_a_model_of_a_bare_table_is_refused(table, refuses):
     with refuses(TypeError, "runs are needed, from sb.read_runs(table, ...), got DataFrame."):
-        sb.Model(sb.laws.chinchilla, table())
+        sb.Model(sb.laws.chinchilla, table(), discrepancy=None)
 
 
 @pytest.mark.parametrize(("rows", "there_are"), [(4, "are 4 runs"), (1, "is 1 run")])
@@ -29,7 +29,7 @@ def test_fewer_runs_than_parameters_are_refused(rows, there_are, refuses, table)
         "Add runs, or take a law with fewer parameters."
     )
     with refuses(ValueError, message):
-        sb.fit(sb.laws.chinchilla, sb.read_runs(table().head(rows)))
+        sb.fit(sb.laws.chinchilla, sb.read_runs(table().head(rows)), discrepancy=None)
 
 
 def test_a_response_in_per_cent_is_refused_by_a_law_for_losses(table, refuses):
@@ -40,7 +40,7 @@ def test_a_response_in_per_cent_is_refused_by_a_law_for_losses(table, refuses):
         "100 - accuracy), or take the logarithm of a perplexity."
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
 
 
 def test_an_accuracy_is_refused_by_a_law_for_losses(table, refuses):
@@ -52,12 +52,12 @@ def test_an_accuracy_is_refused_by_a_law_for_losses(table, refuses):
         "this looks like an accuracy, and chinchilla is a law for losses, which fall. Use the error, 1 - accuracy."
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
 
 
 def test_a_law_of_ones_own_may_rise(table):
     runs = sb.read_runs(table(loss=[0.2, 0.35, 0.3, 0.6, 0.55, 0.7]))
-    assert sb.Model(a_law, runs, priors=dict.fromkeys(("E", "A", "alpha"), PRIOR)).name == "a_law"
+    assert sb.Model(a_law, runs, priors=dict.fromkeys(("E", "A", "alpha"), PRIOR), discrepancy=None).name == "a_law"
 
 
 def test_combinations_of_one_run_are_no_trouble_when_only_their_columns_matter(table):
@@ -66,14 +66,14 @@ def test_combinations_of_one_run_are_no_trouble_when_only_their_columns_matter(t
         name: sb.pooled(sb.LogNormal(1.0, 0.5), spread={"family": 0.2, "corpus": 0.1})
         for name in ("E", "A", "B", "alpha", "beta")
     }
-    assert sb.Model(sb.laws.chinchilla, runs, priors=priors).structure.n_groups == 4
+    assert sb.Model(sb.laws.chinchilla, runs, priors=priors, discrepancy=None).structure.n_groups == 4
 
 
 @pytest.mark.parametrize(("names", "said"), [(["gamma"], "'gamma'"), (["gamma", "a"], "'gamma', 'a'")])
 def test_a_prior_for_a_parameter_that_the_law_does_not_have_is_refused(names, said, refuses, table):
     message = f"a prior is given for {said}, but chinchilla has the parameters E, A, B, alpha, beta."
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), priors=dict.fromkeys(names, PRIOR))
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), priors=dict.fromkeys(names, PRIOR), discrepancy=None)
 
 
 @pytest.mark.parametrize(("given", "missing", "first"), [((), "E, A, alpha", "E"), (("E",), "A, alpha", "A")])
@@ -83,7 +83,7 @@ def test_missing_priors_of_a_law_of_ones_own_are_refused(given, missing, first, 
         f"For example priors={{{first!r}: sb.LogNormal(median=0.3, spread=0.5)}}."
     )
     with refuses(ValueError, message):
-        sb.Model(a_law, sb.read_runs(table()), priors=dict.fromkeys(given, PRIOR))
+        sb.Model(a_law, sb.read_runs(table()), priors=dict.fromkeys(given, PRIOR), discrepancy=None)
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,19 @@ def test_a_prior_for_groups_is_refused_without_groups(prior, word, refuses, tabl
         f"the prior of alpha is {word}, but the runs have no group. Name a group in read_runs, or use shared(...)."
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), priors={"alpha": prior})
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), priors={"alpha": prior}, discrepancy=None)
 
 
 def test_a_spread_over_a_column_that_is_no_group_is_refused(table, refuses):
     runs = sb.read_runs(table(family=list("aaabbb")), group="family")
     message = "the prior of alpha has a spread over 'lab', which is no group column of the runs; there is 'family'."
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs, priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread={"lab": 0.1})})
+        sb.Model(
+            sb.laws.chinchilla,
+            runs,
+            priors={"alpha": sb.pooled(sb.LogNormal(0.3, 0.5), spread={"lab": 0.1})},
+            discrepancy=None,
+        )
 
 
 @pytest.mark.parametrize(
@@ -123,12 +128,12 @@ def test_a_spread_over_a_column_that_is_no_group_is_refused(table, refuses):
 )
 def test_a_prior_that_refers_to_what_is_not_there_is_refused(prior, message, refuses, table):
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), priors={"A": prior})
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), priors={"A": prior}, discrepancy=None)
 
 
 def test_an_unknown_pooling_word_is_refused(refuses, table):
     with refuses(ValueError, "pooling is 'shared', 'pooled', 'crossed' or 'separate', got 'partial'."):
-        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), pooling="partial")
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), pooling="partial", discrepancy=None)
 
 
 @pytest.mark.parametrize(("group", "grouped"), [(None, "not at all"), ("family", "by 'family' alone")])
@@ -139,30 +144,30 @@ def test_crossing_needs_several_group_columns(group, grouped, table, refuses):
         "read_runs, such as group=['architecture', 'task'], or leave it out."
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs, pooling="crossed")
+        sb.Model(sb.laws.chinchilla, runs, pooling="crossed", discrepancy=None)
 
 
 def test_an_unknown_noise_is_refused(refuses, table):
     message = "observation is 'student_t' or 'gaussian', or a value such as sb.StudentT(), got 'laplace'."
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), observation="laplace")
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), observation="laplace", discrepancy=None)
 
 
 def test_a_parameter_with_a_name_of_the_noise_is_refused(refuses, table):
     def scaled(N, D, *, E, sigma): ...
 
     with refuses(ValueError, "scaled has a parameter 'sigma', a name of the noise; rename it."):
-        sb.Model(scaled, sb.read_runs(table()), priors={"E": PRIOR, "sigma": PRIOR})
+        sb.Model(scaled, sb.read_runs(table()), priors={"E": PRIOR, "sigma": PRIOR}, discrepancy=None)
 
 
 def test_a_response_named_like_an_input_is_refused(table, refuses):
     runs = sb.read_runs(table().rename(columns={"loss": "E"}), response="E")
     with refuses(ValueError, "the response column 'E' has the name of an input or parameter; rename it."):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
 
 
 @pytest.mark.parametrize("name", ["alpha", "N", "sigma"])
 def test_a_group_with_the_name_of_a_parameter_or_input_is_refused(name, table, refuses):
     runs = sb.read_runs(table(**{name: list("111222")}), group=name, inputs={"N": "params", "D": "tokens"})
     with refuses(ValueError, f"the group column {name!r} has the name of a parameter or input; rename it."):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)

@@ -33,7 +33,7 @@ def _table(seed, truth=TRUTH, n=24):
 
 def _model(table):
     runs = sb.read_runs(table, inputs={"C": "flops"}, response="accuracy", better="higher")
-    return sb.Model(rising, runs, priors=PRIORS, observation=sb.BetaBinomial(items="items"))
+    return sb.Model(rising, runs, priors=PRIORS, observation=sb.BetaBinomial(items="items"), discrepancy=None)
 
 
 def test_its_density_is_that_of_a_beta_binomial():
@@ -81,7 +81,7 @@ def test_what_are_no_counts_and_a_column_that_is_not_there_are_refused(refuses):
     )
     runs = sb.read_runs(_table(0), inputs={"C": "flops"}, response="accuracy")
     with refuses(ValueError, message):
-        sb.Model(rising, runs, priors=PRIORS, observation=sb.BetaBinomial(items="item"))
+        sb.Model(rising, runs, priors=PRIORS, observation=sb.BetaBinomial(items="item"), discrepancy=None)
 
 
 @pytest.mark.fits
@@ -89,7 +89,12 @@ def test_a_fit_forecasts_accuracies_of_new_runs_and_is_saved(tmp_path):
     table = _table(1)
     table.loc[0, "accuracy"] = 0.0  # a zero is a count
     fit = sb.fit(
-        _model(table).law, _model(table).runs, priors=PRIORS, observation=sb.BetaBinomial(items="items"), draws=500
+        _model(table).law,
+        _model(table).runs,
+        priors=PRIORS,
+        observation=sb.BetaBinomial(items="items"),
+        draws=500,
+        discrepancy=None,
     )
     assert not fit.diagnostics.problems
     points = {"C": [1e24, 1e30], "items": 1000}

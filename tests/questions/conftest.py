@@ -10,7 +10,7 @@ def power_alone(made_fit, power_runs):
     def fit(A, alpha, response="loss"):
         table = power_runs().table.iloc[:6].rename(columns={"loss": response})
         runs = sb.read_runs(table, inputs={"C": "flops"}, response=response)
-        return made_fit(sb.Model(sb.laws.power, runs), {"A": A, "alpha": alpha})
+        return made_fit(sb.Model(sb.laws.power, runs, discrepancy=None), {"A": A, "alpha": alpha})
 
     return fit
 
@@ -20,7 +20,9 @@ def floors(made_fit, power_runs):
     """Makes a fit of a power law with a floor to each group."""
 
     def fit(E, A, alpha, groups="ab"):
-        return made_fit(sb.Model(sb.laws.power_floor, power_runs(groups)), {"E": E, "A": A, "alpha": alpha})
+        return made_fit(
+            sb.Model(sb.laws.power_floor, power_runs(groups), discrepancy=None), {"E": E, "A": A, "alpha": alpha}
+        )
 
     return fit
 
@@ -31,6 +33,6 @@ def chinchillas(made_fit, grid_runs, hoffmann):
 
     def fit(**changed):
         values = {name: [value, value] for name, value in hoffmann.items()} | changed
-        return made_fit(sb.Model(sb.laws.chinchilla, grid_runs()), values)
+        return made_fit(sb.Model(sb.laws.chinchilla, grid_runs(), discrepancy=None), values)
 
     return fit

@@ -52,7 +52,9 @@ def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_
     same = powers(np.full((2, 2), 30.0), np.full((2, 2), 0.05))
     assert [sb.compare(same, **at).speed["p_faster"].iloc[0] for at in ({"to": 1e22}, {"target": 2.5})] == [0.5, 0.5]
     table = power_runs().table.assign(flops=lambda t: t["flops"] / 1e30)
-    small = sb.Model(sb.laws.power, sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family"))
+    small = sb.Model(
+        sb.laws.power, sb.read_runs(table, inputs={"C": "flops"}, response="loss", group="family"), discrepancy=None
+    )
     small = made_fit(small, {"A": np.outer([30.0, 36.0], [1, 1]) * 1e30**-0.05, "alpha": np.full((2, 2), 0.05)})
     assert sb.compare(small, to=1e-9).speed["median"].iloc[0] == pytest.approx(1.2**20, rel=1e-9)
     assert "At C = 1e22, b needs" in str(sb.compare(fit, to=1e22))
@@ -66,7 +68,7 @@ def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_
 
 def test_what_a_curve_reaches_before_it_rises_is_reached(power_runs, made_fit):
     # The curve falls as C**-0.1 up to 1e40 and rises beyond it.
-    model = sb.Model(sb.laws.broken_power, power_runs())
+    model = sb.Model(sb.laws.broken_power, power_runs(), discrepancy=None)
     values = {"E": [0.0, 0.0], "A": [100.0, 102.0], "alpha": [0.1, 0.1], "d_1": [1e40, 1e40], "delta_1": [-0.4, -0.4]}
     fit = made_fit(model, values | {"f_1": [1.0, 1.0]}, draws=2)
     gain = sb.crossover(fit, axis="C", to=1e24).gain
@@ -78,7 +80,7 @@ def test_what_a_curve_reaches_before_it_rises_is_reached(power_runs, made_fit):
 
 
 def test_one_that_is_there_at_every_scale_is_not_taken_for_one_that_never_is(power_runs, made_fit):
-    model = sb.Model(sb.laws.sigmoid, power_runs())
+    model = sb.Model(sb.laws.sigmoid, power_runs(), discrepancy=None)
     fit = made_fit(model, {"E": [0.1, 0.1], "L_0": [1.0, 0.9], "A": [1e6, 1e6], "alpha": [0.3, 0.3]}, draws=2)
     said = str(sb.compare(fit, target=0.95))
     assert "At loss = 0.95, b is more likely than not there at every scale, and a is not." in said

@@ -27,7 +27,7 @@ def tasks(made_fit):
     table["loss"] = by_dimension(table["D"], table["dim"], **VALUES)
     inputs = {"D": "D", "dim": sb.Input("dim", kind="constant")}
     runs = sb.read_runs(table, inputs=inputs, response="loss", group="task")
-    return made_fit(sb.Model(by_dimension, runs, priors=PRIORS), VALUES, draws=4)
+    return made_fit(sb.Model(by_dimension, runs, priors=PRIORS, discrepancy=None), VALUES, draws=4)
 
 
 def test_each_group_keeps_its_own_along_a_path(tasks):
@@ -58,7 +58,7 @@ def test_what_is_no_constant_is_refused(tasks, refuses):
     )
     message = "column 'dim' (input dim) is a constant of each group, and 'deep' has 6 values of it; make it a plain input, or a scale."
     with refuses(ValueError, message):
-        sb.Model(by_dimension, runs, priors=PRIORS)
+        sb.Model(by_dimension, runs, priors=PRIORS, discrepancy=None)
 
 
 def shared(D, p, *, E, A, alpha, slope):
@@ -72,7 +72,7 @@ def test_a_plain_input_may_be_zero_and_says_when_it_lies_outside_the_runs(made_f
     table["loss"] = shared(table["D"], table["share"], **values)
     runs = sb.read_runs(table, inputs={"D": "D", "p": sb.Input("share", kind="plain")}, response="loss")
     priors = {name: sb.LogNormal(value, 0.3) for name, value in values.items()}
-    fit = made_fit(sb.Model(shared, runs, priors=priors), values, draws=4)
+    fit = made_fit(sb.Model(shared, runs, priors=priors, discrepancy=None), values, draws=4)
     found = sb.forecast(fit, at={"D": 1e8, "p": [0.0, 0.9]})
     assert found.table["median"].tolist() == pytest.approx([shared(1e8, p, **values) for p in (0.0, 0.9)], rel=1e-9)
     assert found.table["outside"].tolist() == ["", "p = 0.9 lies 0.2 above the runs"]
@@ -83,4 +83,9 @@ def test_a_plain_input_may_be_zero_and_says_when_it_lies_outside_the_runs(made_f
         "the prior of A is anchored by input 'p', which is no positive scale; give the parameter a prior of its own"
     )
     with pytest.raises(ValueError, match=message):
-        sb.Model(shared, runs, priors=priors | {"A": sb.Anchored(sb.LogNormal(1, 1), input="p", exponent="alpha")})
+        sb.Model(
+            shared,
+            runs,
+            priors=priors | {"A": sb.Anchored(sb.LogNormal(1, 1), input="p", exponent="alpha")},
+            discrepancy=None,
+        )

@@ -28,7 +28,7 @@ def ratings(made_fit):
 
     def fit(better):
         runs = sb.read_runs(table, inputs={"N": "N"}, response="elo", group="model", better=better)
-        return made_fit(sb.Model(rating, runs, priors=PRIORS), values, draws=4)
+        return made_fit(sb.Model(rating, runs, priors=PRIORS, discrepancy=None), values, draws=4)
 
     return fit
 

@@ -49,7 +49,7 @@ def test_new_group_is_less_certain_than_a_known_one(pile_fit):
 
 @pytest.mark.fits
 def test_new_group_of_shared_parameters_is_like_any_other(pile_runs):
-    model = sb.Model(sb.laws.power_floor, pile_runs, pooling="shared")
+    model = sb.Model(sb.laws.power_floor, pile_runs, pooling="shared", discrepancy=None)
     fit = sb.sample(model, draws=300, seed=5)
     new = sb.forecast(fit, at={"C": 1e22}, new_group=True).table.iloc[0]
     known = sb.forecast(fit, at={"C": 1e22}, group="Pythia").table.iloc[0]

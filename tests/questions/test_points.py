@@ -54,26 +54,26 @@ pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
     ],
 )
 def test_points_that_cannot_be_forecast_at_are_refused(at, message, table, refuses):
-    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table()))
+    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table()), discrepancy=None)
     with refuses(ValueError, message):
         read_points(model, at)
 
 
 def test_points_of_another_kind_are_refused(table, refuses):
-    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table()))
+    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table()), discrepancy=None)
     with refuses(TypeError, "points are a mapping, a DataFrame or a Dataset, got list."):
         read_points(model, [1e9, 1e10])
 
 
 def test_no_points_are_refused(table, refuses):
-    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table()))
+    model = sb.Model(sb.laws.chinchilla, sb.read_runs(table()), discrepancy=None)
     with refuses(ValueError, "there are no points to forecast at."):
         read_points(model, {"N": [], "D": 1e10})
 
 
 def test_a_mistyped_group_column_of_a_forecast_is_refused(table, refuses):
     runs = sb.read_runs(table(family=["a", "a", "a", "b", "b", "b"]), group="family")
-    model = sb.Model(sb.laws.chinchilla, runs)
+    model = sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
     message = (
         "the points name 'familly', which chinchilla does not take (did you mean 'family'?); it takes N (parameters), "
         "D (tokens) and the group family, for example N=6e08, D=1e10."
@@ -88,7 +88,7 @@ def test_points_that_say_a_thing_by_half_or_twice_are_refused(refuses):
     )
     table = table.assign(arch=list("aaaaaaaabbbbbbbb"), task=list("xxxxyyyyxxxxyyyy"))
     runs = sb.read_runs(table, inputs={"C": "flops"}, group=["arch", "task"])
-    model = sb.Model(sb.laws.power, runs)
+    model = sb.Model(sb.laws.power, runs, discrepancy=None)
     with refuses(
         ValueError,
         "the points have 'arch' and not 'task', which together name the group of each point; give all of them, or none "

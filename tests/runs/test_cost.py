@@ -42,7 +42,7 @@ def test_a_column_or_a_function_says_what_a_run_costs():
 def test_an_unknown_cost_is_asked_for(refuses):
     table = _sweep()
     runs = sb.read_runs(table, inputs={"lr": "lr", "b": "b"}, response="loss")
-    runs = sb.Model(lambda lr, b, *, A: A + 0 * lr * b, runs, priors={"A": sb.LogNormal(2, 1)}).runs
+    runs = sb.Model(lambda lr, b, *, A: A + 0 * lr * b, runs, priors={"A": sb.LogNormal(2, 1)}, discrepancy=None).runs
     message = "what a run of lr, b costs is not known: name a column or a function of the inputs, read_runs(..., cost='flops')."
     with refuses(ValueError, message):
         order_of_runs(runs)

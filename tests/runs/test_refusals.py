@@ -48,7 +48,7 @@ def test_an_input_that_no_column_is_known_to_hold_is_refused(table, refuses):
         "Say which: inputs={'D': 'COLUMN'} (command line: --input D=COLUMN)."
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
 
 
 def test_an_input_that_two_columns_may_hold_is_refused(table, refuses):
@@ -58,7 +58,7 @@ def test_an_input_that_two_columns_may_hold_is_refused(table, refuses):
         "Say which: inputs={'D': 'tokens'} (command line: --input D=tokens)."
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
 
 
 def test_a_response_that_no_column_is_known_to_hold_is_refused(table, refuses):
@@ -83,13 +83,13 @@ def test_a_law_of_one_input_refuses_to_choose_among_two(refuses, table):
     message = "power has one input, 'x', and the runs have N, D; say which one to use: "
     message += "inputs={'x': 'params'} (command line: --input x=params)."
     with refuses(ValueError, message):
-        sb.Model(sb.laws.power, sb.read_runs(table()))
+        sb.Model(sb.laws.power, sb.read_runs(table()), discrepancy=None)
 
 
 def test_an_input_that_the_law_does_not_take_is_refused(table, refuses):
     runs = sb.read_runs(table(), inputs={"n": "params"})
     with refuses(ValueError, "inputs names 'n', which chinchilla does not take; it takes N, D."):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
 
 
 def test_a_column_of_two_roles_is_refused(refuses, table):
@@ -107,7 +107,7 @@ def test_a_bad_response_is_refused(value, problem, shown, refuses, table):
         + LEAVE_OUT
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, sb.read_runs(bad))
+        sb.Model(sb.laws.chinchilla, sb.read_runs(bad), discrepancy=None)
 
 
 @pytest.mark.parametrize(("value", "problem", "shown"), BAD_VALUES)
@@ -128,7 +128,7 @@ def test_a_bad_input_that_was_recognised_is_refused_by_the_law_that_needs_it(val
         + LEAVE_OUT
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
 
 
 def test_of_many_bad_rows_the_first_three_are_shown(refuses, table):
@@ -137,7 +137,7 @@ def test_of_many_bad_rows_the_first_three_are_shown(refuses, table):
         f"(row 0: 0.0, row 1: -1.0, row 3: -3.0, ...). {LEAVE_OUT}"
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, sb.read_runs(table(loss=[0.0, -1.0, 2.0, -3.0, -4.0, -5.0])))
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table(loss=[0.0, -1.0, 2.0, -3.0, -4.0, -5.0])), discrepancy=None)
 
 
 def test_bad_rows_are_called_by_the_names_of_their_runs(table, refuses):
@@ -157,7 +157,7 @@ def test_an_input_with_one_distinct_value_is_refused(table, refuses):
         "Use a law without N, or add runs."
     )
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_two_group_columns_are_refused_by_their_joint_name(table, refuses):
     )
     runs = sb.read_runs(table(family=list("aaabbb"), corpus=list("xxyxyy")), group=["family", "corpus"])
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs)
+        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
 
 
 def test_a_group_column_of_one_level_or_a_level_of_one_run_is_refused(refuses, table):

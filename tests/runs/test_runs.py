@@ -94,8 +94,10 @@ def test_digest_follows_the_numbers_and_groups_only():
 
 def test_a_column_called_as_the_laws_input_is_taken_before_one_that_is_recognised():
     table = pd.DataFrame({"n_params": [1e8] * 3 + [1e9] * 3, "x": [1e3, 1e4, 1e5] * 2, "loss": [3.0, 2.5, 2.2] * 2})
-    assert _columns(sb.Model(sb.laws.power, sb.read_runs(table)).runs) == {"x": "x"}
-    assert _columns(sb.Model(sb.laws.power, sb.read_runs(table, inputs={"N": "n_params"})).runs) == {"N": "n_params"}
+    assert _columns(sb.Model(sb.laws.power, sb.read_runs(table), discrepancy=None).runs) == {"x": "x"}
+    assert _columns(sb.Model(sb.laws.power, sb.read_runs(table, inputs={"N": "n_params"}), discrepancy=None).runs) == {
+        "N": "n_params"
+    }
     # A group column is no input.
     grouped = sb.read_runs(table.rename(columns={"x": "tokens"}), group="n_params")
     assert _columns(grouped) == {"D": "tokens"}

@@ -1,0 +1,101 @@
+"""The draws and data of a fit under the caller's labels, in the groups that ArviZ expects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from scipy.special import gammaln
+
+from scalebayes.discrepancy import sampled_of
+from scalebayes.fits.description import columns_of
+from scalebayes.model import Model
+from scalebayes.model.prediction import points_at_runs, predict
+from scalebayes.model.structure import OBSERVED, Parameter
+
+if TYPE_CHECKING:
+    from scalebayes.inference.sampling import Sample
+
+MOST_RUNS = 10_000  # of tables whose posterior predictive draws are kept
+_MOST_DRAWS, _MOST_NUMBERS = 400, 1_000_000  # kept of them
+
+
+def tree_of(model: Model, found: Sample, prior: xr.Dataset, seed: int) -> xr.DataTree:
+    """Draws and data under the caller's labels, in the groups that ArviZ expects."""
+    runs, per_draw = model.runs, ("chain", "draw")
+    grouped = (runs.group_name,) if runs.group else ()
+    observed = model.structure.block.observed
+    further = {name: dims for term in sampled_of(model.discrepancy) for name, dims in term.published.items()}
+    chains, draws = found.stats["lp"].shape
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws), **model.coords()}
+    groups: dict[str, dict] = {
+        "posterior": {
+            name: (per_draw + ((*grouped, *further[name]) if name in further else grouped[: value.ndim - 2]), value)
+            for name, value in sorted(found.variables.items())
+        },
+        "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},
+        # Without the copies that pad the table.
+        "log_likelihood": {observed: ((*per_draw, "run"), found.log_likelihood[:, :, : len(runs)])},
+        "observed_data": {observed: ("run", model.numbers[OBSERVED])},
+        "constant_data": columns_of(model),
+    }
+    datasets = {name: _dataset(variables, coords) for name, variables in groups.items()}
+    datasets["log_prior"] = log_prior(model, datasets["posterior"])
+    if len(runs) <= MOST_RUNS:
+        datasets["posterior_predictive"] = _predictive(model, datasets["posterior"], coords["run"], seed)
+    return xr.DataTree.from_dict({**datasets, "prior": prior})
+
+
+def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:
+    used = {dim for dims, *_ in variables.values() for dim in ((dims,) if isinstance(dims, str) else dims)}
+    return xr.Dataset(dict(variables), coords={name: value for name, value in coords.items() if name in used})
+
+
+def _predictive(model: Model, posterior: xr.Dataset, labels: np.ndarray, seed: int) -> xr.Dataset:
+    """New runs at the known ones, as the data are observed: for some draws, evenly spaced."""
+    runs, observation = model.runs, model.observation
+    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    most = max(1, min(_MOST_DRAWS, _MOST_NUMBERS // len(runs)) // chains)
+    some = posterior.isel(draw=np.linspace(0, draws - 1, min(most, draws)).astype(int))
+    found = np.empty((chains * some.sizes["draw"], len(runs)))
+    columns = {role: runs.column(column) for role, column in observation.columns.items()}
+    for level in runs.levels or (None,):
+        rows = runs.rows(level)
+        response = predict(model, some, points_at_runs(runs, observation, rows), level, seed=seed).new_run
+        found[:, rows] = observation.observed(response, {role: value[rows] for role, value in columns.items()})
+    shaped = found.reshape(chains, -1, len(runs))
+    coords = {"chain": some["chain"], "draw": some["draw"], "run": labels}
+    return xr.Dataset({model.structure.block.observed: (("chain", "draw", "run"), shaped)}, coords=coords)
+
+
+def log_prior(model: Model, posterior: xr.Dataset) -> xr.Dataset:
+    """The log density of every quantity that has a prior, at the draws: of populations and spreads where it is pooled.
+
+    The deviations of groups from their population are no part of it.
+    """
+    found = {}
+    for p in model.structure.parameters:
+        constants = model.numbers[f"{p.name}_prior"]
+        found[p.base] = _log_density(p, posterior[p.base], constants, model.numbers)
+        for (_, spread, _), scale in zip(p.deviations, constants[2:], strict=True):
+            found[spread] = 0.5 * np.log(2 / np.pi) - np.log(scale) - 0.5 * (posterior[spread] / scale) ** 2
+    return xr.Dataset(found)
+
+
+def _log_density(p: Parameter, value: xr.DataArray, constants: np.ndarray, numbers: Mapping) -> xr.DataArray:
+    first, second = map(float, constants[:2])
+    at: Any = value
+    jacobian: Any = 0.0
+    if p.link == "gamma":
+        above = value - float(numbers[f"{p.name}_bound"])
+        return first * np.log(second) - gammaln(first) + (first - 1) * np.log(above) - second * above
+    if p.link == "floor":
+        smallest = np.asarray(numbers[f"{p.name}_bound"])
+        bound = xr.DataArray(smallest, dims=value.dims[2:] if smallest.ndim else ())
+        share = value / bound
+        at, jacobian = np.log(share / (1 - share)), -np.log(share * (1 - share) * bound)
+    if p.link == "log":
+        at, jacobian = np.log(value), -np.log(value)
+    return -0.5 * ((at - first) / second) ** 2 - np.log(second) - 0.5 * np.log(2 * np.pi) + jacobian

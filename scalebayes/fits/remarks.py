@@ -1,0 +1,98 @@
+"""What to know before believing an answer, in sentences put together from what was computed when the fit was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+
+from scalebayes.discrepancy.resolve import chosen
+from scalebayes.fits.bending import SAID, Bend, Bending
+from scalebayes.model import Model
+from scalebayes.model.structure import OUTLYING
+
+_MOST = 3  # outliers named in a sentence
+
+
+def stored(bending: Bending | None) -> str:
+    """A bending as a file holds it."""
+    return "" if bending is None else json.dumps({"p": bending.p, "bends": bending.bends})
+
+
+def restored(text: str) -> Bending | None:
+    """The bending that `stored` wrote."""
+    if not text:
+        return None
+    found = json.loads(text)
+    return Bending(found["p"], tuple(Bend(*bend) for bend in found["bends"]))
+
+
+def remarks(model: Model, bending: Bending | None) -> tuple[str, ...]:
+    """Sentences about runs that bend away from the law, and about single runs far from all others."""
+    return tuple(sentence for sentence in (_of_bend(model, bending), _of_outliers(model)) if sentence)
+
+
+def _of_bend(model: Model, bending: Bending | None) -> str:
+    if bending is None or bending.p >= SAID:
+        return ""
+    bend = bending.bends[0]
+    which = f"the last {bend.runs} of {bend.of} runs" if bend.runs > 1 else f"the last of {bend.of} runs"
+    which += f" of {bend.group}" if bend.group else ""
+    p = "p < 0.001" if bending.p < 0.001 else f"p = {bending.p:.3f}"
+    return (
+        f"The runs bend away from {model.name} ({p}): {which} along {_axis(model, bend.along)} "
+        f"{_lie(model, bend)}; {_what_follows(model)}."
+    )
+
+
+def _axis(model: Model, along: str) -> str:
+    runs = model.runs
+    return runs.inputs[along].label if along in runs.inputs else {"order": "the table"}.get(along, along)
+
+
+def _lie(model: Model, bend: Bend) -> str:
+    """How far the runs at the end lie from the law's best line: "lie 3 to 8% below it"."""
+    middle, low, high = bend.off
+    near, far = sorted((abs(low), abs(high))) if low * high > 0 else (None, abs(middle))
+    side = "below" if middle < 0 else "above"
+    unit = "%" if model.observation.scale.name == "log" else f" on the {model.observation.scale.name} scale"
+    size = [f"{100 * np.expm1(v):.2g}" if unit == "%" else f"{v:.2g}" for v in (near, far) if v is not None]
+    lies = "lies" if bend.runs == 1 else "lie"
+    return f"{lies} {' to '.join(dict.fromkeys(size))}{unit} {side} its best line"
+
+
+def _what_follows(model: Model) -> str:
+    if model.departs:
+        return f"the {model.said_discrepancy} follows them"
+    terms, _ = chosen(model.runs, None)
+    if terms:
+        return f"discrepancy={terms[0].word!r} follows such bends"
+    return "another law may follow them"
+
+
+def _of_outliers(model: Model) -> str:
+    far = outliers(model)
+    if not far:
+        return ""
+    named = [
+        f"{label} ({model.runs.response} {seen:.4g} where the others say {said:.4g})"
+        for label, (seen, said) in far.items()
+    ]
+    more = f" and {len(named) - _MOST} more" if len(named) > _MOST else ""
+    one = len(named) == 1
+    return (
+        f"{'Run' if one else 'Runs'} {', '.join(named[:_MOST])}{more} {'lies' if one else 'lie'} far from all others "
+        f"and {'counts' if one else 'count'} with a wider noise."
+    )
+
+
+def outliers(model: Model) -> Mapping[str, tuple[float, float]]:
+    """The response of every outlier, and what the other runs say it is, by the label of the run."""
+    far, runs = model.numbers.get(OUTLYING), model.runs
+    if far is None:
+        return {}
+    rows = np.flatnonzero(far)
+    rows = rows[np.argsort(-np.abs(far[rows]), kind="stable")]
+    said = model.observation.scale.moved(runs.y[rows], -far[rows])
+    return {str(runs.labels[row]): (float(runs.y[row]), float(of)) for row, of in zip(rows, said, strict=True)}

@@ -1,0 +1,162 @@
+"""Misfit: how each run lies about the fit, which runs are surprising, and whether runs bend away from the law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.arguments import check_prob
+from scalebayes.fits.draws import MOST_RUNS
+from scalebayes.fits.fit import Fit
+from scalebayes.fits.remarks import outliers
+from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.questions.wording import html, plain, sentences
+
+_SURPRISING = 4.0  # predictive standard deviations from the median: one normal run in 16,000
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Misfit:
+    """The answer of `misfit`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A row per run: run, group (if there are groups), the inputs, response, median, lower and upper of a new run
+        there, residual (the response less the median, on the observation's scale), off (the response over the median,
+        less 1), score (the residual over the standard deviation of a new run), outlier (whether its noise is widened).
+    tests : pandas.DataFrame
+        A row per axis along which the runs were tested for bending away from the law, the most surprising first: along,
+        group, p, and the runs at the end that lie on one side of the law, with their median distance from it.
+    p : float or None
+        Probability of as surprising a bend if the runs followed the law, over all tests; None if it is not known.
+    prob : float
+        Probability of the interval of a new run.
+    response : str
+    diagnostics : Diagnostics
+    """
+
+    table: pd.DataFrame
+    tests: pd.DataFrame
+    p: float | None
+    prob: float
+    response: str
+    diagnostics: Diagnostics
+
+    @property
+    def surprising(self) -> pd.DataFrame:
+        """The runs that are outliers, or four standard deviations of a new run or more from the median."""
+        far = self.table["outlier"] | (self.table["score"].abs() >= _SURPRISING)
+        return self.table[far].sort_values("residual", key=np.abs, ascending=False)
+
+    def __str__(self) -> str:
+        inside = self.table["response"].between(self.table["lower"], self.table["upper"]).mean()
+        lines = [
+            f"{inside:.0%} of {len(self.table)} runs lie in the {100 * self.prob:g}% bands of a new run; half of them "
+            f"are less than {100 * self.table['off'].abs().median():.2g}% off the median."
+        ]
+        if self.p is not None and not any("bend away" in remark for remark in self.diagnostics.remarks):
+            least = f"at least {self.p:.2g}" if self.p >= 0.1 else f"{self.p:.2g}"
+            lines.append(f"The runs follow the law as well as can be told (p is {least}).")
+        far = self.surprising
+        if len(far):
+            named = [f"{row['run']} ({100 * row['off']:+.2g}%)" for row in far.head(_MOST_NAMED).to_dict("records")]
+            more = f" and {len(far) - _MOST_NAMED} more" if len(far) > _MOST_NAMED else ""
+            lines.append(f"Surprising runs, with their distance from the median: {', '.join(named)}{more}.")
+        return sentences(self.diagnostics, lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tables as nested dictionaries of numbers and strings."""
+        return plain(
+            {
+                "prob": self.prob,
+                "converged": not self.diagnostics.problems,
+                "p": self.p,
+                "remarks": self.diagnostics.remarks,
+                "tests": self.tests,
+                "surprising": self.surprising["run"].tolist(),
+                "runs": self.table,
+            }
+        )
+
+
+def misfit(fit: Fit, *, prob: float = 0.89) -> Misfit:
+    """Say how each run lies about the fit, which runs are surprising, and whether runs bend away from the law.
+
+    Everything was computed when the fit was made. Runs were tested for bending away from the best line of the law
+    alone along each scale, compute and the order of the table; a discrepancy may follow such bends. A run is an outlier
+    if it lies far from all others, whatever the law; its noise is widened, so that it does not rule the fit.
+
+    Parameters
+    ----------
+    fit : Fit
+    prob : float
+        Probability of the equal-tailed interval of a new run.
+
+    Returns
+    -------
+    Misfit
+
+    Raises
+    ------
+    TypeError
+        If it is no fit.
+    ValueError
+        If ``prob`` does not lie between 0 and 1.
+    """
+    if not isinstance(fit, Fit):
+        raise TypeError(f"misfit is about a fit, from sb.fit, got {type(fit).__name__}.")
+    check_prob(prob)
+    model, runs = fit.model, fit.model.runs
+    drawn = _responses(fit)
+    forward = model.observation.scale.forward
+    lower, median, upper = np.quantile(drawn, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
+    residual = forward(runs.y) - forward(median)
+    table = {
+        "run": runs.labels,
+        **({"group": runs.group_labels} if runs.group else {}),
+        **{name: runs.x(name) for name in runs.inputs if runs.x(name).ndim == 1},
+        "response": runs.y,
+        "median": median,
+        "lower": lower,
+        "upper": upper,
+        "residual": residual,
+        "off": runs.y / median - 1,
+        "score": residual / forward(drawn).std(axis=0),
+        "outlier": np.isin(np.asarray(runs.labels, str), list(outliers(model))),
+    }
+    found = fit.bending
+    columns = ["along", "group", "p", "runs", "of", "off"]
+    tests = [(b.along, b.group, b.p, b.runs, b.of, b.off[0]) for b in found.bends] if found else []
+    return Misfit(
+        pd.DataFrame(table),
+        pd.DataFrame(tests, columns=columns),
+        found.p if found else None,
+        prob,
+        runs.response,
+        fit.diagnostics,
+    )
+
+
+def _responses(fit: Fit) -> np.ndarray:
+    """New runs at the known ones, shape (draw, run), on the natural scale."""
+    model = fit.model
+    if "posterior_predictive" not in fit.idata.children:
+        raise ValueError(
+            f"the fit holds no posterior predictive draws; with more than {MOST_RUNS} runs none are kept. "
+            "Forecast at the runs in question."
+        )
+    drawn = fit.idata["posterior_predictive"][model.structure.block.observed].to_numpy()
+    drawn = drawn.reshape(-1, len(model.runs))
+    if model.observation.sd is None:  # counts
+        return drawn / model.runs.column(model.observation.columns["items"])
+    return model.observation.scale.backward(drawn)

@@ -1,0 +1,72 @@
+"""Picture of a misfit: residuals against every input, with the surprising runs by label."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scalebayes.questions.misfit import Misfit
+from scalebayes.show.axes import few_ticks, label, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST_NAMED = 6
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # colour-blind safe
+
+
+def plot_misfit(answer: Misfit) -> Figure:
+    """Draw the residuals of the runs against every input.
+
+    Each panel has the response over its median in the fit, less 1, in per cent. Grey bars are the bands of a new run.
+    Surprising runs are ringed and named.
+
+    Parameters
+    ----------
+    answer : Misfit
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Neither shown nor saved; ``figure.savefig("misfit.png")`` saves it.
+    """
+    from matplotlib.figure import Figure
+
+    table = answer.table
+    inputs = list(table.columns[: table.columns.get_loc("response")].drop(["run", "group"], errors="ignore"))
+    figure = Figure(figsize=(4.6 * len(inputs), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(inputs), squeeze=False, sharey=True)[0]
+    for panel, name in zip(panels, inputs, strict=True):
+        _panel(panel, table, answer.surprising, name)
+    panels[0].set_ylabel(f"{answer.response} over its median, less 1 (%)")
+    if "group" in table and table["group"].nunique() <= len(_COLOURS):
+        panels[-1].legend(fontsize=7, frameon=False)
+    p = "not tested" if answer.p is None else f"p = {answer.p:.3f}"
+    title(figure, f"do the runs follow the law? {p}; ringed: surprising runs", answer.diagnostics.problems)
+    return figure
+
+
+def _panel(panel: Axes, table: pd.DataFrame, surprising: pd.DataFrame, name: str) -> None:
+    groups = table.groupby("group") if "group" in table else [("", table)]
+    low, high = (100 * (table[end] / table["median"] - 1) for end in ("lower", "upper"))
+    panel.vlines(table[name], low, high, color="0.85", lw=2, zorder=0)
+    for i, (group, own) in enumerate(groups):
+        panel.plot(own[name], 100 * own["off"], ".", ms=5, color=_COLOURS[i % len(_COLOURS)], label=str(group))
+    panel.axhline(0.0, color="0.4", lw=0.8, zorder=1)
+    # An outlier may lie so far out that nothing else would be seen: the panel ends before it, with a mark at its edge.
+    inside = 100 * table["off"].abs()[~table["outlier"]].max()
+    most = 1.25 * max(inside, float(np.abs([low, high]).max()))
+    for row in surprising.head(_MOST_NAMED).to_dict("records"):
+        y = float(np.clip(100 * row["off"], -0.94 * most, 0.94 * most))
+        panel.plot(row[name], y, "o", mfc="none", mec="firebrick", ms=8)
+        panel.annotate(f" {row['run']} ({100 * row['off']:+.2g}%)", (row[name], y), fontsize=6.5, color="firebrick")
+    panel.set_ylim(-most, most)
+    if (table[name] > 0).all():
+        panel.set_xscale("log")
+        few_ticks(panel, float(table[name].max() / table[name].min()))
+    panel.set_xlabel(label(name))
+    panel.tick_params(labelsize=8)
+    panel.grid(alpha=0.25, lw=0.5)
