@@ -62,6 +62,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.questions.points import grid as grid
     from scalebayes.questions.reach import Reach as Reach
     from scalebayes.questions.reach import reach as reach
+    from scalebayes.runs.checks import RunsWarning as RunsWarning
     from scalebayes.runs.inputs import Input as Input
     from scalebayes.runs.published import pile_families as pile_families
     from scalebayes.runs.reading import read_runs as read_runs
@@ -103,6 +104,7 @@ _HOME = {
     "ResponseShare": "priors",
     "RunEffects": "discrepancy",
     "Runs": "runs.runs",
+    "RunsWarning": "runs.checks",
     "Sensitivity": "checks.sensitivity",
     "Share": "priors",
     "StudentT": "observations",

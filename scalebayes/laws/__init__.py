@@ -37,6 +37,9 @@ def as_law(law: Callable | Law) -> Law:
     """The `Law` of a function: of a built-in one with floor, priors and more, of a user's own with nothing further."""
     if isinstance(law, Law):
         return law
+    if isinstance(law, str):
+        instead = f"sb.laws.{law}" if law in {each.name for each in BUILT_IN} else "sb.laws.power_floor"
+        raise TypeError(f"a law is a function, such as {instead}, and not its name; got {law!r}.")
     try:
         return _BY_FUNCTION.get(law) or Law(law)
     except TypeError:  # not hashable, hence not a function

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
+from scalebayes.runs.columns import candidates_for
 from scalebayes.runs.runs import RESERVED, Runs, numbers
 
+_NEAR_WRAPPING, _WRAPS = 1e17, 2.0**63
+_LEAST = {"N": 1e4, "D": 1e4, "C": 1e9}  # if no run has more, the column is in thousands, millions or billions
 LEAVE_OUT = "Correct them, or leave them out with where (command line: --where)."
 
 
@@ -32,13 +36,30 @@ def refuse_rows(runs: Runs, column: str, role: str, needed: str, problems: Mappi
             more = ", ..." if bad.sum() > 3 else ""
             raise ValueError(
                 f"column {column!r} ({role}) must hold {needed}; {bad.sum()} of {len(raw)} rows "
-                f"{'is' if bad.sum() == 1 else 'are'} {problem} ({', '.join(first)}{more}). {LEAVE_OUT}"
+                f"{'is' if bad.sum() == 1 else 'are'} {problem} ({', '.join(first)}{more}). "
+                f"{_hint(str(raw.iloc[np.flatnonzero(bad)[0]]), column, problem)}{LEAVE_OUT}"
             )
+
+
+class RunsWarning(UserWarning):
+    """Something about the runs looks like a mistake."""
+
+
+def _hint(value: str, column: str, problem: str) -> str:
+    """What to write instead of a value such as 70B, and which condition leaves missing values out."""
+    if short := re.fullmatch(r"\s*([\d.]+)\s*([kKMBT])\s*", value):
+        power = {"k": 3, "K": 3, "M": 6, "B": 9, "T": 12}[short[2]]
+        return f"Write {value.strip()} as {short[1]}e{power}. "
+    return f'where="{column}.notna()" leaves missing values out. ' if problem.startswith("missing") else ""
 
 
 def check_numbers(runs: Runs, column: str, role: str, needed: str = "positive finite") -> None:
     """Refuse a column that does not hold finite, or positive finite, numbers."""
     raw = runs.table[column]
+    kind = {"b": "true and false", "M": "dates", "m": "durations", "c": "complex numbers"}.get(raw.dtype.kind)
+    kind = kind or ("periods" if str(raw.dtype).startswith("period") else None)
+    if kind:
+        raise ValueError(f"column {column!r} ({role}) must hold {needed} numbers, and it holds {kind}.")
     values, missing = numbers(raw), raw.isna().to_numpy()
     problems = {
         "missing (NaN)": missing,
@@ -47,6 +68,11 @@ def check_numbers(runs: Runs, column: str, role: str, needed: str = "positive fi
     }
     if needed == "positive finite":
         problems["zero or negative"] = values <= 0
+        if raw.dtype.kind in "iu" and (values < 0).any() and np.abs(values).max() > _NEAR_WRAPPING:
+            raise ValueError(
+                f"column {column!r} ({role}) holds negative numbers as large as {values.min():.3g}: a product of whole "
+                f"numbers goes round at 9.2e18. Compute it with a decimal point, such as 6.0 * n_params * n_tokens."
+            )
     refuse_rows(runs, column, role, f"{needed} numbers", problems)
 
 
@@ -141,3 +167,72 @@ def _check_factors(runs: Runs) -> None:
                 f"{', ...' if len(single) > 3 else ''}), too few to estimate a level. "
                 "Add runs, leave these out, or group by another column."
             )
+
+
+def warn_of(runs: Runs) -> None:
+    """Warn of what looks like a mistake: rows twice, N and D swapped, billions for units, products that went round.
+
+    Warns
+    -----
+    RunsWarning
+    """
+    for said in (_repeated(runs), _swapped(runs), _units(runs), _wrapped(runs)):
+        if said:
+            warnings.warn(said, RunsWarning, stacklevel=4)
+
+
+def _repeated(runs: Runs) -> str:
+    used = [column for each in runs.inputs.values() for column in each.columns]
+    columns = list(dict.fromkeys([*used, runs.response, *runs.group, *([runs.run] if runs.run else [])]))
+    twice = runs.table.duplicated(columns).to_numpy() if used else np.zeros(len(runs), bool)
+    if not twice.any():
+        return ""
+    first = runs.labels[np.flatnonzero(twice)[0]]
+    return (
+        f"{twice.sum()} of {len(runs)} rows repeat another one in {', '.join(map(repr, columns))}, first: row {first}; "
+        "a run that is counted twice makes bands too narrow."
+    )
+
+
+def _swapped(runs: Runs) -> str:
+    if not {"N", "D"} <= set(runs.inputs):
+        return ""
+    with np.errstate(all="ignore"):
+        smaller = np.nanmean(runs.x("D") < runs.x("N"))
+    if smaller < 0.95:
+        return ""
+    n, d = (runs.inputs[name].label for name in ("N", "D"))
+    return (
+        f"{smaller:.0%} of the runs have fewer tokens ({d}) than parameters ({n}); if the columns are swapped, say "
+        f"inputs={{'N': {d!r}, 'D': {n!r}}}."
+    )
+
+
+def _units(runs: Runs) -> str:
+    for name, least in _LEAST.items():
+        if name in runs.inputs and runs.inputs[name].kind == "scale" and 0 < np.nanmax(runs.x(name)) < least:
+            each = runs.inputs[name]
+            return (
+                f"column {each.label!r} (input {name}) goes up to {np.nanmax(runs.x(name)):.4g}; {each.unit or name} "
+                "are counted one by one, 70e9 and not 70."
+            )
+    return ""
+
+
+def _wrapped(runs: Runs) -> str:
+    """A column of compute of whole numbers that is 6 N D in most rows and far from it in some."""
+    if "C" not in runs.inputs or runs.table[runs.inputs["C"].columns[0]].dtype.kind not in "iu":
+        return ""
+    n, d = ([c for c in candidates_for(runs.table, key) if runs.table[c].dtype.kind in "iuf"] for key in ("N", "D"))
+    if len(n) != 1 or len(d) != 1:
+        return ""
+    expected = 6.0 * numbers(runs.table[n[0]]) * numbers(runs.table[d[0]])
+    off = (expected > _WRAPS) & (np.abs(np.log(runs.x("C") / expected)) > 1)
+    if not off.any():
+        return ""
+    first = runs.labels[np.flatnonzero(off)[0]]
+    return (
+        f"column {runs.inputs['C'].label!r} (input C) is far from 6 {n[0]} {d[0]} in {off.sum()} of {len(runs)} rows, "
+        f"first: row {first}: a product of whole numbers goes round at 9.2e18. Compute it with a decimal point, "
+        f"6.0 * {n[0]} * {d[0]}."
+    )

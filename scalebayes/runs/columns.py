@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -60,8 +62,11 @@ SYNONYMS = MappingProxyType(
 )
 
 
-def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, str]:
-    """A copy of a table, or the table in a CSV or parquet file, and its name for messages."""
+def read_table(source: pd.DataFrame | str | os.PathLike, labels: Sequence[str] = ()) -> tuple[pd.DataFrame, str]:
+    """A copy of a table, or the table in a CSV or parquet file, and its name for messages.
+
+    In a CSV file, columns of labels are read as text: 1.1 and 1.10, or 007 and 7, are different labels.
+    """
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
@@ -72,7 +77,10 @@ def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, 
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
     try:
-        table = pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+        if path.suffix in (".parquet", ".pq"):
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(path, dtype=dict.fromkeys(labels, str))
     except ImportError:
         raise ValueError(
             f"{path.name} is a parquet file, which needs pyarrow: pip install 'scalebayes[parquet]'."
@@ -80,24 +88,46 @@ def read_table(source: pd.DataFrame | str | os.PathLike) -> tuple[pd.DataFrame, 
     except (ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{path.name} cannot be read as a table: {reason}.") from None
+    if path.suffix not in (".parquet", ".pq") and not isinstance(table.index, pd.RangeIndex):
+        raise ValueError(
+            f"the rows of {path.name} have more values than its header has names ({columns_of(table)}), so that names "
+            "and values do not match; complete the header."
+        )
     return table, path.name
 
 
 def chosen_rows(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
     """The rows for which a condition holds."""
+    if not isinstance(where, str):
+        raise TypeError(
+            f"where is a condition as text, such as \"split == 'train'\", got {type(where).__name__}; rows chosen in "
+            "another way are given as a table, read_runs(table[mask], ...)."
+        )
     try:
         chosen: Any = table.eval(where)
     except Exception as error:  # pandas raises nearly any, depending on the expression
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"where {where!r} cannot be applied to {name}: {reason}; its columns are {columns_of(table)}."
+            f"where {where!r} cannot be applied to {name}: {reason}{_advice(where, reason)}; its columns are "
+            f"{columns_of(table)}."
         ) from None
     import pandas as pd
 
     if np.shape(chosen) != (len(table),) or not pd.api.types.is_bool_dtype(getattr(chosen, "dtype", type(chosen))):
-        raise ValueError(f"where {where!r} is no condition: it gives values, not true or false for each row.")
+        raise ValueError(
+            f"where {where!r} is no condition: it gives values, not true or false for each row{_advice(where, '')}."
+        )
     # A missing value of a nullable column meets no condition, as NaN does not.
     return table.loc[pd.Series(chosen).fillna(False).to_numpy(bool)].copy()
+
+
+def _advice(where: str, reason: str) -> str:
+    """What to change in a condition that pandas does not understand."""
+    if re.search(r"(?<![=<>!])=(?!=)", where):
+        return " (a comparison is ==)"
+    undefined = re.search(r"name '(\w+)' is not defined", reason)
+    is_text = undefined and re.search(rf"[=!]=\s*{undefined[1]}\b", where)
+    return f" (text needs quotes: '{undefined[1]}')" if undefined and is_text else ""
 
 
 def columns_of(table: pd.DataFrame) -> str:

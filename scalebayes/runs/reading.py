@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scalebayes.arguments import nearest
-from scalebayes.runs.checks import check_constants, check_groups, check_numbers
+from scalebayes.runs.checks import check_constants, check_groups, check_numbers, warn_of
 from scalebayes.runs.columns import SYNONYMS, candidates_for, chosen_rows, columns_of, read_table, recognised
 from scalebayes.runs.inputs import Input, as_input
 from scalebayes.runs.runs import Runs
@@ -79,7 +79,9 @@ def read_runs(
     >>> print(read_runs(table))
     2 runs from table: N = params (parameters), D = tokens (tokens); response loss
     """
-    table, name = read_table(source)
+    groups = (group,) if isinstance(group, str) else tuple(group or ())
+    labels = [column for column in (*groups, run, tokenizer, evaluation) if isinstance(column, str)]
+    table, name = read_table(source, labels)
     excluded = 0
     if where is not None:
         kept = chosen_rows(table, where, name)
@@ -93,7 +95,6 @@ def read_runs(
     if not (cost is None or isinstance(cost, str) or callable(cost)):
         raise TypeError(f"cost is a column or a function of inputs, got {cost!r}.")
     mapped = {key: as_input(key, given) for key, given in (inputs or {}).items()}
-    groups = (group,) if isinstance(group, str) else tuple(group or ())
     named: list[tuple[str, Any]] = [(f"input {key}", c) for key, each in mapped.items() for c in each.columns]
     named += [("response", response), *(("group", column) for column in groups), ("run", run), ("seed", seed)]
     named += [("tokenizer", tokenizer), ("evaluation", evaluation), ("cost", cost if isinstance(cost, str) else None)]
@@ -113,7 +114,7 @@ def read_runs(
             raise ValueError(f"column {column!r} cannot be both {used[column]} and {role}; name another.")
         if list(table.columns).count(column) > 1:
             raise ValueError(f"{name} has {list(table.columns).count(column)} columns called {column!r}; rename them.")
-    for key in SYNONYMS:
+    for key in SYNONYMS if not inputs else ():  # beside inputs that are named, none is taken unasked
         candidates = candidates_for(table, key)
         if key not in ("response", *mapped) and len(candidates) == 1 and candidates[0] not in used:
             mapped[key] = as_input(key, candidates[0])
@@ -142,6 +143,7 @@ def read_runs(
     if isinstance(cost, str):
         check_numbers(runs, cost, "the cost", "positive finite")
     check_groups(runs)
+    warn_of(runs)
     return runs
 
 

@@ -50,7 +50,7 @@ def with_default(N, D, *, E, A=1.0): ...
             no_input,
             f"law no_input(*, E, A) cannot be read: inputs go before '*', parameters after it, {EXAMPLE}.",
         ),
-        ("chinchilla", f"a law is a function, {EXAMPLE}; got 'chinchilla' (str)."),
+        ("chinchilla", "a law is a function, such as sb.laws.chinchilla, and not its name; got 'chinchilla'."),
         (dict, f"law dict cannot be read: it has no signature. Write a function, {EXAMPLE}."),
     ],
 )

@@ -8,6 +8,13 @@ import scalebayes as sb
 pytestmark = pytest.mark.usefixtures("nothing_is_compiled")
 
 LEAVE_OUT = "Correct them, or leave them out with where (command line: --where)."
+
+
+def leave_out(column, problem):
+    """The end of a message about values that are wrong."""
+    return (f'where="{column}.notna()" leaves missing values out. ' if "missing" in problem else "") + LEAVE_OUT
+
+
 BAD_VALUES = [
     ("n/a", "not a number", "n/a"),
     (np.nan, "missing (NaN)", "nan"),
@@ -104,7 +111,7 @@ def test_a_bad_response_is_refused(value, problem, shown, refuses, table):
     needed = "positive finite" if problem == "zero or negative" else "finite"
     message = (
         f"column 'loss' (the response) must hold {needed} numbers; 1 of 6 rows is {problem} (row 2: {shown}). "
-        + LEAVE_OUT
+        + leave_out("loss", problem)
     )
     with refuses(ValueError, message):
         sb.Model(sb.laws.chinchilla, sb.read_runs(bad), discrepancy=None)
@@ -114,7 +121,7 @@ def test_a_bad_response_is_refused(value, problem, shown, refuses, table):
 def test_a_bad_input_that_was_named_is_refused_when_read(value, problem, shown, refuses, table):
     message = (
         f"column 'params' (input N) must hold positive finite numbers; 2 of 6 rows are {problem} "
-        f"(row 1: {shown}, row 4: {shown}). {LEAVE_OUT}"
+        f"(row 1: {shown}, row 4: {shown}). {leave_out('params', problem)}"
     )
     with refuses(ValueError, message):
         sb.read_runs(table(params=[1e8, value, 4e8, 8e8, value, 32e8]), inputs={"N": "params"})
@@ -125,7 +132,7 @@ def test_a_bad_input_that_was_recognised_is_refused_by_the_law_that_needs_it(val
     runs = sb.read_runs(table(tokens=[2e9, 8e9, 4e9, 3e10, 1e10, value]))
     message = (
         f"column 'tokens' (input D) must hold positive finite numbers; 1 of 6 rows is {problem} (row 5: {shown}). "
-        + LEAVE_OUT
+        + leave_out("tokens", problem)
     )
     with refuses(ValueError, message):
         sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
@@ -144,7 +151,7 @@ def test_bad_rows_are_called_by_the_names_of_their_runs(table, refuses):
     bad = table(loss=[3.6, 3.2, 3.1, np.nan, 2.6, np.nan], name=["a-1", "a-2", "a-3", "b-1", "b-2", "b-3"])
     message = (
         "column 'loss' (the response) must hold finite numbers; 2 of 6 rows are missing (NaN) "
-        f"(row b-1: nan, row b-3: nan). {LEAVE_OUT}"
+        f"(row b-1: nan, row b-3: nan). {leave_out('loss', 'missing')}"
     )
     with refuses(ValueError, message):
         sb.read_runs(bad, run="name")

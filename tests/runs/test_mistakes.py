@@ -1,0 +1,123 @@
+"""Tables that look like a mistake: refused where they cannot be meant, and otherwise a warning names what was seen."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scalebayes as sb
+
+N, D = np.array([1e8, 2e8, 4e8, 8e8]), np.array([2e9, 4e9, 8e9, 16e9])
+LOSS = [3.4, 3.1, 2.9, 2.7]
+
+
+def _table(**columns):
+    return pd.DataFrame({"n_params": N, "n_tokens": D, "loss": LOSS, **columns})
+
+
+def test_a_header_one_name_short_is_refused(tmp_path, refuses):
+    path = tmp_path / "runs.csv"
+    path.write_text("n_params,loss\n1e8,2e9,3.4\n2e8,4e9,3.1\n")
+    message = (
+        "the rows of runs.csv have more values than its header has names ('n_params', 'loss'), so that names and values "
+        "do not match; complete the header."
+    )
+    with refuses(ValueError, message):
+        sb.read_runs(path)
+
+
+def test_labels_of_a_file_stay_text(tmp_path):
+    path = tmp_path / "runs.csv"
+    table = _table(version=["1.1", "1.10", "1.1", "1.10"], number=["007", "7", "008", "8"])
+    table.to_csv(path, index=False)
+    runs = sb.read_runs(path, group="version", run="number")
+    assert runs.levels == ("1.1", "1.10")
+    assert runs.labels.tolist() == ["007", "7", "008", "8"]
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        (np.array([True, False, True, True]), "true and false"),
+        (np.arange(4) * 1j, "complex numbers"),
+        (pd.date_range("2026-01-01", periods=4), "dates"),
+        (pd.to_timedelta([1, 2, 3, 4], unit="D"), "durations"),
+        (pd.period_range("2026-01", periods=4, freq="M"), "periods"),
+    ],
+)
+def test_what_is_no_number_is_refused(values, what, refuses):
+    with refuses(ValueError, f"column 'n_params' (input N) must hold positive finite numbers, and it holds {what}."):
+        sb.read_runs(_table(n_params=values), inputs={"N": "n_params"})
+
+
+def test_runs_that_are_there_twice_are_named():
+    table = pd.concat([_table(), _table().iloc[[2]]], ignore_index=True)
+    with pytest.warns(sb.RunsWarning, match=r"1 of 5 rows repeat another one in 'n_params', 'n_tokens', 'loss', first"):
+        sb.read_runs(table)
+    sb.read_runs(table.assign(seed=[0, 1, 2, 3, 4], loss=[*LOSS, 2.91]))  # a second seed is another run
+
+
+def test_swapped_columns_are_named():
+    with pytest.warns(sb.RunsWarning, match=r"100% of the runs have fewer tokens \(n_params\) than parameters \(n_tok"):
+        sb.read_runs(_table(), inputs={"N": "n_tokens", "D": "n_params"})
+
+
+def test_billions_are_named():
+    with pytest.warns(
+        sb.RunsWarning, match=r"'n_params' \(input N\) goes up to 0.8; parameters are counted one by one"
+    ):
+        sb.read_runs(_table(n_params=N / 1e9), inputs={"N": "n_params"})
+
+
+def test_products_that_went_round_are_named(refuses):
+    with np.errstate(over="ignore"):
+        flops = 6 * (10 * N).astype(np.int64) * (1000 * D).astype(np.int64)
+    large = _table(n_params=10 * N, n_tokens=1000 * D)
+    if (flops <= 0).any():
+        with pytest.raises(ValueError, match=r"goes round at 9.2e18. Compute it with a decimal point"):
+            sb.read_runs(large.assign(flops=flops), inputs={"C": "flops"})
+    positive = np.abs(flops)
+    with pytest.warns(
+        sb.RunsWarning, match=r"'flops' \(input C\) is far from 6 n_params n_tokens in \d of 4 rows, first: "
+    ):
+        sb.read_runs(large.assign(flops=positive), inputs={"C": "flops"})
+
+
+def test_beside_named_inputs_none_is_taken_unasked():
+    assert list(sb.read_runs(_table(), inputs={"D": "n_tokens"}).inputs) == ["D"]
+    assert list(sb.read_runs(_table()).inputs) == ["N", "D"]
+
+
+@pytest.mark.parametrize(
+    ("where", "advice"),
+    [
+        ("loss = 3", " (a comparison is ==)"),
+        ("split == train", " (text needs quotes: 'train')"),
+    ],
+)
+def test_a_condition_that_is_nearly_right_is_helped(where, advice):
+    with pytest.raises(ValueError, match="where ") as refused:
+        sb.read_runs(_table(split="train"), where=where)
+    assert advice in str(refused.value)
+
+
+def test_a_mask_is_no_condition(refuses):
+    message = (
+        "where is a condition as text, such as \"split == 'train'\", got Series; rows chosen in another way are given "
+        "as a table, read_runs(table[mask], ...)."
+    )
+    with refuses(TypeError, message):
+        sb.read_runs(_table(), where=pd.Series([True] * 4))
+
+
+def test_a_short_form_of_a_number_is_written_out():
+    with pytest.raises(ValueError, match="Write 70B as 70e9"):
+        sb.read_runs(_table(n_params=["70B", "1e9", "2e9", "3e9"]), inputs={"N": "n_params"})
+
+
+def test_numpy_in_a_law_is_a_sentence():
+    def law(N, *, A):
+        return A * np.log10(N)
+
+    runs = sb.read_runs(_table(), inputs={"N": "n_params"}, response="loss")
+    with pytest.raises(ValueError, match=r"law uses NumPy where JAX is needed .* jnp.log10 for np.log10"):
+        sb.fit(law, runs, priors={"A": sb.LogNormal(0.3, 0.5)}, discrepancy=None)
