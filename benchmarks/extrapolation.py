@@ -186,7 +186,9 @@ def final_runs(names: Sequence[str] = tuple(FINAL_RUNS), surfaces: Sequence = (S
                 group=group or None,
             )
             departs = timed(law=surfaces, runs=runs, top=[top], tested=10_000, draws=DRAWS)
-            alone = timed(law=sb.laws.chinchilla, runs=runs, top=[top], tested=10_000, draws=DRAWS, baselines=False)
+            alone = timed(
+                law=(sb.laws.chinchilla, None), runs=runs, top=[top], tested=10_000, draws=DRAWS, baselines=False
+            )
             first = "average" if len(surfaces) > 1 else "chinchilla+surface"
             for (result, seconds), called in ((departs, first), (alone, "chinchilla")):
                 lines += lines_of(result, seconds, held, dict.fromkeys(result.curves["curve"], name), called)

@@ -42,7 +42,7 @@ print(runs)
 # `skip=True` leaves it out, and the answer says so.
 
 # %%
-alone = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], skip=True, draws=draws)
+alone = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], skip=True, discrepancy=None, draws=draws)
 print(alone)
 
 # %% [markdown]
@@ -55,12 +55,12 @@ alone.points[["curve", "scale", "reach", "response", "median", "lower", "upper",
 # %% [markdown]
 # ## Let the exponent wander
 #
-# Real curves bend. With `discrepancy="drift"` the local exponent of the law at the largest known model is estimated as
+# Real curves bend. By default they drift: the local exponent of the law at the largest known model is estimated as
 # before. Beyond this model the exponent may change, by an amount learned from its changes among the known models. The
 # band then widens faster with distance than the band of the law alone.
 
 # %%
-drifting = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], skip=True, discrepancy="drift", draws=draws)
+drifting = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.1], skip=True, draws=draws)
 print(drifting)
 
 # %%
@@ -87,8 +87,8 @@ compared.round(3)
 # %%
 largest = float(runs.x("C")[runs.group_labels == "Pythia"].max())
 fits = {
-    "law alone": sb.fit(sb.laws.power_floor, runs, draws=draws),
-    "drift": sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=draws),
+    "law alone": sb.fit(sb.laws.power_floor, runs, discrepancy=None, draws=draws),
+    "drift": sb.fit(sb.laws.power_floor, runs, draws=draws),
 }
 for name, fit in fits.items():
     table = sb.forecast(fit, at={"C": largest * np.array([10.0, 100.0])}, group="Pythia").table

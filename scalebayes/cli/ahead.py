@@ -48,7 +48,7 @@ def forecast(
             "cross-entropy.",
         ),
     ] = None,
-    weights: Annotated[str, typer.Option(help="Weights of several fits: equal, loo or holdout.")] = "equal",
+    weights: Annotated[str, typer.Option(help="Weights of several fits: equal, loo, bootstrap or holdout.")] = "equal",
     seed: Annotated[int, typer.Option(help="Random seed for the noise of new runs.")] = 0,
     json: Json = False,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -20,6 +20,7 @@ from scalebayes.numerics.scores import log_score
 from scalebayes.runs import Runs
 from scalebayes.runs.splits import masks, split, subset
 
+NO_WEIGHT = 0.01  # below it a fit does not show in an answer, which is said
 _STEPS = 1000
 _ENOUGH = 2e-4
 
@@ -35,7 +36,7 @@ class Average:
     weights : mapping of str to float
         The weight of each fit: at least 0, and 1 in sum.
     how : str
-        How the weights were chosen: "equal", "loo", "holdout" or "given".
+        How the weights were chosen: "equal", "loo", "bootstrap", "holdout" or "given".
     """
 
     fits: Mapping[str, Fit]
@@ -49,8 +50,14 @@ class Average:
 
     @property
     def diagnostics(self) -> Diagnostics:
-        """The worst of all fits: the largest share of divergences, the largest r-hat, the smallest ESS."""
-        return pooled_diagnostics([fit.diagnostics for fit in self.fits.values()])
+        """The worst of all fits: the largest share of divergences, the largest r-hat, the smallest ESS; and remarks."""
+        found = pooled_diagnostics([fit.diagnostics for fit in self.fits.values()])
+        dropped = [name for name, weight in self.weights.items() if weight < NO_WEIGHT]
+        if not dropped:
+            return found
+        have = "has a weight" if len(dropped) == 1 else "have weights"
+        said = f"{', '.join(dropped)} {have} below {NO_WEIGHT:g}: the answer is that of the other fits."
+        return replace(found, remarks=(said, *found.remarks))
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
@@ -61,7 +68,7 @@ class Average:
 def average(
     fits: Mapping[str, Fit] | Sequence[Fit],
     *,
-    weights: Literal["equal", "loo", "holdout"] | Mapping[str, float] = "equal",
+    weights: Literal["equal", "loo", "bootstrap", "holdout"] | Mapping[str, float] = "equal",
     share: float = 0.3,
     seed: int = 0,
 ) -> Average:
@@ -73,12 +80,16 @@ def average(
     chooses the weights that predict the known runs best: each run from all others (``"loo"``), or the largest runs from
     the smaller ones (``"holdout"``). Known runs lie at smaller scales, where curves bend more than they do beyond.
     Weights from held-out runs gave nearly all weight to the most flexible law, and predicted no better than equal ones.
+    Stacking may leave a fit without any weight though the runs hardly distinguish it from another. ``"bootstrap"`` asks
+    how sure the runs are: the weights are the means of those by the leave-one-out density of bootstrapped runs
+    (pseudo-BMA+ of the same paper). A fit then loses its weight only if the runs speak clearly. It is the rule for "do
+    the groups differ at all?", with one law for each group and one law for all.
 
     Parameters
     ----------
     fits : mapping of str to Fit, or sequence of Fit
         In a sequence each fit is named by its law and discrepancy, such as ``power_floor+drift``.
-    weights : {"equal", "loo", "holdout"} or mapping of str to float
+    weights : {"equal", "loo", "bootstrap", "holdout"} or mapping of str to float
         A rule, or a weight for each name; given weights are divided by their sum.
     share : float
         Share of each group's runs, the largest by compute, that ``"holdout"`` holds out. Every model is fitted again to
@@ -108,11 +119,15 @@ def average(
     elif weights == "equal":
         found, how = np.full(len(named), 1 / len(named)), weights
     elif weights == "loo":
-        found, how = _by_loo(named), weights
+        found, how = _by_loo(named, "stacking"), weights
+    elif weights == "bootstrap":
+        found, how = _by_loo(named, "BB-pseudo-BMA"), weights
     elif weights == "holdout":
         found, how = stacked(held_back(named, share, seed)), weights
     else:
-        raise ValueError(f"weights are 'equal', 'loo', 'holdout' or a mapping of names to numbers, got {weights!r}.")
+        raise ValueError(
+            f"weights are 'equal', 'loo', 'bootstrap', 'holdout' or a mapping of names to numbers, got {weights!r}."
+        )
     by_name = dict(zip(named, map(float, found), strict=True))
     return Average(MappingProxyType(named), MappingProxyType(by_name), how)
 
@@ -221,10 +236,10 @@ def _given(weights: Mapping[str, float], named: Mapping[str, Fit]) -> np.ndarray
     return values / values.sum()
 
 
-def _by_loo(named: Mapping[str, Fit]) -> np.ndarray:
+def _by_loo(named: Mapping[str, Fit], method: str) -> np.ndarray:
     from arviz_stats import compare
 
-    table = compare({name: for_loo(fit) for name, fit in named.items()}, method="stacking", round_to="none")
+    table = compare({name: for_loo(fit) for name, fit in named.items()}, method=method, round_to="none")
     return table["weight"].reindex(list(named)).to_numpy(float)
 
 

@@ -20,6 +20,7 @@ from scalebayes.fits.remarks import remarks, restored
 from scalebayes.inference.diagnostics import Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.laws import keywords
 from scalebayes.model import Model
+from scalebayes.model.structure import Parameter
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,17 +136,23 @@ class Fit:
         with atomically(target) as temporary:
             self.idata.to_netcdf(temporary, engine="h5netcdf")
 
+    def _is_shared(self, name: str) -> bool:
+        return self.posterior[name].dims == ("chain", "draw")
+
+    def _said(self, p: Parameter) -> str:
+        """A parameter with its interval; of an amplitude, its term at the reference scale, which the runs determine."""
+        if p.anchor is None or p.anchor[2] != "amplitude":
+            return f"{p.name} {_interval(self.posterior[p.name])}"
+        name, exponent, _ = p.anchor
+        scale = f"{float(self.model.numbers[f'{p.name}_reference']):.3g}"
+        return f"{p.name} {name}^-{exponent} {_interval(self.posterior[p.at_reference])} at {name} = {scale}"
+
     def __repr__(self) -> str:
         runs, attrs = self.model.runs, self.idata.attrs
         groups = f", {len(runs.levels)} groups by {runs.group_name}" if runs.group else ""
         left_out = f", {runs.excluded} rows left out ({runs.where})" if runs.excluded else ""
-        draws = {name: self.posterior[name] for name in self.model.parameters}
-        values = ", ".join(
-            f"{name} {float(d.mean()):.4g} ± {float(d.std()):.2g}"
-            for name, d in draws.items()
-            if d.dims == ("chain", "draw")
-        )
-        values = values or "one value per group: see summary()"
+        shared = [p for p in self.model.structure.parameters if p.owner == "law" and self._is_shared(p.at_reference)]
+        values = "; ".join(map(self._said, shared)) or "one value per group: see summary()"
         departs = self.model.said_discrepancy or "none"
         departs += f" (chosen: {self.model.why})" if self.model.why else ""
         modes = [
@@ -157,10 +164,15 @@ class Fit:
                 f"Fit of {self.model.name}: {self.diagnostics}",
                 f"  runs: {len(runs)} from {runs.source}{groups}{left_out}",
                 *(modes if self.modes else []),
-                f"  parameters: {values}",
+                f"  parameters (89%): {values}",
                 f"  discrepancy: {departs}",
                 *(f"  {remark}" for remark in self.diagnostics.remarks),
                 f"  observation: {attrs['observation']}; seed {attrs['seed']}; data {attrs['data_hash']}",
                 f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}",
             ]
         )
+
+
+def _interval(draws: xr.DataArray) -> str:
+    lower, median, upper = np.quantile(draws, [0.055, 0.5, 0.945])
+    return f"{median:.4g} ({lower:.4g} to {upper:.4g})"

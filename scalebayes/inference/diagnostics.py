@@ -62,8 +62,9 @@ class Diagnostics:
 
     def __str__(self) -> str:
         one = "" if self.divergences == 1 else "s"
+        allowed = f" (up to {int(LARGEST_DIVERGING_SHARE * self.draws)} are fine)" if self.divergences else ""
         numbers = (
-            f"{self.divergences} divergence{one}, max r-hat {self.max_r_hat:.3f}, "
+            f"{self.divergences} divergence{one}{allowed}, max r-hat {self.max_r_hat:.3f}, "
             f"min bulk ESS {self.min_ess_bulk:.0f}, min tail ESS {self.min_ess_tail:.0f} over {self.draws} draws"
         )
         return f"NOT CONVERGED: {'; '.join(self.problems)}. {numbers}" if self.problems else numbers

@@ -256,8 +256,8 @@ def crossover(
     A change of schedule (see `forecast`) that all groups go through before the target is assumed to keep their order.
 
     A fit with a law for each group always finds some difference, however small. Whether the groups differ at all is
-    answered by ``average({"each": sb.fit(law, runs), "one": sb.fit(law, runs, pooling="shared")}, weights="loo")``.
-    Where one law is enough for all groups, the risk is 0.5.
+    answered by the average of ``{"each": sb.fit(law, runs), "one": sb.fit(law, runs, pooling="shared")}`` with
+    ``weights="bootstrap"``. Where one law is enough for all groups, the risk is 0.5.
 
     Parameters
     ----------

@@ -172,6 +172,7 @@ def test_fit_refuses_a_loss_that_is_missing(refuses, tmp_path):
     table.to_csv(tmp_path / "runs.csv", index=False)
     message = (
         "column 'loss' (the response) must hold finite numbers; 1 of 20 rows is missing (NaN) (row 3: nan). "
+        'where="loss.notna()" leaves missing values out. '
         "Correct them, or leave them out with where (command line: --where)."
     )
     options = ("--law", "power_floor", "-o", tmp_path / "fit.nc", "--input", "C=flops", "--group", "family")

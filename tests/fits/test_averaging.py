@@ -135,3 +135,31 @@ def test_an_average_is_of_the_same_runs(two_fits, one_curve):
     other = sb.fit(sb.laws.power_floor, one_curve(seed=5), draws=300, discrepancy=None)
     with pytest.raises(ValueError, match="fits of the same runs are needed; other has 16 from table"):
         sb.average({"one": two_fits[1], "other": other})
+
+
+@pytest.mark.fits
+@pytest.mark.parametrize("seed", [1])
+def test_whether_groups_differ_at_all_is_not_erased_by_a_weight_of_zero(seed):
+    rng, C = np.random.default_rng(seed), np.geomspace(1e18, 1e21, 9)
+    weights = []
+    for factor in (1.0, 1.06):
+        parts = [
+            pd.DataFrame(
+                {"flops": C, "loss": (1.7 + a * 30 * C**-0.08) * np.exp(0.004 * rng.normal(size=9)), "arch": name}
+            )
+            for name, a in (("one", 1.0), ("other", factor))
+        ]
+        runs = sb.read_runs(pd.concat(parts, ignore_index=True), inputs={"C": "flops"}, response="loss", group="arch")
+        fits = {
+            how: sb.fit(sb.laws.power_floor, runs, discrepancy=None, pooling=pooling)
+            for how, pooling in (("each", None), ("one", "shared"))
+        }
+        weights.append(sb.average(fits, weights="bootstrap").weights["each"])
+        if factor == 1.0:
+            stacked = sb.average(fits, weights="loo")
+            assert stacked.weights["each"] < 0.01
+            assert (
+                stacked.diagnostics.remarks[0] == "each has a weight below 0.01: the answer is that of the other fits."
+            )
+    assert 0.05 < weights[0] < 0.9
+    assert weights[1] > 0.8
