@@ -78,13 +78,17 @@ def log_prior(model: Model, posterior: xr.Dataset) -> xr.Dataset:
     found = {}
     for p in model.structure.parameters:
         constants = model.numbers[f"{p.name}_prior"]
-        found[p.base] = _log_density(p, posterior[p.base], constants, model.numbers)
+        own = posterior[p.base].variable
+        found[p.base] = (own.dims, _log_density(p, own.values, constants, model.numbers))
         for (_, spread, _), scale in zip(p.deviations, constants[2:], strict=True):
-            found[spread] = 0.5 * np.log(2 / np.pi) - np.log(scale) - 0.5 * (posterior[spread] / scale) ** 2
-    return xr.Dataset(found)
+            drawn = posterior[spread].variable
+            each = 0.5 * np.log(2 / np.pi) - np.log(scale) - 0.5 * (drawn.values / scale) ** 2
+            found[spread] = (drawn.dims, each)
+    used = {dim for dims, _ in found.values() for dim in dims}
+    return xr.Dataset(found, {name: posterior[name] for name in used})
 
 
-def _log_density(p: Parameter, value: xr.DataArray, constants: np.ndarray, numbers: Mapping) -> xr.DataArray:
+def _log_density(p: Parameter, value: np.ndarray, constants: np.ndarray, numbers: Mapping) -> np.ndarray:
     first, second = map(float, constants[:2])
     at: Any = value
     jacobian: Any = 0.0
@@ -92,8 +96,7 @@ def _log_density(p: Parameter, value: xr.DataArray, constants: np.ndarray, numbe
         above = value - float(numbers[f"{p.name}_bound"])
         return first * np.log(second) - gammaln(first) + (first - 1) * np.log(above) - second * above
     if p.link == "floor":
-        smallest = np.asarray(numbers[f"{p.name}_bound"])
-        bound = xr.DataArray(smallest, dims=value.dims[2:] if smallest.ndim else ())
+        bound = np.asarray(numbers[f"{p.name}_bound"])
         share = value / bound
         at, jacobian = np.log(share / (1 - share)), -np.log(share * (1 - share) * bound)
     if p.link == "log":

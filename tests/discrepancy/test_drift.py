@@ -152,12 +152,12 @@ def test_from_farther_off_less_is_known_of_a_floor_and_it_lies_lower():
 def test_a_curve_with_a_value_far_off_is_sampled(law):
     D = np.linspace(1e8, 4e8, 16)
     loss = 1.1 * (D / 1e8) ** -0.15 * np.exp(0.01 * np.random.default_rng(0).normal(size=16))
-    loss[13] *= 1.5  # some sixty times the scale expected of the noise
+    loss[13] *= 1.5  # forty times the scale of the noise
     fit = sb.fit(
         law, sb.read_runs(pd.DataFrame({"D": D, "loss": loss}), response="loss"), discrepancy="drift", draws=500
     )
     assert not fit.diagnostics.problems
-    assert float(fit.posterior["sigma"].median()) > 0.05
+    assert float(fit.posterior["sigma"].median()) < 0.02  # the noise of the others does not grow by it
 
 
 @pytest.mark.fits
@@ -179,15 +179,12 @@ def test_an_error_that_leaves_a_random_guess_falls_faster_than_a_power_predicts(
 @pytest.mark.fits
 def test_a_fit_for_a_far_horizon_has_a_lower_floor_and_keeps_the_horizon_in_its_file(tmp_path):
     runs = _runs(_curve(12).iloc[:5])  # too early to see a floor
-    points = {"D": [30 * runs.x("D").max()]}
     near = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", draws=500)
     far = sb.fit(sb.laws.power_floor, runs, discrepancy="drift", horizon=30, draws=500)
     far.save(tmp_path / "fit.nc")
     loaded = sb.load(tmp_path / "fit.nc")
     assert (near.model.horizon, loaded.model.horizon) == (None, 30)
     assert near.posterior["E"].median() > loaded.posterior["E"].median()
-    lower = [sb.forecast(fit, at=points).table["lower"].item() for fit in (near, loaded)]
-    assert lower[1] < lower[0]
 
 
 @pytest.mark.fits
@@ -245,11 +242,11 @@ def test_a_curve_that_keeps_to_its_law_has_no_drift_ahead():
 def test_a_correlated_fit_takes_its_law_for_true_and_is_saved(tmp_path):
     fit = sb.fit(sb.laws.power_floor, _runs(_curve()), discrepancy="correlated", draws=500)
     assert fit.summary()["name"].tolist() == ["E", "A", "alpha", "sigma", "rho", "ell"]
-    assert "observation: gaussian, correlated;" in repr(fit)
+    assert "  discrepancy: correlated\n" in repr(fit)
     fit.save(tmp_path / "fit.nc")
     assert sb.load(tmp_path / "fit.nc").model.discrepancy == (sb.Drift(drift=None),)
     found = sb.forecast(fit, at={"D": [3e9, 1e12]})
-    assert "These bands take the form of power_floor for true" in str(found)
+    assert "89% bands of power_floor with correlated have not been tested on published runs" in str(found)
     drifts = sb.forecast(
         sb.fit(sb.laws.power_floor, _runs(_curve()), discrepancy="drift", draws=500), at={"D": [3e9, 1e12]}
     )
@@ -379,8 +376,24 @@ def test_a_law_must_not_use_the_names_of_the_drift():
 
 
 @pytest.mark.fits
-def test_questions_that_a_drift_has_no_answer_to_are_refused(drifting):
-    with pytest.raises(ValueError, match="a group without runs has no frontier to drift from"):
-        sb.forecast(drifting, at={"D": 1e9}, new_group=True)
-    with pytest.raises(ValueError, match="reach solves the law, and this fit departs from it"):
-        sb.reach(drifting, target=0.5, axis="D")
+def test_a_group_without_runs_does_not_drift(drifting):
+    for ask in (
+        lambda: sb.forecast(drifting, at={"D": 1e9}, new_group=True),
+        lambda: sb.reach(drifting, target=0.5, axis="D", new_group=True),
+    ):
+        with pytest.raises(ValueError, match="a group without runs has no frontier to drift from"):
+            ask()
+
+
+@pytest.mark.fits
+def test_where_a_drifting_curve_reaches_a_response_its_forecasts_have_it(drifting):
+    frontier = float(drifting.model.runs.x("D").max())
+    target = float(sb.forecast(drifting, at={"D": 5 * frontier}, group="a").table["median"].iloc[0])
+    found = sb.reach(drifting, target=target, axis="D", group="a")
+    there = float(found.table["median"].iloc[0])
+    again = sb.forecast(drifting, at={"D": there}, group="a").table.iloc[0]
+    assert again["lower"] < target < again["upper"]
+    assert 2 * frontier < there < 15 * frontier
+    # The probability of being better at five times the scale is that of having reached it there, at the latest.
+    better = float((sb.forecast(drifting, at={"D": 5 * frontier}, group="a").draws["mean_response"] <= target).mean())
+    assert float((found.draws <= 5 * frontier).mean()) == pytest.approx(better, abs=0.1)

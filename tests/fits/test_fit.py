@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import scalebayes as sb
 
@@ -183,3 +184,24 @@ def test_single_precision_of_the_caller_is_kept_and_does_not_reach_the_fit(pile_
     assert fit.posterior["alpha"].dtype == np.float64
     assert jnp.asarray(1.0).dtype == jnp.float32
     assert jax.config.jax_compilation_cache_dir is None
+
+
+def test_predictive_draws_and_log_prior_are_kept_and_bounded(pile_fit):
+    predictive = pile_fit.idata["posterior_predictive"]["log_loss"]
+    assert predictive.dims == ("chain", "draw", "run")
+    assert predictive[:, :, 0].size <= 400
+    observed = pile_fit.idata["observed_data"]["log_loss"]
+    lower, upper = predictive.quantile([0.025, 0.975], ("chain", "draw"))
+    assert float(((observed > lower) & (observed < upper)).mean()) > 0.8
+    prior, draws = pile_fit.idata["log_prior"], pile_fit.posterior
+    constants = pile_fit.model.numbers["alpha_prior"]
+    expected = stats.lognorm(constants[1], scale=np.exp(constants[0])).logpdf(draws["alpha_population"])
+    np.testing.assert_allclose(prior["alpha_population"], expected)
+    bound = float(pile_fit.model.numbers["E_bound"])
+    share = draws["E_population"].to_numpy() / bound
+    logit = stats.norm(*pile_fit.model.numbers["E_prior"][:2]).logpdf(np.log(share / (1 - share)))
+    np.testing.assert_allclose(prior["E_population"], logit - np.log(share * (1 - share) * bound))
+    spread = stats.halfnorm(scale=constants[2]).logpdf(draws["alpha_spread"])
+    np.testing.assert_allclose(prior["alpha_spread"], spread)
+    below = stats.gamma(4.0, scale=1 / 0.4).logpdf(draws["nu"] - 2.0)
+    np.testing.assert_allclose(prior["nu"], below)
