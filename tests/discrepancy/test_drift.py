@@ -319,7 +319,9 @@ def _runs(table, **columns):
     [
         (
             lambda: sb.Model(
-                sb.laws.power_floor, _runs(pd.concat([_curve(5)] * 2, ignore_index=True)), discrepancy="drift"
+                sb.laws.power_floor,
+                _runs(pd.concat([_curve(5), _curve(5, seed=1)], ignore_index=True)),
+                discrepancy="drift",
             ),
             r"a drift needs one run at each n_tokens, and there are 2 at 1e\+06; name the group that tells the curves "
             r"apart, or average them\.",

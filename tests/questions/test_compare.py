@@ -28,6 +28,7 @@ def test_groups_are_compared_by_each_parameter(chinchillas):
     assert rows.loc["alpha", "at"] == ""
 
 
+@pytest.mark.filterwarnings("ignore::scalebayes.RunsWarning")  # compute in another unit
 def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_runs, made_fit):
     A, alpha = [30.0, 36.0], [0.05, 0.06]
     fit = powers(*(np.outer(value, [1, 1]) for value in (A, alpha)))
