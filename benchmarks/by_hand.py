@@ -33,6 +33,8 @@ class Inputs:
         Logarithms of the references of N and D.
     E, A, B, alpha, beta : tuple of float
         Location and scale of the prior and, with groups, the scale of the spread.
+    outlying : array
+        How far each outlier lies from the other runs, by which its noise is wider; else 0.
     sigma, nu : tuple of float
         Of the noise: location and scale, shape and rate.
     """
@@ -51,6 +53,7 @@ class Inputs:
     alpha: tuple[float, ...]
     beta: tuple[float, ...]
     sigma: tuple[float, ...]
+    outlying: np.ndarray
     nu: tuple[float, ...]
 
 
@@ -75,6 +78,7 @@ def inputs(case: Case) -> Inputs:
         alpha=prior["alpha"],
         beta=prior["beta"],
         sigma=prior["sigma"],
+        outlying=np.asarray(numbers.get("outlying", np.zeros(len(case.runs)))),
         nu=tuple(map(float, numbers["nu_prior"][:2])),
     )
 
@@ -100,7 +104,9 @@ def pymc_ungrouped(given: Inputs):
         sigma = pm.LogNormal("sigma", *given.sigma)
         nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above", *given.nu))
         law = E + a * pm.math.exp(-alpha * given.n) + b * pm.math.exp(-beta * given.d)
-        pm.StudentT("log_loss", nu=nu, mu=pm.math.log(law), sigma=sigma, observed=given.log_loss)
+        pm.StudentT(
+            "log_loss", nu=nu, mu=pm.math.log(law), sigma=(sigma**2 + given.outlying**2) ** 0.5, observed=given.log_loss
+        )
     return model
 
 
@@ -132,7 +138,9 @@ def pymc_pooled(given: Inputs, centred: bool):
         nu = pm.Deterministic("nu", 2 + pm.Gamma("nu_above", *given.nu))
         g = given.group
         law = E[g] + a[g] * pm.math.exp(-alpha[g] * given.n) + b[g] * pm.math.exp(-beta[g] * given.d)
-        pm.StudentT("log_loss", nu=nu, mu=pm.math.log(law), sigma=sigma, observed=given.log_loss)
+        pm.StudentT(
+            "log_loss", nu=nu, mu=pm.math.log(law), sigma=(sigma**2 + given.outlying**2) ** 0.5, observed=given.log_loss
+        )
     return model
 
 
@@ -164,7 +172,9 @@ def numpyro_ungrouped(given: Inputs) -> Callable:
         sigma = numpyro.sample("sigma", dist.LogNormal(*given.sigma))
         nu = numpyro.deterministic("nu", 2 + numpyro.sample("nu_above", dist.Gamma(*given.nu)))
         law = E + a * jnp.exp(-alpha * n) + b * jnp.exp(-beta * d)
-        numpyro.sample("log_loss", dist.StudentT(nu, jnp.log(law), sigma), obs=log_loss)
+        numpyro.sample(
+            "log_loss", dist.StudentT(nu, jnp.log(law), jnp.sqrt(sigma**2 + given.outlying**2)), obs=log_loss
+        )
 
     return model
 
@@ -201,6 +211,8 @@ def numpyro_pooled(given: Inputs, centred: bool) -> Callable:
         sigma = numpyro.sample("sigma", dist.LogNormal(*given.sigma))
         nu = numpyro.deterministic("nu", 2 + numpyro.sample("nu_above", dist.Gamma(*given.nu)))
         law = E[g] + a[g] * jnp.exp(-alpha[g] * n) + b[g] * jnp.exp(-beta[g] * d)
-        numpyro.sample("log_loss", dist.StudentT(nu, jnp.log(law), sigma), obs=log_loss)
+        numpyro.sample(
+            "log_loss", dist.StudentT(nu, jnp.log(law), jnp.sqrt(sigma**2 + given.outlying**2)), obs=log_loss
+        )
 
     return model
