@@ -46,7 +46,7 @@ def fit(
     ] = "auto",
     horizon: Annotated[
         float | None,
-        typer.Option(help="For curves that drift: how far forecasts go, as a multiple of the largest scale."),
+        typer.Option(help="For curves that drift: the multiple of the largest scale that matters most; 2 by default."),
     ] = None,
     thin: Annotated[int | None, typer.Option(help="Keep at most this many runs of each curve, evenly in logs.")] = None,
     draws: Annotated[int | None, typer.Option(help="Draws of each chain; as many as needed by default.")] = None,

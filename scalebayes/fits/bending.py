@@ -33,13 +33,13 @@ class Bend(NamedTuple):
     Parameters
     ----------
     along : str
-        An input, ``"compute"``, ``"order"`` for the order of the table, or ``"group"``.
+        An input, ``"compute"``, or ``"order"`` for the order of the table.
     group : str or None
         The only group that was looked at; None for all.
     p : float
         Probability of so large a bend, if the runs followed the law, by this test alone.
     runs : int
-        The runs at the end of the axis (or of the group) that lie on one side of the law.
+        The runs at the end of the axis that lie on one side of the law.
     of : int
         The runs that were looked at.
     off : sequence of float
@@ -61,14 +61,19 @@ class Bending:
     Parameters
     ----------
     p : float
-        Probability that the most surprising bend of all would be as surprising, if the runs followed the law; by
-        simulated tables.
+        Probability that the most surprising bend of all would be as surprising, if the runs followed the law: by
+        simulated tables, or an upper bound of 0.1 or more.
     bends : tuple of Bend
         What was tested, the most surprising first.
     """
 
     p: float
     bends: tuple[Bend, ...]
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the runs bend away so clearly that it has to be said."""
+        return self.p < SAID
 
 
 def find_bending(model: Model, posterior: xr.Dataset) -> Bending | None:

@@ -18,7 +18,7 @@ from scalebayes.model import Model
 from scalebayes.observations import BUILT_IN as OBSERVATIONS
 from scalebayes.priors import from_plain, to_plain
 
-FORMAT = 2
+FORMAT = 3
 _PARTS = {cls.__name__: cls for cls in (*OBSERVATIONS, *TERMS)}
 
 

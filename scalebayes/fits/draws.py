@@ -54,20 +54,31 @@ def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:
 
 
 def _predictive(model: Model, posterior: xr.Dataset, labels: np.ndarray, seed: int) -> xr.Dataset:
-    """New runs at the known ones, as the data are observed: for some draws, evenly spaced."""
-    runs, observation = model.runs, model.observation
-    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
-    most = max(1, min(_MOST_DRAWS, _MOST_NUMBERS // len(runs)) // chains)
-    some = posterior.isel(draw=np.linspace(0, draws - 1, min(most, draws)).astype(int))
-    found = np.empty((chains * some.sizes["draw"], len(runs)))
-    columns = {role: runs.column(column) for role, column in observation.columns.items()}
-    for level in runs.levels or (None,):
-        rows = runs.rows(level)
-        response = predict(model, some, points_at_runs(runs, observation, rows), level, seed=seed).new_run
-        found[:, rows] = observation.observed(response, {role: value[rows] for role, value in columns.items()})
-    shaped = found.reshape(chains, -1, len(runs))
+    """New runs at the known ones, as the data are observed: for some draws."""
+    some = some_of(posterior, len(model.runs))
+    columns = {role: model.runs.column(column) for role, column in model.observation.columns.items()}
+    observed = model.observation.observed(new_runs(model, some, seed), columns)
+    shaped = observed.reshape(some.sizes["chain"], -1, len(model.runs))
     coords = {"chain": some["chain"], "draw": some["draw"], "run": labels}
     return xr.Dataset({model.structure.block.observed: (("chain", "draw", "run"), shaped)}, coords=coords)
+
+
+def some_of(posterior: xr.Dataset, n_runs: int) -> xr.Dataset:
+    """Evenly spaced draws, so few that as many numbers for each run are no burden."""
+    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    most = max(1, min(_MOST_DRAWS, _MOST_NUMBERS // n_runs) // chains)
+    return posterior.isel(draw=np.linspace(0, draws - 1, min(most, draws)).astype(int))
+
+
+def new_runs(model: Model, posterior: xr.Dataset, seed: int) -> np.ndarray:
+    """New runs at the known ones on the natural scale, shape (draw, run)."""
+    runs = model.runs
+    found = np.empty((posterior.sizes["chain"] * posterior.sizes["draw"], len(runs)))
+    for level in runs.levels or (None,):
+        rows = runs.rows(level)
+        at = points_at_runs(runs, model.observation, rows)
+        found[:, rows] = predict(model, posterior, at, level, seed=seed).new_run
+    return found
 
 
 def log_prior(model: Model, posterior: xr.Dataset) -> xr.Dataset:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from scalebayes.discrepancy.resolve import chosen
-from scalebayes.fits.bending import SAID, Bend, Bending
+from scalebayes.fits.bending import Bend, Bending
 from scalebayes.model import Model
 from scalebayes.model.structure import OUTLYING
 
@@ -34,7 +34,7 @@ def remarks(model: Model, bending: Bending | None) -> tuple[str, ...]:
 
 
 def _of_bend(model: Model, bending: Bending | None) -> str:
-    if bending is None or bending.p >= SAID:
+    if bending is None or not bending.is_clear:
         return ""
     bend = bending.bends[0]
     which = f"the last {bend.runs} of {bend.of} runs" if bend.runs > 1 else f"the last of {bend.of} runs"
@@ -72,13 +72,12 @@ def _what_follows(model: Model) -> str:
 
 
 def _of_outliers(model: Model) -> str:
-    far = outliers(model)
-    if not far:
-        return ""
     named = [
-        f"{label} ({model.runs.response} {seen:.4g} where the others say {said:.4g})"
-        for label, (seen, said) in far.items()
+        f"{each.label} ({model.runs.response} {each.seen:.4g} where the others say {each.said:.4g})"
+        for each in outliers(model)
     ]
+    if not named:
+        return ""
     more = f" and {len(named) - _MOST} more" if len(named) > _MOST else ""
     one = len(named) == 1
     return (
@@ -87,12 +86,22 @@ def _of_outliers(model: Model) -> str:
     )
 
 
-def outliers(model: Model) -> Mapping[str, tuple[float, float]]:
-    """The response of every outlier, and what the other runs say it is, by the label of the run."""
-    far, runs = model.numbers.get(OUTLYING), model.runs
-    if far is None:
-        return {}
+class Outlier(NamedTuple):
+    """An outlier: its row in the table and its label, its response, and what the other runs say it is."""
+
+    row: int
+    label: str
+    seen: float
+    said: float
+
+
+def outliers(model: Model) -> list[Outlier]:
+    """The outliers, the farthest first; several rows may have one label."""
+    far, runs = model.numbers.get(OUTLYING, np.zeros(0)), model.runs
     rows = np.flatnonzero(far)
     rows = rows[np.argsort(-np.abs(far[rows]), kind="stable")]
     said = model.observation.scale.moved(runs.y[rows], -far[rows])
-    return {str(runs.labels[row]): (float(runs.y[row]), float(of)) for row, of in zip(rows, said, strict=True)}
+    return [
+        Outlier(int(row), str(runs.labels[row]), float(runs.y[row]), float(of))
+        for row, of in zip(rows, said, strict=True)
+    ]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.arguments import check_prob
-from scalebayes.fits.draws import MOST_RUNS
+from scalebayes.fits.draws import new_runs, some_of
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.remarks import outliers
 from scalebayes.inference.diagnostics import Diagnostics
@@ -33,7 +33,10 @@ class Misfit:
         A row per axis along which the runs were tested for bending away from the law, the most surprising first: along,
         group, p, and the runs at the end that lie on one side of the law, with their median distance from it.
     p : float or None
-        Probability of as surprising a bend if the runs followed the law, over all tests; None if it is not known.
+        Probability of as surprising a bend if the runs followed the law, over all tests, or an upper bound of 0.1 or
+        more; None if it is not known.
+    bends : bool
+        Whether the runs bend away from the law so clearly that answers say it.
     prob : float
         Probability of the interval of a new run.
     response : str
@@ -43,6 +46,7 @@ class Misfit:
     table: pd.DataFrame
     tests: pd.DataFrame
     p: float | None
+    bends: bool
     prob: float
     response: str
     diagnostics: Diagnostics
@@ -59,9 +63,8 @@ class Misfit:
             f"{inside:.0%} of {len(self.table)} runs lie in the {100 * self.prob:g}% bands of a new run; half of them "
             f"are less than {100 * self.table['off'].abs().median():.2g}% off the median."
         ]
-        if self.p is not None and not any("bend away" in remark for remark in self.diagnostics.remarks):
-            least = f"at least {self.p:.2g}" if self.p >= 0.1 else f"{self.p:.2g}"
-            lines.append(f"The runs follow the law as well as can be told (p is {least}).")
+        if self.p is not None and not self.bends:
+            lines.append(f"No bend away from the law was found in {len(self.tests)} tests.")
         far = self.surprising
         if len(far):
             named = [f"{row['run']} ({100 * row['off']:+.2g}%)" for row in far.head(_MOST_NAMED).to_dict("records")]
@@ -92,7 +95,7 @@ class Misfit:
 def misfit(fit: Fit, *, prob: float = 0.89) -> Misfit:
     """Say how each run lies about the fit, which runs are surprising, and whether runs bend away from the law.
 
-    Everything was computed when the fit was made. Runs were tested for bending away from the best line of the law
+    Runs were tested, when the fit was made, for bending away from the best line of the law
     alone along each scale, compute and the order of the table; a discrepancy may follow such bends. A run is an outlier
     if it lies far from all others, whatever the law; its noise is widened, so that it does not rule the fit.
 
@@ -117,7 +120,7 @@ def misfit(fit: Fit, *, prob: float = 0.89) -> Misfit:
         raise TypeError(f"misfit is about a fit, from sb.fit, got {type(fit).__name__}.")
     check_prob(prob)
     model, runs = fit.model, fit.model.runs
-    drawn = _responses(fit)
+    drawn = new_runs(model, some_of(fit.posterior, len(runs)), int(fit.idata.attrs.get("seed", 0)))
     forward = model.observation.scale.forward
     lower, median, upper = np.quantile(drawn, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
     residual = forward(runs.y) - forward(median)
@@ -132,7 +135,7 @@ def misfit(fit: Fit, *, prob: float = 0.89) -> Misfit:
         "residual": residual,
         "off": runs.y / median - 1,
         "score": residual / forward(drawn).std(axis=0),
-        "outlier": np.isin(np.asarray(runs.labels, str), list(outliers(model))),
+        "outlier": np.isin(np.arange(len(runs)), [each.row for each in outliers(model)]),
     }
     found = fit.bending
     columns = ["along", "group", "p", "runs", "of", "off"]
@@ -141,22 +144,8 @@ def misfit(fit: Fit, *, prob: float = 0.89) -> Misfit:
         pd.DataFrame(table),
         pd.DataFrame(tests, columns=columns),
         found.p if found else None,
+        found is not None and found.is_clear,
         prob,
         runs.response,
         fit.diagnostics,
     )
-
-
-def _responses(fit: Fit) -> np.ndarray:
-    """New runs at the known ones, shape (draw, run), on the natural scale."""
-    model = fit.model
-    if "posterior_predictive" not in fit.idata.children:
-        raise ValueError(
-            f"the fit holds no posterior predictive draws; with more than {MOST_RUNS} runs none are kept. "
-            "Forecast at the runs in question."
-        )
-    drawn = fit.idata["posterior_predictive"][model.structure.block.observed].to_numpy()
-    drawn = drawn.reshape(-1, len(model.runs))
-    if model.observation.sd is None:  # counts
-        return drawn / model.runs.column(model.observation.columns["items"])
-    return model.observation.scale.backward(drawn)

@@ -178,7 +178,7 @@ def warn_of(runs: Runs) -> None:
     """
     for said in (_repeated(runs), _swapped(runs), _units(runs), _wrapped(runs)):
         if said:
-            warnings.warn(said, RunsWarning, stacklevel=4)
+            warnings.warn(said, RunsWarning, stacklevel=3)
 
 
 def _repeated(runs: Runs) -> str:
@@ -210,25 +210,30 @@ def _swapped(runs: Runs) -> str:
 
 def _units(runs: Runs) -> str:
     for name, least in _LEAST.items():
-        if name in runs.inputs and runs.inputs[name].kind == "scale" and 0 < np.nanmax(runs.x(name)) < least:
-            each = runs.inputs[name]
+        if name not in runs.inputs or runs.inputs[name].kind != "scale":
+            continue
+        each, largest = runs.inputs[name], np.max(runs.x(name), initial=0.0, where=np.isfinite(runs.x(name)))
+        if 0 < largest < least:
             return (
-                f"column {each.label!r} (input {name}) goes up to {np.nanmax(runs.x(name)):.4g}; {each.unit or name} "
-                "are counted one by one, 70e9 and not 70."
+                f"column {each.label!r} (input {name}) goes up to {largest:.4g}; {each.unit or name} are counted one "
+                "by one, 70e9 and not 70."
             )
     return ""
 
 
 def _wrapped(runs: Runs) -> str:
-    """A column of compute of whole numbers that is 6 N D in most rows and far from it in some."""
+    """A column of compute of whole numbers that is 6 N D where such a number is possible, and far from it elsewhere."""
     if "C" not in runs.inputs or runs.table[runs.inputs["C"].columns[0]].dtype.kind not in "iu":
         return ""
     n, d = ([c for c in candidates_for(runs.table, key) if runs.table[c].dtype.kind in "iuf"] for key in ("N", "D"))
     if len(n) != 1 or len(d) != 1:
         return ""
     expected = 6.0 * numbers(runs.table[n[0]]) * numbers(runs.table[d[0]])
-    off = (expected > _WRAPS) & (np.abs(np.log(runs.x("C") / expected)) > 1)
-    if not off.any():
+    with np.errstate(all="ignore"):
+        far = ~(np.abs(np.log(runs.x("C") / expected)) < 1)
+    possible = expected < _WRAPS
+    off = far & ~possible
+    if not off.any() or far[possible].any():
         return ""
     first = runs.labels[np.flatnonzero(off)[0]]
     return (

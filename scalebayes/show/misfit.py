@@ -44,8 +44,8 @@ def plot_misfit(answer: Misfit) -> Figure:
     panels[0].set_ylabel(f"{answer.response} over its median, less 1 (%)")
     if "group" in table and table["group"].nunique() <= len(_COLOURS):
         panels[-1].legend(fontsize=7, frameon=False)
-    p = "not tested" if answer.p is None else f"p = {answer.p:.3f}"
-    title(figure, f"do the runs follow the law? {p}; ringed: surprising runs", answer.diagnostics.problems)
+    found = "not tested" if answer.p is None else "they bend away" if answer.bends else "no bend found"
+    title(figure, f"do the runs follow the law? {found}; ringed: surprising runs", answer.diagnostics.problems)
     return figure
 
 

@@ -139,7 +139,7 @@ def test_a_change_of_schedule_lowers_a_forecast_beyond_it(ask, answer, fit_file)
 def test_forecast_in_words_is_a_sentence_for_each_group_and_one_on_the_draws(answer, fit_file):
     *sentences, warned, draws = answer("forecast", fit_file, "--at", "C=2.4e23").splitlines()
     assert warned == (
-        "89% bands of power_floor alone held 27% of the runs of published few-shot curves up to 33x beyond the known "
+        "89% bands of power_floor alone held 21% of the runs of published few-shot curves up to 33x beyond the known "
         "ones, and farther out they have not been tested. They take the form of power_floor for true; "
         "discrepancy='auto' does not."
     )

@@ -88,14 +88,22 @@ def test_an_outlier_bends_nothing_and_is_named(factor):
     response[8] *= factor
     model, bending = _found(response)
     assert bending.p > SAID
-    ((label, (seen, others)),) = outliers(model).items()
-    assert (label, seen) == ("8", pytest.approx(response[8]))
+    ((row, label, seen, others),) = outliers(model)
+    assert (row, label, seen) == (8, "8", pytest.approx(response[8]))
     assert others == pytest.approx(response[8] / factor, rel=0.1)
     (said,) = remarks(model, bending)
     assert said == (
         f"Run 8 (loss {seen:.4g} where the others say {others:.4g}) lies far from all others and counts with a wider "
         "noise."
     )
+
+
+def test_of_rows_with_one_label_only_the_outlier_is_one():
+    response = _power(0.01, 5)
+    response[8] /= 4
+    table = pd.DataFrame({"D": D, "loss": response, "name": ["a"] * 9 + ["b"] * 8})
+    model = sb.Model(sb.laws.power_floor, sb.read_runs(table, response="loss", run="name"), discrepancy=None)
+    assert [(each.row, each.label) for each in outliers(model)] == [(8, "a")]
 
 
 @pytest.mark.slow

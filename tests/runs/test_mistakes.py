@@ -68,18 +68,21 @@ def test_billions_are_named():
         sb.read_runs(_table(n_params=N / 1e9), inputs={"N": "n_params"})
 
 
-def test_products_that_went_round_are_named(refuses):
-    with np.errstate(over="ignore"):
-        flops = 6 * (10 * N).astype(np.int64) * (1000 * D).astype(np.int64)
-    large = _table(n_params=10 * N, n_tokens=1000 * D)
-    if (flops <= 0).any():
-        with pytest.raises(ValueError, match=r"goes round at 9.2e18. Compute it with a decimal point"):
-            sb.read_runs(large.assign(flops=flops), inputs={"C": "flops"})
-    positive = np.abs(flops)
-    with pytest.warns(
-        sb.RunsWarning, match=r"'flops' \(input C\) is far from 6 n_params n_tokens in \d of 4 rows, first: "
-    ):
-        sb.read_runs(large.assign(flops=positive), inputs={"C": "flops"})
+def test_products_that_went_round_are_named():
+    sizes, tokens = np.array([10**8, 10**9, 10**10, 2 * 10**10]), np.array([2 * 10**9] * 4)
+    table = _table(n_params=sizes, n_tokens=tokens, flops=6 * sizes * tokens)
+    assert (np.sign(table["flops"]) == [1, -1, -1, 1]).all()  # of whole numbers of 64 bits
+    with pytest.raises(ValueError, match=r"goes round at 9.2e18. Compute it with a decimal point"):
+        sb.read_runs(table, inputs={"C": "flops"})
+    message = r"'flops' \(input C\) is far from 6 n_params n_tokens in 1 of 2 rows, first: row 3: a product of whole"
+    with pytest.warns(sb.RunsWarning, match=message):
+        sb.read_runs(table, inputs={"C": "flops"}, where="flops > 0")
+    sb.read_runs(table.assign(flops=6.0 * sizes * tokens), inputs={"C": "flops"})
+
+
+def test_compute_that_is_counted_in_another_way_is_no_product_that_went_round():
+    flops = (N * D / 1e10).astype(np.int64)  # in a unit of its own
+    sb.read_runs(_table(flops=flops * 100), inputs={"C": "flops"})
 
 
 def test_beside_named_inputs_none_is_taken_unasked():
