@@ -40,8 +40,9 @@ MOST_STEPS = 18
 LEAST_WORTH = 0.1
 # How often coordinates are whitened again from draws.
 MOST_WHITENINGS = 4
-# Target acceptance: at first, and after a pilot or draws have shown that a posterior is hard.
-EASY, STEADY, CAREFUL = 0.8, 0.9, 0.95
+# Target acceptance: at first, and after a pilot or draws have shown that a posterior is hard; the last two where draws
+# diverge.
+EASY, STEADY, CAREFUL, MOST_CAREFUL = 0.8, 0.9, 0.95, 0.99
 
 Progress = Callable[[str, int, int], None]
 Values = Callable[[np.ndarray, Mapping[str, np.ndarray], Data], dict[str, np.ndarray]]
@@ -199,11 +200,13 @@ def _sampled(table: _Table, initial: Data, seed: int) -> Requests:
         slow = not enough and not worst.bulk > LEAST_WORTH * settings.chains * made
         stats = _thinned({name: _by_chain(value) for name, value in draws.stats.items()}, kept)
         diverges = stats["diverging"].mean() > LARGEST_DIVERGING_SHARE
-        if (slow or diverges) and settings.warmup is None and whitenings < MOST_WHITENINGS and made >= 2 * CHUNK:
+        target = settings.target_accept or _more_careful(chains.target_accept, bool(diverges))
+        whitens = (slow or diverges) and whitenings < MOST_WHITENINGS
+        # Shorter steps alone mend divergences where whitening again has not.
+        if (whitens or (diverges and target > chains.target_accept)) and settings.warmup is None and made >= 2 * CHUNK:
             yield Leave()
-            target = settings.target_accept or (CAREFUL if diverges or chains.target_accept >= STEADY else STEADY)
-            chains, _ = yield from _rewhitened(table, chains, draws, target, bool(found))
-            warmup, whitenings = warmup + made + PILOT, whitenings + 1
+            chains, _ = yield from _rewhitened(table, chains, draws, target, not whitens or bool(found))
+            warmup, whitenings = warmup + made + PILOT, whitenings + bool(whitens)
             draws, more = None, settings.first
         elif enough or made >= settings.most:
             break
@@ -231,6 +234,13 @@ def _is_enough(worst: Worst, settings: Settings) -> bool:
     return worst.r_hat < LARGEST_R_HAT and min(worst.bulk, worst.tail) >= settings.least_ess
 
 
+def _more_careful(target: float, diverges: bool) -> float:
+    """The target acceptance with which to go on after draws that were poor at this one."""
+    if not diverges:
+        return CAREFUL if target >= STEADY else STEADY
+    return CAREFUL if target < CAREFUL else MOST_CAREFUL
+
+
 def _counted(report: Progress, stage: str, before: int, total: int) -> Callable[[int], None]:
     """A callback of the trajectories made since some were made before."""
     return lambda made: report(stage, before + made, total)
@@ -249,10 +259,13 @@ def _is_easy(chains: Chains, pilot: Draws) -> bool:
     return bool((1 + many) * LENGTH / chains.step_size <= MOST_STEPS and strayed <= LENGTH)
 
 
-def _rewhitened(table: _Table, chains: Chains, draws: Draws, target: float, several: bool) -> Requests:
-    """Chains under a geometry from draws, and their pilot; with several modes the geometry stays: no one fits all."""
+def _rewhitened(table: _Table, chains: Chains, draws: Draws, target: float, stays: bool) -> Requests:
+    """Chains under a geometry from draws, and their pilot.
+
+    The geometry stays where no other is better: with several modes no one fits all.
+    """
     chains = replace(chains, target_accept=max(target, chains.target_accept))
-    if not several:
+    if not stays:
         some = np.linspace(len(draws.z) // 3, len(draws.z) - 1, min(2 * CHUNK, len(draws.z))).astype(int)
         positions = draws.trace.kept[0][some].reshape(-1, table.transport.density.size)
         geometry = yield from from_draws(table.transport, positions, chains.geometry, table.data)
