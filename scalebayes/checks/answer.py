@@ -44,6 +44,8 @@ class Backtest:
     skipped : tuple of (setting, curve, reason)
         Curves that were left out, if the caller allowed it.
     law, response : str
+    of : str
+        What has a fit of its own, in words: "curve" along one scale, else "group".
     clusters : mapping of str to str
         The cluster of each curve; the curves of a cluster are resampled together.
     """
@@ -56,6 +58,7 @@ class Backtest:
     skipped: tuple[tuple[str, str, str], ...]
     law: str
     response: str
+    of: str
     clusters: Mapping[str, str]
 
     @property
@@ -103,18 +106,19 @@ class Backtest:
     def __str__(self) -> str:
         bad = self.curves[~self.curves["converged"]]
         lines = [
-            f"NOT CONVERGED: {r['setting']}, {r['curve'] or 'all runs'}: {r['problem']}" for _, r in bad.iterrows()
+            f"NOT CONVERGED: {said_setting(r['setting'])}, {r['curve'] or 'all runs'}: {r['problem']}"
+            for _, r in bad.iterrows()
         ]
         for _, row in self._own.iterrows():
-            where = f"{row['setting']}" + (f", {row['pool']}" if row["pool"] else "")
-            n = f"{row['curves']} curve{'s' if row['curves'] != 1 else ''}"
-            n += f", {row['failed']} without a forecast" if row["failed"] else ""
+            own = self.curves[(self.curves["setting"] == row["setting"]) & (self.curves["pool"] == row["pool"])]
+            where = said_setting(row["setting"]) + (f", {row['pool']}" if row["pool"] else "")
             low, high = (100 * row[f"coverage_89_{end}"] for end in ("lower", "upper"))
             interval = f" [{low:.0f}, {high:.0f}]" if np.isfinite(low) else ""
             lines.append(
-                f"{where} ({n}): the median is off by {100 * row['rmsle']:.1f}% (RMSLE); 89% bands of a new run hold "
-                f"{100 * row['coverage_89']:.0f}%{interval} of the held-out runs, 50% bands "
-                f"{100 * row['coverage_50']:.0f}%; mean width {row['width_89']:.3f} in logs."
+                f"{where} ({self._counts(own)}): the median is off by {100 * row['rmsle']:.1f}% (RMSLE); 89% bands of "
+                f"a new run hold {100 * row['coverage_89']:.0f}%{interval} of the runs held back, 50% bands "
+                f"{100 * row['coverage_50']:.0f}%; the upper end of an 89% band lies "
+                f"{100 * np.expm1(row['width_89']):.2g}% above the lower one."
             )
         for setting in self.curves["setting"].unique():
             others = self.compared(str(setting)).iloc[1:].dropna(subset="rmsle")
@@ -124,19 +128,25 @@ class Backtest:
                 for r in others.to_dict("records")
             )
             if errors:
-                lines.append(f"{setting}, others' RMSLE: {errors}.")
+                lines.append(f"{said_setting(setting)}, RMSLE of others: {errors}.")
         if self.skipped:
             lines.append(f"{len(self.skipped)} skipped: {'; '.join(f'{s}, {c}: {why}' for s, c, why in self.skipped)}.")
-        runs = self.curves[["known", "fitted", "ahead", "tested"]].sum()
-        if runs["fitted"] < runs["known"] or runs["tested"] < runs["ahead"]:
-            lines.append(
-                f"Of {runs['known']} runs up to the cut-offs {runs['fitted']} were fitted, "
-                f"and of {runs['ahead']} beyond them {runs['tested']} forecast, "
-                "spread evenly over the logarithm of the scale."
-            )
         worst, share = self.curves["max_r_hat"].max(), self.curves["diverging"].max()
         lines.append(f"(max r-hat {worst:.3f}, at most {share:.2%} of a fit's draws diverged)")
         return "\n".join(lines)
+
+    def _counts(self, rows: pd.DataFrame) -> str:
+        """How many curves or groups, and of their runs how many were known, fitted, held back and forecast."""
+        n, failed = len(rows), int(rows["rmsle"].isna().sum())
+        runs = rows[["known", "fitted", "ahead", "tested"]].sum()
+        fitted = f", {runs['fitted']} of them fitted" if runs["fitted"] < runs["known"] else ""
+        tested = f", {runs['tested']} of them forecast" if runs["tested"] < runs["ahead"] else ""
+        said = f"{runs['known']} runs known{fitted}, {runs['ahead']} held back{tested}"
+        if fitted or tested:
+            said += ", spread evenly over the logarithm of the scale"
+        if n > 1 or rows["curve"].iloc[0]:
+            said = f"{n} {self.of}{'s' if n != 1 else ''}, {said}"
+        return said + (f"; {failed} without a forecast" if failed else "")
 
     __repr__ = __str__
 
@@ -177,6 +187,20 @@ class Backtest:
                 }
             )
         return plain({"law": self.law, "settings": found})
+
+
+def said_setting(setting: object) -> str:
+    """A setting in words.
+
+    >>> said_setting("top 0.1"), said_setting("0.3"), said_setting("is_train")
+    ('Largest 10% held back', 'Known to 30% of the scale', 'Known by is_train')
+    """
+    share = str(setting).removeprefix("top ")
+    try:
+        percent = f"{100 * float(share):g}%"
+    except ValueError:
+        return f"Known by {setting}"
+    return f"Known to {percent} of the scale" if share == str(setting) else f"Largest {percent} held back"
 
 
 def _means(table: pd.DataFrame, setting: str) -> pd.DataFrame:

@@ -177,6 +177,7 @@ def backtest(
         tuple(skipped),
         "; ".join(dict.fromkeys(each.name for of_curve in methods.values() for each in of_curve)),
         runs.response,
+        "curve" if len(runs.scales) == 1 else "group",
         MappingProxyType(clusters),
     )
 

@@ -102,7 +102,7 @@ def demo(
 
     check_picture(output, force)
     answer = run()
-    save_picture(lambda: plot(answer.fit), output)
+    save_picture(lambda: plot(answer.fit, held_back=answer.held_back), output)
     if json:
         print_json({**answer.forecast.to_dict(), "published": answer.published, "figure": str(output.resolve())})
     else:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 from scalebayes import laws
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.sampling import fit
@@ -22,12 +25,15 @@ class Demo:
     fit : Fit
     forecast : Forecast
         One point per family.
+    held_back : pandas.DataFrame
+        The largest model of each family.
     published : dict of str to float
         Test loss of each family's largest model.
     """
 
     fit: Fit
     forecast: Forecast
+    held_back: pd.DataFrame
     published: dict[str, float]
 
     def __str__(self) -> str:
@@ -37,11 +43,12 @@ class Demo:
             "The largest model of each was held out; this is its forecast from the smaller ones:",
             "",
         ]
-        hits = 0
+        hits, outside = 0, []
         for row in self.forecast.table.to_dict("records"):
             reached = self.published[row["group"]]
             held = row["new_run_lower"] <= reached <= row["new_run_upper"]
             hits += held
+            outside += [] if held else [self._why(row["group"])]
             lines.append(
                 f"  {row['group']:<17} {factor(row['extrapolation']):>5} the compute: forecast {row['median']:.3f}, "
                 f"89% for a new run {row['new_run_lower']:.3f} to {row['new_run_upper']:.3f}; "
@@ -51,9 +58,24 @@ class Demo:
             "",
             f"{hits} of {len(self.published)} inside; of so many 89% bands one or more misses with probability "
             f"{1 - 0.89 ** len(self.published):.2f}.",
+            *outside,
             f"({self.fit.diagnostics})",
         ]
         return "\n".join(lines)
+
+    def _why(self, family: str) -> str:
+        """How the step to the largest model differs from the last step before it, in powers of compute."""
+        runs = self.fit.model.runs
+        rows = runs.rows(family)
+        order = rows[np.argsort(runs.x("C")[rows])][-2:]
+        largest = self.held_back[self.held_back["family"] == family].iloc[0]
+        both = (runs.x("C"), largest["flops"]), (runs.y, largest["loss"])
+        c, y = (np.log([*known[order], last]) for known, last in both)
+        before, after = -np.diff(y) / np.diff(c)
+        return (
+            f"{family} is outside because its last step is unlike the one before: its loss falls with compute to the "
+            f"power {after:.3f}, after {before:.3f}; the bands expect slopes to go on, or to change slowly."
+        )
 
 
 def run(seed: int = 0) -> Demo:
@@ -75,5 +97,6 @@ def run(seed: int = 0) -> Demo:
     return Demo(
         posterior,
         forecast(posterior, at=targets, seed=seed),
+        targets,
         dict(zip(targets["family"], targets["loss"], strict=True)),
     )

@@ -59,7 +59,7 @@ def complete_priors(
     for name, prior in complete.items():
         _check_prior(name, prior, law, complete)
         _check_factors(name, prior, runs)
-    if any(_of_combinations(prior, runs) for prior in complete.values()):
+    if all(isinstance(prior, Separate) for prior in complete.values()):
         check_group_sizes(runs)
     return complete
 
@@ -130,13 +130,6 @@ def _check_prior(name: str, pooling: Pooling, law: Law, complete: Mapping[str, P
             raise ValueError(f"the prior of {name} refers to {other!r}, which {law.signature} does not have.")
         if needs(complete[other].prior):
             raise ValueError(f"the prior of {name} refers to {other}, whose own prior refers to another parameter.")
-
-
-def _of_combinations(pooling: Pooling, runs: Runs) -> bool:
-    """Whether a parameter differs between the groups themselves, not only between the levels of their columns."""
-    if isinstance(pooling, Pooled):
-        return len(runs.group) > 1 and runs.group_name in pooling.spreads(runs.group_name)
-    return len(runs.group) > 1 and isinstance(pooling, Separate)
 
 
 def _check_factors(name: str, pooling: Pooling, runs: Runs) -> None:

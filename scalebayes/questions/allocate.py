@@ -54,7 +54,8 @@ class Allocation:
     runs : pandas.DataFrame
         N and D of the runs, with their group if there are groups.
     margin, prob : float
-    response, law : str
+    response, unit, law : str
+        The response, what D counts, and the law.
     law_only : bool
         True if the fit departs from its law; plans leave the departure out.
     diagnostics : Diagnostics
@@ -69,6 +70,7 @@ class Allocation:
     margin: float
     prob: float
     response: str
+    unit: str
     law: str
     law_only: bool
     diagnostics: Diagnostics
@@ -80,7 +82,7 @@ class Allocation:
             reach = f", {factor(row['extrapolation'])} the largest run" if row["extrapolation"] > 1 else ""
             lines.append(
                 f"{group}with {number(row['C'])} FLOPs{reach}, train {number(row['plan_n'])} parameters on "
-                f"{number(row['plan_d'])} tokens (D/N = {number(row['plan_d'] / row['plan_n'])}) for an expected "
+                f"{number(row['plan_d'])} {self.unit} (D/N = {number(row['plan_d'] / row['plan_n'])}) for an expected "
                 f"{self.response} of {response(row['plan_loss'])}. Anything from {number(row['near_n_lower'])} to "
                 f"{number(row['near_n_upper'])} parameters comes within {number(self.margin)} of it."
                 + self._unlike(row)
@@ -88,7 +90,7 @@ class Allocation:
             lines.append(
                 f"  {100 * self.prob:g}% of the draws have their own optimum at {number(row['n_opt_lower'])} to "
                 f"{number(row['n_opt_upper'])} parameters and {number(row['d_opt_lower'])} to "
-                f"{number(row['d_opt_upper'])} tokens, with a {self.response} of {response(row['loss_lower'])} to "
+                f"{number(row['d_opt_upper'])} {self.unit}, with a {self.response} of {response(row['loss_lower'])} to "
                 f"{response(row['loss_upper'])}."
             )
         if len(self.table) > 12:
@@ -105,8 +107,8 @@ class Allocation:
             return ""
         few = "few" if ratio < seen.min() else "many"
         return (
-            f" No run had so {few} tokens per parameter (the runs have {number(seen.min())} to {number(seen.max())}): "
-            "the plan rests on the form of the law."
+            f" No run had so {few} {self.unit} per parameter (the runs have {number(seen.min())} to "
+            f"{number(seen.max())}): the plan rests on the form of the law."
         )
 
     __repr__ = __str__
@@ -268,6 +270,7 @@ def allocate(
         float(margin),
         prob,
         runs.response,
+        runs.unit("D"),
         model.name,
         model.departs,
         with_distance(fit, float(np.sqrt(max(table["extrapolation"].max(), 1.0)))),

@@ -26,7 +26,7 @@ from scalebayes.questions.along import (
     parameters_along,
     scales_about,
 )
-from scalebayes.questions.distance import in_inputs, with_distance
+from scalebayes.questions.distance import in_inputs, unseen_response, with_distance
 from scalebayes.questions.groups import Group, check_comparable, check_levels, check_one
 from scalebayes.questions.paths import Held, Path, largest_scale, path_along
 from scalebayes.questions.wording import factor, html, number, plain, sentences
@@ -44,12 +44,15 @@ class Comparison:
         - parameter, a, b;
         - scale: "difference" (a minus b), or "log ratio" (of a over b) for an amplitude;
         - at: where the terms of an amplitude are compared, such as "N = 1e9"; empty for other parameters;
-        - mean, sd, lower, upper;
+        - mean, sd, median, lower, upper;
         - p_larger, the probability that a's is larger, and p_direction, that of the more probable sign;
         - margin, and p_equivalent, the probability that the difference is smaller than it; NaN without a margin;
         - prior_sd: the standard deviation of the difference under the prior.
+
+        With ``target`` or ``to`` a further row for each pair has the parameter "speed" and the scale "factor": how many
+        times the scale of a b needs for the same response. Its mean and sd are NaN, and p_larger is p_faster.
     draws : xarray.Dataset
-        The differences or log ratios, one variable per parameter, dims (sample, pair).
+        The differences, log ratios or factors, one variable per parameter and "speed", dims (sample, pair).
     equal : tuple of str
         Parameters that all groups share, which cannot differ.
     pooled : tuple of str
@@ -61,7 +64,7 @@ class Comparison:
         - median, lower, upper of the ratio of b's scale to a's for the same response. It is infinite where only a
           reaches the response, or a is better at every scale; it is 0 where this holds for b;
         - p_faster, the probability that a needs less;
-        - p_a_never and p_b_never. Draws in which neither reaches the response count only here;
+        - p_a_never, p_b_never and p_neither. Draws in which neither reaches the response count only here;
         - extrapolation, the larger of both groups' median scale over the largest at which that group was seen.
     axis, path : str
         The axis and the path of the speed.
@@ -82,7 +85,7 @@ class Comparison:
 
     def __str__(self) -> str:
         lines = []
-        for row in self.table.to_dict("records"):
+        for row in self.table[self.table["scale"] != "factor"].to_dict("records"):
             ratio = row["scale"] == "log ratio"
             middle, low, high = (np.exp(row[k]) if ratio else row[k] for k in ("mean", "lower", "upper"))
             said = f"is {number(middle)} times {row['b']}'s" if ratio else f"minus {row['b']}'s is {number(middle)}"
@@ -131,15 +134,25 @@ class Comparison:
         a, b, place = row["a"], row["b"], f"At {row['at']}" + (f" along {self.path}" if self.path != self.axis else "")
         if not row["median"] >= 0:
             return f"{place}, neither {a} nor {b} gets there."
-        if row["median"] in (0.0, np.inf):
+        if row["median"] in (0.0, np.inf) and row["p_neither"] < 0.5:
             (soon, late), p = ((a, b), row["p_b_never"]) if row["median"] else ((b, a), row["p_a_never"])
             if p < 0.5:
                 return f"{place}, {soon} is more likely than not there at every scale, and {late} is not."
             return f"{place}, {late} more likely than not never gets there (probability {p:.2f})."
         never = [f"{name} with probability {row[k]:.2f}" for name, k in ((a, "p_a_never"), (b, "p_b_never")) if row[k]]
+        factors = (
+            f"{b} needs {number(row['median'])} times the {self.axis} of {a} ({100 * self.prob:g}% "
+            f"{number(row['lower'])} to {number(row['upper'])}); {a} is the faster with probability "
+            f"{row['p_faster']:.2f}"
+        )
+        if row["p_neither"] >= 0.5:
+            rare = f"it is {a if row['median'] else b}" if row["median"] in (0.0, np.inf) else factors
+            return (
+                f"{place}, neither {a} nor {b} gets there, with probability {row['p_neither']:.2f}. If either does, "
+                f"{rare}."
+            )
         return (
-            f"{place}, {b} needs {row['median']:.3g} times the {self.axis} of {a} ({100 * self.prob:g}% "
-            f"{row['lower']:.3g} to {row['upper']:.3g}); {a} is the faster with probability {row['p_faster']:.2f}"
+            f"{place}, {factors}"
             + (f" if either gets there; never does {', '.join(never)}" if never else "")
             + (f"; extrapolates {factor(row['extrapolation'])} beyond the runs." if row["extrapolation"] > 1 else ".")
         )
@@ -235,6 +248,7 @@ def compare(
                     "at": place,
                     "mean": difference.mean(),
                     "sd": difference.std(ddof=1),
+                    "median": np.median(difference),
                     "lower": lower,
                     "upper": upper,
                     "p_larger": up,
@@ -244,25 +258,30 @@ def compare(
                     "prior_sd": before[np.isfinite(before)].std(),
                 }
             )
-    speed, axis, said = _speeds(fit, levels, target, to, axis, path, prob)
+    speed, ratios, axis, said = _speeds(fit, levels, target, to, axis, path, prob)
+    if ratios:
+        differences["speed"] = ratios
+        rows += [_speed_row(row) for row in speed.to_dict("records")]
     pairs = [f"{a} - {b}" for a, b in combinations(levels, 2)]
     draws = xr.Dataset(
         {name: (("sample", "pair"), np.stack(each, 1)) for name, each in differences.items()}, {"pair": pairs}
     )
     equal = tuple(name for name in model.parameters if name not in unlike)
     pooled = tuple(n for n in unlike if isinstance(model.priors[n], Pooled))
-    far = speed["extrapolation"].to_numpy(float)
-    diagnostics = with_distance(fit, in_inputs(model.runs, axis, float(np.max(far[np.isfinite(far)], initial=1.0))))
+    far = float(speed["extrapolation"].max()) if len(speed) else 1.0
+    unseen = unseen_response(model.runs, levels, target) if target is not None else ""
+    diagnostics = with_distance(fit, in_inputs(model.runs, axis, far), unseen)
     return Comparison(pd.DataFrame(rows), draws, equal, pooled, speed, axis, said, prob, diagnostics)
 
 
 def _speeds(
     fit: Fit, levels: Sequence[str], target: float | None, to: float | None, axis: str | None, path: Held, prob: float
-) -> tuple[pd.DataFrame, str, str]:
-    """The ratio of b's scale to a's for each pair; the axis; and the path in words."""
-    columns = ["a", "b", "at", "median", "lower", "upper", "p_faster", "p_a_never", "p_b_never", "extrapolation"]
+) -> tuple[pd.DataFrame, list[np.ndarray], str, str]:
+    """The ratio of b's scale to a's for each pair, summed up and by draw; the axis; and the path in words."""
+    columns = ["a", "b", "at", "median", "lower", "upper", "p_faster"]
+    columns += ["p_a_never", "p_b_never", "p_neither", "extrapolation"]
     if target is None and to is None:
-        return pd.DataFrame(columns=columns), "", ""
+        return pd.DataFrame(columns=columns), [], "", ""
     model, runs = fit.model, fit.model.runs
     axis = axis or ("C" if {"N", "D"} <= set(runs.inputs) else runs.scales[0])
     if target is not None and to is not None:
@@ -276,18 +295,19 @@ def _speeds(
             raise ValueError(f"target is a possible {runs.response}, got {target!r}.")
     paths = {level: path_along(model, axis, path, level) for level in levels}
     at, reached = _inverses(fit, paths, axis, value if where == axis else None)
-    given, rows = np.full(fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"], value), []
+    given, rows, ratios = np.full(fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"], value), [], []
     for a, b in combinations(levels, 2):
         wanted = at[a] if where == axis else given
         # Both scales come from the same search, so that equal curves have equal speed to the last digit.
         one, other = (reached[level](wanted) for level in (a, b))
         known = ~(np.isinf(one) & np.isinf(other)) & ~((one == 0) & (other == 0))
-        with np.errstate(divide="ignore"):
-            ratio = other[known] / one[known]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios.append(np.where(known, other / one, np.nan))
+        ratio = ratios[-1][known]
         quantiles = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
         lower, median, upper = np.quantile(ratio, quantiles, method="nearest") if len(ratio) else [np.nan] * 3
         faster = (ratio > 1).mean() + 0.5 * (ratio == 1).mean() if len(ratio) else np.nan
-        never = np.isinf(one).mean(), np.isinf(other).mean()
+        never = np.isinf(one).mean(), np.isinf(other).mean(), (np.isinf(one) & np.isinf(other)).mean()
         # Each scale's median over the largest at which its own group was seen.
         beyond = [
             np.quantile(scale, 0.5, method="nearest") / largest_scale(runs, axis, level)
@@ -295,7 +315,18 @@ def _speeds(
         ]
         values = [a, b, f"{where} = {number(value)}", median, lower, upper, faster, *never, max(beyond)]
         rows.append(dict(zip(columns, values, strict=True)))
-    return pd.DataFrame(rows), axis, paths[levels[0]].said
+    return pd.DataFrame(rows), ratios, axis, paths[levels[0]].said
+
+
+def _speed_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """The row of a speed in the table of parameters."""
+    up = row["p_faster"]
+    return {name: row[name] for name in ("a", "b", "at", "median", "lower", "upper")} | {
+        "parameter": "speed",
+        "scale": "factor",
+        "p_larger": up,
+        "p_direction": max(up, 1 - up),
+    }
 
 
 def _inverses(

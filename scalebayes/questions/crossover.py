@@ -114,8 +114,8 @@ class Crossover:
         - p_undefined: the probability that the winner does not reach that response within ``within`` times the target;
         - within: 1e60 for the law alone. It is 1000 for an average, with drift or surface, and along a path given as a
           function; scales below the decision scale are then not searched either.
-    axis, path : str
-        The scale that grows, and the path along which it grows.
+    axis, unit, path : str
+        The scale that grows, its unit (empty if it has none), and the path along which it grows.
     start, to, margin : float
         Decision scale, target scale, and the difference of responses below which two count as equal.
     extrapolation : float
@@ -146,6 +146,7 @@ class Crossover:
     value_of_information: float
     gain: Mapping[str, float]
     axis: str
+    unit: str
     path: str
     start: float
     to: float
@@ -358,6 +359,7 @@ def crossover(
         value_of_information=float(regret.min()),
         gain=orders.equivalent_gain(invertible, f[:, w], f[:, r, end], scales, to, prob),
         axis=axis,
+        unit=sources[0].runs.unit(axis),
         path="; ".join(dict.fromkeys(of[0][0].said for of in paths)),
         start=first_scale,
         to=float(to),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -12,7 +12,7 @@ from scalebayes.fits.averaging import Average, members
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
-from scalebayes.questions.wording import factor
+from scalebayes.questions.wording import factor, number, response
 from scalebayes.runs import Runs
 
 # From benchmarks/extrapolation.md: the share of published runs in 89% bands, by how far they lie beyond the known runs.
@@ -55,18 +55,40 @@ def tested(model: Model, distance: float) -> str:
     return f"{said}.{form}" if enough else f"{said}, and farther out they have not been tested.{form}"
 
 
-def with_distance(fit: Fit | Average, distance: float) -> Diagnostics:
+def with_distance(fit: Fit | Average, distance: float, unseen: str = "") -> Diagnostics:
     """The diagnostics of a fit or an average, with a remark on how its bands did on published runs so far out.
 
     Parameters
     ----------
     fit : Fit or Average
     distance : float
-        As in `tested`; 1 or less among the runs.
+        As in `tested`; 1 or less among the runs, infinite for a response that is probably never reached.
+    unseen : str
+        A sentence on a response that no run has, to come first.
     """
-    said = dict.fromkeys(tested(each.model, distance) for each, _ in members(fit))
+    said = dict.fromkeys([unseen, *(tested(each.model, distance) for each, _ in members(fit))])
     found = fit.diagnostics
     return replace(found, remarks=(*(sentence for sentence in said if sentence), *found.remarks))
+
+
+def unseen_response(runs: Runs, levels: Sequence[str | None], target: float) -> str:
+    """A sentence where some groups have no run as good as a target; empty if all have.
+
+    Parameters
+    ----------
+    runs : Runs
+    levels : sequence of str or None
+        The groups; None for all runs together.
+    target : float
+    """
+    best = {level: runs.sign * float(np.min(runs.sign * runs.y[runs.rows(level)])) for level in levels}
+    lacking = {level: value for level, value in best.items() if runs.sign * value > runs.sign * target}
+    if not lacking:
+        return ""
+    of = ", ".join(f"{level} (its best has {response(value)})" for level, value in lacking.items() if level)
+    (value, *_) = lacking.values()
+    whose = f" of {of}" if of else f" (the best has {response(value)})"
+    return f"No run{whose} is as good as {runs.response} {number(target)}: the answer rests on the form of the law."
 
 
 def in_inputs(runs: Runs, axis: str, factor: float) -> float:

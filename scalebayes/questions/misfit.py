@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,8 @@ class Misfit:
     prob : float
         Probability of the interval of a new run.
     response : str
+    units : mapping of str to str
+        The units of the inputs.
     diagnostics : Diagnostics
     """
 
@@ -49,6 +53,7 @@ class Misfit:
     bends: bool
     prob: float
     response: str
+    units: Mapping[str, str]
     diagnostics: Diagnostics
 
     @property
@@ -147,5 +152,6 @@ def misfit(fit: Fit, *, prob: float = 0.89) -> Misfit:
         found is not None and found.is_clear,
         prob,
         runs.response,
+        MappingProxyType({name: runs.unit(name) for name in runs.inputs}),
         fit.diagnostics,
     )

@@ -86,8 +86,9 @@ def read_points(model: Model, at: Points) -> pd.DataFrame:
                 if each.kind == "constant":
                     continue
                 given = ", ".join(map(str, table.columns)) or "nothing"
+                unit = f" ({each.unit})" if each.unit else ""
                 raise ValueError(
-                    f"{law} needs {', '.join(runs.inputs)} at each point; {known}{runs.unit(name)} is missing, given: "
+                    f"{law} needs {', '.join(runs.inputs)} at each point; {known}{unit} is missing, given: "
                     f"{given}. For example {_example(runs)}."
                 )
             if len(found) == 2 and not table[known].equals(table[column]):
@@ -256,4 +257,4 @@ def _example(runs: Runs) -> str:
 
 
 def _needed(runs: Runs) -> str:
-    return ", ".join(f"{name}{runs.unit(name)}" for name in runs.inputs)
+    return ", ".join(runs.axis_label(name) for name in runs.inputs)

@@ -14,12 +14,11 @@ from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.prediction import Points, parameters_of, stream
 from scalebayes.questions.along import along_draws, ends_about, first_reached, inverted, mean_along, scales_about
-from scalebayes.questions.distance import with_distance
+from scalebayes.questions.distance import unseen_response, with_distance
 from scalebayes.questions.groups import NO_RUNS, Group, check_group, check_one
 from scalebayes.questions.paths import Held, largest_scale, path_along
 from scalebayes.questions.points import extrapolation
 from scalebayes.questions.wording import factor, html, number, plain, quantiles, sentences, where
-from scalebayes.runs.inputs import UNITS
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +45,8 @@ class Reach:
         The inputs that were held, with their values.
     path : str
         The path in words.
+    unit : str
+        The unit of the scale; empty if it has none.
     diagnostics : Diagnostics
         Diagnostics of the fit.
     """
@@ -56,6 +57,7 @@ class Reach:
     response: str
     held: dict[str, float]
     path: str
+    unit: str
     diagnostics: Diagnostics
 
     def __str__(self) -> str:
@@ -67,7 +69,7 @@ class Reach:
             if row["p_never"] > 0.995:
                 lines.append(f"{target} is never reached by any {row['axis']} (probability {row['p_never']:.3f}).")
                 continue
-            unit = f" {UNITS[row['axis']]}" if row["axis"] in UNITS else ""
+            unit = f" {self.unit}" if self.unit else ""
             beyond = row["extrapolation"]
             if not np.isfinite(row["median"]):
                 lines.append(
@@ -211,6 +213,6 @@ def reach(
     array = xr.DataArray(np.stack(found, -1), coords, ("chain", "draw", "group"), name=axis)
     held = {name: float(value) for name, value in path.items()} if isinstance(path, dict) else {}
     table = pd.DataFrame(rows)
-    far = table["extrapolation"].to_numpy(float)
-    diagnostics = with_distance(fit, float(np.max(far[np.isfinite(far)], initial=1.0)))
-    return Reach(table, array, prob, runs.response, held, along.said, diagnostics)
+    unseen = unseen_response(runs, levels if not new_group else (None,), float(target))
+    diagnostics = with_distance(fit, float(table["extrapolation"].max()), unseen)
+    return Reach(table, array, prob, runs.response, held, along.said, runs.unit(axis), diagnostics)

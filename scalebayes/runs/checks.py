@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from scalebayes.runs.columns import candidates_for
+from scalebayes.runs.inputs import UNITS
 from scalebayes.runs.runs import RESERVED, Runs, numbers
 
 _NEAR_WRAPPING, _WRAPS = 1e17, 2.0**63
@@ -122,7 +123,7 @@ def check_groups(runs: Runs) -> None:
             f"group {name!r} has one level, {runs.levels[0]!r}, so nothing can be pooled. "
             "Leave the group out, or add runs of another group."
         )
-    check_group_sizes(runs)
+    _check_enough(runs.group_sizes, runs.levels, f"group {name!r}")
 
 
 def _check_labels(runs: Runs) -> None:
@@ -139,19 +140,32 @@ def _check_labels(runs: Runs) -> None:
 
 
 def check_group_sizes(runs: Runs) -> None:
-    """Refuse groups of one run, which is too few to estimate parameters of their own."""
-    name = runs.group_name
+    """Refuse groups of one run, which is too few for parameters that learn nothing from other groups."""
     single = [level for level, size in zip(runs.levels, runs.group_sizes, strict=True) if size == 1]
     if single:
         raise ValueError(
-            f"group {name!r}: {len(single)} of {len(runs.levels)} levels {'has' if len(single) == 1 else 'have'} one "
-            f"run ({', '.join(map(repr, single[:3]))}{', ...' if len(single) > 3 else ''}), "
-            "too few to estimate a group. Add runs, leave these out, or group by another column."
+            f"group {runs.group_name!r}: {_of_one_run(single, len(runs.levels))}, too few to estimate a group by "
+            "itself. Fit with pooling='pooled', leave these out, or group by another column."
         )
 
 
+def _check_enough(sizes: Sequence[int], levels: Sequence[str], what: str) -> None:
+    """Refuse a grouping in which fewer than two levels have several runs, so that nothing can be pooled."""
+    single = [level for level, size in zip(levels, sizes, strict=True) if size == 1]
+    if len(levels) - len(single) < 2:
+        raise ValueError(
+            f"{what}: {_of_one_run(single, len(levels))}; two or more need several runs, for others to learn from. "
+            "Add runs, or group by another column."
+        )
+
+
+def _of_one_run(single: Sequence[str], levels: int) -> str:
+    named = ", ".join(map(repr, single[:3])) + (", ..." if len(single) > 3 else "")
+    return f"{len(single)} of {levels} levels {'has' if len(single) == 1 else 'have'} one run ({named})"
+
+
 def _check_factors(runs: Runs) -> None:
-    """Refuse one of several group columns where it would be refused alone; a combination may have only one run."""
+    """Refuse one of several group columns where it would be refused alone."""
     for column in runs.group:
         counts = runs.table[column].astype(str).value_counts()
         if len(counts) == 1:
@@ -159,14 +173,7 @@ def _check_factors(runs: Runs) -> None:
                 f"group column {column!r} has one level, {counts.index[0]!r}, so nothing can be pooled over it. "
                 "Leave it out of the group, or add runs of another level."
             )
-        single = sorted(counts.index[counts == 1])
-        if single:
-            raise ValueError(
-                f"group column {column!r}: {len(single)} of {len(counts)} levels "
-                f"{'has' if len(single) == 1 else 'have'} one run ({', '.join(map(repr, single[:3]))}"
-                f"{', ...' if len(single) > 3 else ''}), too few to estimate a level. "
-                "Add runs, leave these out, or group by another column."
-            )
+        _check_enough(counts.tolist(), counts.index.tolist(), f"group column {column!r}")
 
 
 def warn_of(runs: Runs) -> None:
@@ -203,8 +210,8 @@ def _swapped(runs: Runs) -> str:
         return ""
     n, d = (runs.inputs[name].label for name in ("N", "D"))
     return (
-        f"{smaller:.0%} of the runs have fewer tokens ({d}) than parameters ({n}); if the columns are swapped, say "
-        f"inputs={{'N': {d!r}, 'D': {n!r}}}."
+        f"{smaller:.0%} of the runs have fewer {runs.unit('D')} ({d}) than parameters ({n}); if the columns are "
+        f"swapped, say inputs={{'N': {d!r}, 'D': {n!r}}}."
     )
 
 
@@ -213,9 +220,9 @@ def _units(runs: Runs) -> str:
         if name not in runs.inputs or runs.inputs[name].kind != "scale":
             continue
         each, largest = runs.inputs[name], np.max(runs.x(name), initial=0.0, where=np.isfinite(runs.x(name)))
-        if 0 < largest < least:
+        if 0 < largest < least and each.unit == UNITS[name]:
             return (
-                f"column {each.label!r} (input {name}) goes up to {largest:.4g}; {each.unit or name} are counted one "
+                f"column {each.label!r} (input {name}) goes up to {largest:.4g}; {each.unit} are counted one "
                 "by one, 70e9 and not 70."
             )
     return ""

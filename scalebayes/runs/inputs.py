@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from typing import Literal, cast, get_args
 Kind = Literal["scale", "plain", "constant"]
 
 UNITS: Mapping[str, str] = MappingProxyType({"N": "parameters", "D": "tokens", "C": "FLOPs"})
+_COUNTED = ("tokens", "samples", "examples", "images", "characters", "bytes", "steps")
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,26 @@ def as_input(name: str, given: object) -> Input:
     TypeError
         If it is none of these.
     """
-    unit = UNITS.get(name, "")
     if isinstance(given, Input):
-        return given if given.unit else Input(given.column, given.kind, unit)
+        return given if given.unit else Input(given.column, given.kind, unit_of(name, given.label))
+    unit = unit_of(name, given) if isinstance(given, str) else UNITS.get(name, "")
     if isinstance(given, list | tuple) and given:
         return Input(tuple(given), "plain", unit)
     if given is None or isinstance(given, Mapping | set | list | tuple | dict):
         raise TypeError(f"input {name} is a column, a list of columns or an sb.Input, got {given!r}.")
     return Input(cast(str, given), unit=unit)
+
+
+def unit_of(name: str, column: str) -> str:
+    """The unit of an input: what its column's name says it counts, else the usual one.
+
+    >>> unit_of("D", "n_samples"), unit_of("C", "train_gflops"), unit_of("C", "model_flops"), unit_of("N", "size")
+    ('samples', 'GFLOPs', 'FLOPs', 'parameters')
+    """
+    usual, words = UNITS.get(name, ""), re.split(r"[\W_]+", column.lower())
+    if name == "D":
+        return next((each for each in _COUNTED if each in words or each[:-1] in words), usual)
+    if name == "C":
+        named = (re.fullmatch("([kmgtpez]?)(flop|mac)s?", word) for word in words)
+        return next((f"{found[1].upper()}{found[2].upper()}s" for found in named if found), usual)
+    return usual

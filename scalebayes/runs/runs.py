@@ -175,9 +175,12 @@ class Runs:
         return tuple(name for name, each in self.inputs.items() if each.kind == "scale")
 
     def unit(self, axis: str) -> str:
-        """The unit to write after an input's name, such as `` (tokens)``; empty for an input without a unit."""
-        known = self.inputs[axis].unit if axis in self.inputs else {"C": "FLOPs"}.get(axis, "")
-        return f" ({known})" if known else ""
+        """The unit of an input, or of compute; empty if it has none."""
+        return self.inputs[axis].unit if axis in self.inputs else {"C": "FLOPs"}.get(axis, "")
+
+    def axis_label(self, axis: str) -> str:
+        """An input's name with its unit: ``D (tokens)``."""
+        return f"{axis} ({unit})" if (unit := self.unit(axis)) else axis
 
     @cached_property
     def digest(self) -> str:

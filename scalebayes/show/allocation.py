@@ -8,7 +8,7 @@ import numpy as np
 
 from scalebayes.questions.allocate import Allocation
 from scalebayes.questions.wording import number
-from scalebayes.show.axes import label, title
+from scalebayes.show.axes import named, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,8 +36,8 @@ def plot_allocation(answer: Allocation) -> Figure:
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True, sharey=True)[0]
     for panel, group in zip(panels, groups, strict=True):
         _contours(panel, answer, group)
-    figure.supxlabel(label("N"), fontsize=10)
-    figure.supylabel(label("D"), fontsize=10)
+    figure.supxlabel(named("N", "parameters"), fontsize=10)
+    figure.supylabel(named("D", answer.unit), fontsize=10)
     within = f"thick: expected {answer.response} within {number(answer.margin)} of the best"
     title(figure, f"{answer.law}: {within}; bars: {100 * answer.prob:g}% of the optimum", answer.diagnostics.problems)
     return figure

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scalebayes.questions.wording import number
-from scalebayes.runs.inputs import UNITS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,9 +21,9 @@ def few_ticks(panel: Axes, ratio: float) -> None:
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
-def label(axis: str) -> str:
+def named(axis: str, unit: str) -> str:
     """The label of an axis, with its unit."""
-    return f"{axis} ({UNITS[axis]})" if axis in UNITS else axis
+    return f"{axis} ({unit})" if unit else axis
 
 
 def title(figure: Figure, said: str, problems: tuple[str, ...]) -> None:

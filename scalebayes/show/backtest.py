@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scalebayes.checks.answer import Backtest
+from scalebayes.checks.answer import Backtest, said_setting
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,5 +107,6 @@ def _one_curve(axes: Axes, result: Backtest, setting: str, curve: str) -> None:
     axes.set(xscale="log", yscale="log", xlabel="scale", ylabel=result.response)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
-    axes.set_title(f"{curve} ({setting})" if curve else str(setting), fontsize=10)
+    said = said_setting(setting)
+    axes.set_title(f"{curve}. {said}" if curve else said, fontsize=10)
     axes.legend(frameon=False, fontsize=9)

@@ -8,7 +8,7 @@ import numpy as np
 
 from scalebayes.questions.crossover import Crossover
 from scalebayes.questions.wording import number
-from scalebayes.show.axes import few_ticks, label, title
+from scalebayes.show.axes import few_ticks, named, title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,13 +30,14 @@ def plot_crossover(answer: Crossover) -> Figure:
 
     figure = Figure(figsize=(11, 4.2), layout="constrained", dpi=150)
     left, right = figure.subplots(1, 2)
+    axis = named(answer.axis, answer.unit)
     scale, groups = answer.draws["scale"].to_numpy(), list(answer.draws["group"].to_numpy())
     for i, group in enumerate(groups):
         drawn = answer.draws.sel(group=group).to_numpy()
         lower, median, upper = np.quantile(drawn, [(1 - answer.prob) / 2, 0.5, (1 + answer.prob) / 2], axis=0)
         left.fill_between(scale, lower, upper, color=f"C{i}", alpha=0.2, lw=0)
         left.plot(scale, median, color=f"C{i}", label=group)
-    left.set(xscale="log", xlim=(scale[0], scale[-1]), xlabel=label(answer.axis), ylabel=answer.response)
+    left.set(xscale="log", xlim=(scale[0], scale[-1]), xlabel=axis, ylabel=answer.response)
     left.legend(frameon=False, fontsize=8)
     left.set_title(
         f"mean {answer.response}, {100 * answer.prob:g}% bands; grey: density of the first crossing", fontsize=9
@@ -51,7 +52,7 @@ def plot_crossover(answer: Crossover) -> Figure:
     right.plot(
         scale, answer.curve["p_crossed"], color="black", lw=1.2, label=f"{answer.winner}, {answer.rival} crossed"
     )
-    right.set(xscale="log", xlim=(scale[0], scale[-1]), ylim=(0, 1), xlabel=label(answer.axis), ylabel="probability")
+    right.set(xscale="log", xlim=(scale[0], scale[-1]), ylim=(0, 1), xlabel=axis, ylabel="probability")
     right.set_title("which is best; line: have crossed by then", fontsize=9)
     for panel in (left, right):
         panel.tick_params(labelsize=8)

@@ -10,8 +10,10 @@ import pandas as pd
 from scalebayes.arguments import check_prob
 from scalebayes.fits.fit import Fit
 from scalebayes.questions.forecast import forecast
-from scalebayes.questions.groups import check_one
+from scalebayes.questions.groups import check_group, check_one
+from scalebayes.questions.points import read_points
 from scalebayes.questions.wording import number
+from scalebayes.runs.runs import numbers
 from scalebayes.show.axes import label_log_axis, title
 
 if TYPE_CHECKING:
@@ -20,9 +22,17 @@ if TYPE_CHECKING:
 
 _POINTS = 80
 _MOST_LEVELS = 4
+_RESPONSE = "a response"  # no column of points has this name
 
 
-def plot(fit: Fit, *, axis: str | None = None, to: float | None = None, prob: float = 0.89) -> Figure:
+def plot(
+    fit: Fit,
+    *,
+    axis: str | None = None,
+    to: float | None = None,
+    held_back: pd.DataFrame | None = None,
+    prob: float = 0.89,
+) -> Figure:
     """Draw runs, median and bands along one scale, in one panel per group.
 
     The darker band is for the mean response, the lighter one for a single new run. Beyond the largest run of the panel
@@ -35,7 +45,9 @@ def plot(fit: Fit, *, axis: str | None = None, to: float | None = None, prob: fl
     axis : str, optional
         The input along the abscissa; by default the law's last.
     to : float, optional
-        Right end of the axis; by default 10 times the largest run.
+        Right end of the axis; by default 10 times the largest run, or beyond the last that was held back.
+    held_back : pandas.DataFrame, optional
+        Runs that were not fitted, with the columns of those that were; they are drawn as open circles.
     prob : float
         Probability of both bands.
 
@@ -49,7 +61,8 @@ def plot(fit: Fit, *, axis: str | None = None, to: float | None = None, prob: fl
     TypeError
         If the fit is an average of fits.
     ValueError
-        If the law has no such input, or ``to`` lies below the smallest run.
+        If the law has no such input, ``to`` lies below the smallest run, or a run held back lacks a column or is
+        of another group.
     """
     from matplotlib.figure import Figure
 
@@ -60,7 +73,9 @@ def plot(fit: Fit, *, axis: str | None = None, to: float | None = None, prob: fl
     axis = inputs[-1] if axis is None and inputs else axis
     if axis not in inputs:
         raise ValueError(f"{fit.model.name} has no input {axis!r} to plot along; it has {', '.join(inputs)}.")
-    ends = runs.x(axis).min(), runs.x(axis).max() * 10 if to is None else to
+    ahead = None if held_back is None else _ahead(fit, held_back)
+    farthest = 10 * runs.x(axis).max() if ahead is None else 1.5 * max(ahead[axis].max(), runs.x(axis).max())
+    ends = runs.x(axis).min(), farthest if to is None else to
     if not ends[0] < ends[1] < np.inf:
         raise ValueError(
             f"the plot runs from {axis} = {number(ends[0])}, the smallest run, to {to!r}: nothing to draw."
@@ -73,17 +88,35 @@ def plot(fit: Fit, *, axis: str | None = None, to: float | None = None, prob: fl
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for panel, level in zip(panels.flat, levels, strict=False):
         mapped = _panel(panel, fit, axis, level, ends, prob)
+        if ahead is not None:
+            own = ahead[ahead[runs.group_name] == level] if runs.group else ahead
+            panel.plot(own[axis], own[_RESPONSE], "o", ms=5.5, mfc="white", mec="#D55E00", mew=1.4, zorder=4)
     for panel in list(panels.flat)[len(levels) :]:
         panel.set_visible(False)
-    figure.supxlabel(f"{axis}{runs.unit(axis)}", fontsize=10)
+    figure.supxlabel(runs.axis_label(axis), fontsize=10)
     figure.supylabel(runs.response, fontsize=10)
     if colours:
         coloured = next(name for name in inputs if name != axis)
-        figure.colorbar(mapped, ax=panels, label=f"{coloured}{runs.unit(coloured)}", fraction=0.05, pad=0.02)
-    shown = f"{100 * prob:g}% bands: dark the law's mean, light a single new run; shaded: beyond the runs"
+        figure.colorbar(mapped, ax=panels, label=runs.axis_label(coloured), fraction=0.05, pad=0.02)
+    shown = f"{100 * prob:g}% bands: dark the mean, light a single new run; shaded: beyond the runs"
+    shown += "; open circles: held back" if ahead is not None else ""
     problems = fit.diagnostics.problems
     title(figure, f"{fit.model.name}, {len(runs)} runs. {shown}", problems)
     return figure
+
+
+def _ahead(fit: Fit, held_back: pd.DataFrame) -> pd.DataFrame:
+    """The inputs, groups and responses of runs that were not fitted."""
+    runs = fit.model.runs
+    if not isinstance(held_back, pd.DataFrame):
+        raise TypeError(f"held_back is a table with the columns of the runs, got {type(held_back).__name__}.")
+    lacking = [column for column in (*runs.group, runs.response) if column not in held_back.columns]
+    if lacking:
+        raise ValueError(f"held_back has no column {lacking[0]!r}; the runs have.")
+    found = read_points(fit.model, held_back).assign(**{_RESPONSE: numbers(held_back[runs.response])})
+    for level in found[runs.group_name].unique() if runs.group else ():
+        check_group(runs, level)
+    return found
 
 
 def _panel(panel: Axes, fit: Fit, axis: str, level: str | None, ends: tuple[float, float], prob: float):

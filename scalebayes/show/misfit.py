@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.questions.misfit import Misfit
-from scalebayes.show.axes import few_ticks, label, title
+from scalebayes.show.axes import few_ticks, named, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,6 +41,7 @@ def plot_misfit(answer: Misfit) -> Figure:
     panels = figure.subplots(1, len(inputs), squeeze=False, sharey=True)[0]
     for panel, name in zip(panels, inputs, strict=True):
         _panel(panel, table, answer.surprising, name)
+        panel.set_xlabel(named(name, answer.units[name]))
     panels[0].set_ylabel(f"{answer.response} over its median, less 1 (%)")
     if "group" in table and table["group"].nunique() <= len(_COLOURS):
         panels[-1].legend(fontsize=7, frameon=False)
@@ -67,6 +68,5 @@ def _panel(panel: Axes, table: pd.DataFrame, surprising: pd.DataFrame, name: str
     if (table[name] > 0).all():
         panel.set_xscale("log")
         few_ticks(panel, float(table[name].max() / table[name].min()))
-    panel.set_xlabel(label(name))
     panel.tick_params(labelsize=8)
     panel.grid(alpha=0.25, lw=0.5)

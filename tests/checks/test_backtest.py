@@ -416,6 +416,7 @@ def _answered(**changed):
         "skipped": (),
         "law": "power_floor",
         "response": "loss",
+        "of": "curve",
         "clusters": {"a": "a", "b": "b"},
     }
     return sb.Backtest(**parts | changed)
@@ -423,8 +424,7 @@ def _answered(**changed):
 
 def test_what_was_left_out_is_counted():
     whole = _answered()
-    assert "0.3 (2 curves)" in str(whole)
-    assert "Of 54 runs up to the cut-offs 48 were fitted, and of 18 beyond them 18 forecast" in str(whole)
+    assert "Known to 30% of the scale (2 curves, 54 runs known, 48 of them fitted, 18 held back, " in str(whole)
     assert "carry_forward 20.0%; least_squares_power 15.0% (1 not converged)" in str(whole)
     (setting,) = whole.to_dict()["settings"]
     assert setting["members"] == {}
@@ -433,7 +433,7 @@ def test_what_was_left_out_is_counted():
     failed = _answered(curves=whole.curves.assign(rmsle=[0.1, np.nan]))
     (row,) = failed.table.to_dict("records")
     assert (row["curves"], row["failed"], row["rmsle"]) == (1, 1, 0.1)
-    assert "0.3 (1 curve, 1 without a forecast)" in str(failed)
+    assert "over the logarithm of the scale; 1 without a forecast): the median" in str(failed)
     skipped = _answered(skipped=(("0.01", "a", "1 known run"), ("0.01", "b", "1 known run")))
     first, second = skipped.to_dict()["settings"]
     assert (first["cutoff"], second["cutoff"]) == ("0.3", "0.01")

@@ -35,6 +35,10 @@ def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_
     at_loss = sb.compare(fit, target=2.5).speed.iloc[0]
     needed = [(a / 2.5) ** (1 / s) for a, s in zip(A, alpha, strict=True)]
     assert at_loss["median"] == pytest.approx(needed[1] / needed[0], rel=1e-9)
+    rows = sb.compare(fit, target=2.5)
+    (in_table,) = rows.table.query("parameter == 'speed'").to_dict("records")
+    assert (in_table["scale"], in_table["at"], in_table["median"]) == ("factor", "loss = 2.5", at_loss["median"])
+    np.testing.assert_allclose(np.median(rows.draws["speed"]), at_loss["median"], rtol=1e-12)
     at_scale = sb.compare(fit, to=1e22).speed.iloc[0]
     there = A[0] * 1e22 ** -alpha[0]
     assert at_scale["median"] == pytest.approx((A[1] / there) ** (1 / alpha[1]) / 1e22, rel=1e-9)
@@ -48,6 +52,8 @@ def test_speeds_of_powers_are_what_their_closed_form_says(powers, floors, power_
     assert "b more likely than not never gets there (probability 1.00)" in str(sb.compare(above(1.0, 3.0), target=2.5))
     neither = sb.compare(above(3.0, 3.0), target=2.5)
     assert (neither.speed["p_a_never"].iloc[0], neither.speed["p_b_never"].iloc[0]) == (1.0, 1.0)
+    assert neither.speed["p_neither"].iloc[0] == 1.0
+    assert "is as good as loss 2.5: the answer rests on the form of the law." in str(neither)
     assert "At loss = 2.5, neither a nor b gets there." in str(neither)
     # Equal curves, and units in which the scale is far below 1.
     same = powers(np.full((2, 2), 30.0), np.full((2, 2), 0.05))

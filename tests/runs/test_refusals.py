@@ -205,28 +205,28 @@ def test_a_group_with_one_level_is_refused(refuses, table):
 @pytest.mark.parametrize(
     ("family", "counted"),
     [
-        ("aabbbc", "1 of 3 levels has one run ('c')"),
-        ("aabbcd", "2 of 4 levels have one run ('c', 'd')"),
+        ("aaaaab", "1 of 2 levels has one run ('b')"),
         ("aabcde", "4 of 5 levels have one run ('b', 'c', 'd', ...)"),
     ],
 )
-def test_levels_with_one_run_are_refused(family, counted, refuses, table):
+def test_groups_of_which_fewer_than_two_have_several_runs_are_refused(family, counted, refuses, table):
     message = (
-        f"group 'family': {counted}, too few to estimate a group. "
-        "Add runs, leave these out, or group by another column."
+        f"group 'family': {counted}; two or more need several runs, for others to learn from. "
+        "Add runs, or group by another column."
     )
     with refuses(ValueError, message):
         sb.read_runs(table(family=list(family)), group="family")
 
 
-def test_two_group_columns_are_refused_by_their_joint_name(table, refuses):
+def test_a_group_with_one_run_learns_from_the_others_and_cannot_stand_by_itself(table, refuses):
+    runs = sb.read_runs(table(family=list("aabbbc")), group="family")
+    assert sb.Model(sb.laws.chinchilla, runs, discrepancy=None).parameters
     message = (
-        "group 'family_corpus': 2 of 4 levels have one run ('a, y', 'b, x'), too few to estimate a group. "
-        "Add runs, leave these out, or group by another column."
+        "group 'family': 1 of 3 levels has one run ('c'), too few to estimate a group by itself. Fit with "
+        "pooling='pooled', leave these out, or group by another column."
     )
-    runs = sb.read_runs(table(family=list("aaabbb"), corpus=list("xxyxyy")), group=["family", "corpus"])
     with refuses(ValueError, message):
-        sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
+        sb.Model(sb.laws.chinchilla, runs, pooling="separate", discrepancy=None)
 
 
 def test_a_group_column_of_one_level_or_a_level_of_one_run_is_refused(refuses, table):
@@ -237,8 +237,8 @@ def test_a_group_column_of_one_level_or_a_level_of_one_run_is_refused(refuses, t
     with refuses(ValueError, message):
         sb.read_runs(table(family=list("aaabbb"), corpus=list("xxxxxx")), group=["family", "corpus"])
     message = (
-        "group column 'corpus': 1 of 2 levels has one run ('y'), too few to estimate a level. "
-        "Add runs, leave these out, or group by another column."
+        "group column 'corpus': 1 of 2 levels has one run ('y'); two or more need several runs, for others to learn "
+        "from. Add runs, or group by another column."
     )
     with refuses(ValueError, message):
         sb.read_runs(table(family=list("aaabbb"), corpus=list("xxyxxx")), group=["family", "corpus"])
