@@ -286,7 +286,7 @@ def _geometry_and_starts(table: _Table, initial: Data, seed: int) -> Requests:
     table.report("climbing to the modes", 0, 0)
     found = yield from _climbed(transport, starts, data)
     top = int(np.argmax(found.heights))
-    geometry, log_mass = yield from about_mode(transport, found.found[top], data)
+    geometry, log_mass, mode = yield from about_mode(transport, found.found[top], data)
     begin = np.zeros((n, transport.density.size))
     candidates = modes.elsewhere(found)
     if not candidates.any():  # the usual case
@@ -294,11 +294,13 @@ def _geometry_and_starts(table: _Table, initial: Data, seed: int) -> Requests:
     positions, _ = transport.position(found.found, transport.plain, data)
     z = transport.standardise(positions, geometry, data)
     others = yield from modes.separate(z, found.heights, candidates, geometry)
-    masses = [log_mass]
+    ends, masses, known = [top], [log_mass], [mode]
     for i in others:
-        _, mass = yield from about_mode(transport, found.found[i], data)
-        masses.append(mass)
-    share, ends = modes.shares(np.asarray(masses)), np.asarray([top, *others])
+        _, mass, mode = yield from about_mode(transport, found.found[i], data)
+        apart = transport.standardise(np.stack([mode, *known]), geometry, data)
+        if (np.linalg.norm(apart[1:] - apart[0], axis=1) > 1).all():
+            ends, masses, known = [*ends, i], [*masses, mass], [*known, mode]
+    share, ends = modes.shares(np.asarray(masses)), np.asarray(ends)
     kept = np.flatnonzero(share)
     if len(kept) < 2:
         return geometry, (), begin

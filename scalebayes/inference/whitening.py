@@ -21,7 +21,7 @@ _LENGTHS = 0.5 ** np.arange(12)
 
 
 def about_mode(transport: Transport, plain: np.ndarray, data: Data) -> Requests:
-    """The geometry about a mode, and the logarithm of the mode's mass by its curvature.
+    """The geometry about a mode, the logarithm of the mode's mass by its curvature, and the mode itself.
 
     Parameters
     ----------
@@ -35,11 +35,15 @@ def about_mode(transport: Transport, plain: np.ndarray, data: Data) -> Requests:
     geometry : Geometry
     log_mass : float
         Laplace's approximation, up to a constant.
+    position : array, shape (size,)
+        Where Newton's method ends: of two climbs that stopped on one slope, at one and the same mode.
     """
     flat = yield from flat_about(transport, plain, data)
     top, factor, height = yield from _newton(plain[: transport.free], transport.density.size, flat)
     geometry = constants(flat[:6], *_first(top, factor, transport.dense))
-    return geometry, height + np.linalg.slogdet(factor)[1]
+    whole = np.pad(top, (0, transport.density.size - len(top)))
+    position, _ = transport.position(whole[None], flat, data)
+    return geometry, height + np.linalg.slogdet(factor)[1], position[0]
 
 
 def flat_about(transport: Transport, plain: np.ndarray, data: Data) -> Requests:

@@ -1,9 +1,11 @@
 """Modes: climbs reach them, and separate ones are told from slow climbs to one."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import rosen, rosen_der
 
+import scalebayes as sb
 from scalebayes.inference import modes
 from scalebayes.inference.requests import Look
 
@@ -86,3 +88,16 @@ def test_small_shares_are_not_reported():
     found = modes.shares(np.asarray([0.0, -1.0, -20.0, -np.inf]))
     assert found[2:].tolist() == [0.0, 0.0]
     assert found[:2] == pytest.approx(np.asarray([1.0, np.exp(-1)]) / (1 + np.exp(-1)))
+
+
+@pytest.mark.fits
+@pytest.mark.parametrize(
+    ("law", "curve"), [("saturating_power", "IC|c_5|ViT/S/16"), ("broken_power", "IC|inet_10|BiT/101/3")]
+)
+def test_two_climbs_that_stop_on_one_slope_are_no_two_modes(law, curve, public_data):
+    # Climbs end where little is gained; Newton's method takes both to one mode, and so they have equal shares.
+    table = pd.read_csv(public_data / "revisiting_benchmark.csv").query("curve_id == @curve and is_train == 1")
+    runs = sb.thin(sb.read_runs(table, inputs={"D": "n_samples"}, response="loss"), 24)
+    fit = sb.fit(sb.laws.named(law), runs, discrepancy=None)
+    assert not fit.modes
+    assert not fit.diagnostics.problems
