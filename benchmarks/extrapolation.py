@@ -2,8 +2,8 @@
 
 ``python benchmarks/extrapolation.py`` back-tests learning curves at several cut-offs (few-shot error, translation,
 language modelling, and curves of two other sources), tables of final runs in model size and data, and a simulated
-design. The laws are fitted with a discrepancy and without, on average and alone. It rewrites the tables of
-``extrapolation.md``, each as soon as it is done.
+design. Laws are fitted as they come and without a discrepancy. It rewrites the tables of ``extrapolation.md``, each as
+soon as it is done; averages and pooled fits, which take as long again, only where ``--part`` names them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,14 +107,22 @@ def lines_of(
 
 
 def curves(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
-    """Rows of the table of curves, each fitted alone."""
-    return _of_curves(settings, data_sets, "average", AVERAGED)
+    """Rows of the table of curves, each fitted alone as the law comes, and without a discrepancy."""
+    return [
+        *_of_curves(settings, data_sets, "power_floor+drift", sb.laws.power_floor),
+        *_of_curves(settings, data_sets, "power_floor", (sb.laws.power_floor, None), baselines=False),
+    ]
+
+
+def averages(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
+    """Rows of the table of averages, each curve fitted alone by several laws."""
+    return _of_curves(settings, data_sets, "average", AVERAGED, baselines=False)
 
 
 def pooled(settings: Sequence[float | str] = CUTOFFS, data_sets: Sequence[str] = ()) -> list[str]:
     """Rows of the table of few-shot curves, with one fit to all curves of a data set."""
     return _of_curves(
-        settings, data_sets, "average, one pooled", POOLED, "dataset", ["dataset", "shots", "architecture"]
+        settings, data_sets, "average, one pooled", POOLED, "dataset", ["dataset", "shots", "architecture"], False
     )
 
 
@@ -121,9 +130,10 @@ def _of_curves(
     settings: Sequence[float | str],
     data_sets: Sequence[str],
     called: str,
-    law: Sequence,
+    law: Any,
     pool: str | None = None,
     group: Sequence[str] = ("curve_id",),
+    baselines: bool = True,
 ) -> list[str]:
     table = pd.read_csv(table_at("curves", "revisiting_benchmark.csv"))
     table["cluster"] = table["architecture"].astype(str) + " " + table["dataset"].astype(str)
@@ -143,7 +153,7 @@ def _of_curves(
             runs=runs,
             pool=pool,
             pooling="crossed" if pool else None,
-            baselines=not pool,
+            baselines=baselines,
             cluster="cluster",
             skip=True,
             draws=DRAWS,
@@ -166,12 +176,16 @@ def other_curves() -> list[str]:
         table[response] = table[response] / table.groupby(group)[response].transform("first")
         runs = sb.read_runs(table, inputs={"D": scale}, response=response, group=group)
         for cutoff in (0.3, 0.1):
-            found = timed(law=AVERAGED, runs=runs, cutoffs=[cutoff], skip=True, draws=DRAWS, baselines=False)
-            lines += lines_of(*found, f"{cutoff:.0%}", dict.fromkeys(found[0].curves["curve"], name))
+            for called, law in (
+                ("power_floor+drift", sb.laws.power_floor),
+                ("power_floor", (sb.laws.power_floor, None)),
+            ):
+                found = timed(law=law, runs=runs, cutoffs=[cutoff], skip=True, draws=DRAWS, baselines=False)
+                lines += lines_of(*found, f"{cutoff:.0%}", dict.fromkeys(found[0].curves["curve"], name), called)
     return lines
 
 
-def final_runs(names: Sequence[str] = tuple(FINAL_RUNS), surfaces: Sequence = (SURFACE,)) -> list[str]:
+def final_runs(names: Sequence[str] = tuple(FINAL_RUNS), surfaces: Any = sb.laws.chinchilla) -> list[str]:
     """Rows of the table of final runs: means over groups within a table, and the mean of the tables."""
     lines = []
     for top in TOPS:
@@ -189,7 +203,7 @@ def final_runs(names: Sequence[str] = tuple(FINAL_RUNS), surfaces: Sequence = (S
             alone = timed(
                 law=(sb.laws.chinchilla, None), runs=runs, top=[top], tested=10_000, draws=DRAWS, baselines=False
             )
-            first = "average" if len(surfaces) > 1 else "chinchilla+surface"
+            first = "chinchilla+surface" if surfaces is sb.laws.chinchilla else "average"
             for (result, seconds), called in ((departs, first), (alone, "chinchilla")):
                 lines += lines_of(result, seconds, held, dict.fromkeys(result.curves["curve"], name), called)
                 of_tables.append(result.table.replace({"method": {result.curves["method"].iloc[0]: called}}))
@@ -269,8 +283,10 @@ COSTS = (
     "| curve | model | s, second fit | smallest bulk ESS | ESS per s | leapfrogs per draw |\n"
     "|---|---|---:|---:|---:|---:|"
 )
+BY_NAME = ("averages", "pooled")
 PARTS = {
     "curves": ("Curves", SCORED, curves),
+    "averages": ("Averages of fits to a curve", SCORED, averages),
     "pooled": ("Curves, one fit to all of a data set", SCORED, pooled),
     "other": ("Curves of other sources", SCORED, other_curves),
     "final": ("Final runs", SCORED.replace("cut-off | domain | curves", "held back | table | groups"), final_runs),
@@ -280,7 +296,7 @@ PARTS = {
 
 
 def main() -> None:
-    """Write all tables of the page or some of them, or print a part of one."""
+    """Write the tables of the page, or those that are named, or print a part of one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", action="append", choices=PARTS, help="only this table; repeat")
     parser.add_argument("--setting", action="append", help="curves at is_train, 0.3, 0.1 or 0.03; nothing written")
@@ -292,14 +308,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.setting or arguments.data_set:
         settings = [s if s == "is_train" else float(s) for s in arguments.setting or CUTOFFS]
-        for part in (curves, pooled):
+        # Curves of one data set have no data sets to cross.
+        for part in (curves, averages) if len(arguments.data_set or DATA_SETS) == 1 else (curves, averages, pooled):
             part(settings, arguments.data_set or [])
     if arguments.table:
-        final_runs(arguments.table, (SURFACE, STILL) if arguments.still else (SURFACE,))
+        final_runs(arguments.table, (SURFACE, STILL) if arguments.still else sb.laws.chinchilla)
     if arguments.setting or arguments.data_set or arguments.table:
         return
     at = commit("extrapolation.md")
-    for name in arguments.part or PARTS:
+    for name in arguments.part or (name for name in PARTS if name not in BY_NAME):
         if not arguments.part:  # each in its own process, without what the one before compiled
             subprocess.run([sys.executable, __file__, "--part", name], check=True)
             continue

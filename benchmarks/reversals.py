@@ -36,10 +36,13 @@ FITS = {
     "shifted": (sb.laws.shifted_power, "drift"),
     "sigmoid": (sb.laws.sigmoid, "drift"),
     "law alone": (sb.laws.power_floor, None),
+    "as it comes": (sb.laws.power_floor, "auto"),
 }
-# The fits that each forecaster averages; the risk of the first forecaster is shown.
+# The fits that each forecaster averages; the risk of the first forecaster is shown. The one who knows nothing takes the
+# default fit, which does not know how far it will be asked.
+DEFAULT = {"as it comes": ("as it comes",)}
 KINDS = {
-    "average": tuple(FITS),
+    "average": ("drift", "shifted", "sigmoid", "law alone"),
     "three that drift": ("drift", "shifted", "sigmoid"),
     "drift": ("drift",),
     "law alone": ("law alone",),
@@ -123,7 +126,7 @@ def _fitted(some: Sequence[Pair], names: Sequence[str]) -> dict[str, sb.Fit]:
         for name in names:
             law, discrepancy = FITS[name]
             # How far the forecast reaches is known when the curve is fitted.
-            horizon = 1 / cutoff if discrepancy else None
+            horizon = 1 / cutoff if discrepancy == "drift" else None
             models[f"{name} {key}"] = sb.Model(law, runs, discrepancy=discrepancy, horizon=horizon)
     return _sampled(models)
 
@@ -237,7 +240,7 @@ def scored(frame: pd.DataFrame, called: str, cutoffs: Sequence[float] = ()) -> l
         for name, risk in forecasters.items():
             brier, log = _squared(risk, happened)[rows], _log(risk, happened)[rows]
             apart = ["", ""]
-            if name in KINDS:
+            if name in KINDS or name in DEFAULT:
                 for i, other in enumerate(("base rate of these pairs", "margin, logistic")):
                     less = brier - _squared(forecasters[other], happened)[rows]
                     low, high = resampled(less, cluster[rows])
@@ -371,7 +374,7 @@ COVERED = (
 RELIABLE = "| risk | pairs | forecast | observed |\n|---|---:|---:|---|"
 
 
-def answers(folder: Path | None, at: str) -> pd.DataFrame:
+def answers(folder: Path | None, at: str, kinds: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The forecast of every pair, one source and cut-off after the other, with the commit that made it."""
     table, found = curves(), []
     for cutoff in CUTOFFS:
@@ -383,7 +386,7 @@ def answers(folder: Path | None, at: str) -> pd.DataFrame:
                 found.append(pd.read_csv(kept))
                 continue
             start = time.perf_counter()
-            made = forecasts(some, KINDS)
+            made = forecasts(some, kinds)
             found.append(made.assign(commit=at, seconds=(time.perf_counter() - start) / len(made)))
             print(f"{cutoff:.0%} {source}: {len(some)} pairs, {found[-1]['seconds'].sum():.0f} s", flush=True)
             if kept is not None:
@@ -395,6 +398,9 @@ def main() -> None:
     """Forecast, score, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="keep answers here, and continue from those kept")
+    parser.add_argument(
+        "--default", action="store_true", help="only the fit as it comes; its own tables, nothing else rewritten"
+    )
     parser.add_argument(
         "--pythia", action="store_true", help="3%% with Pythia's curves, which are left out; printed only"
     )
@@ -411,8 +417,13 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sb.ConvergenceWarning)
-        frame = answers(folder, commit(PAGE, PICTURE))
+        frame = answers(folder, commit(PAGE, PICTURE), DEFAULT if arguments.default else KINDS)
     at, seconds = ", ".join(frame["commit"].unique()), float(frame["seconds"].sum())
+    if arguments.default:
+        lines = [*scored(frame[frame["source"].isin(NAMED)], "named", CUTOFFS), *scored(frame, "all", CUTOFFS)]
+        written(PAGE, "Reversals: scores of the default fit", SCORES, lines, seconds, at)
+        written(PAGE, "Reversals: coverage and regret of the default fit", COVERED, covered(frame), seconds, at)
+        return
     one = frame[frame["kind"] == SHOWN].reset_index(drop=True)
     bins = reliability(one["risk"].to_numpy(), one["reversed"].to_numpy(float), one["cluster"].to_numpy())
     rows = [
