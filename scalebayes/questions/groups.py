@@ -57,7 +57,7 @@ def _known(runs: Runs, label: str) -> str:
     if label not in runs.levels:
         raise ValueError(
             f"{runs.group_name} has no group {label!r}{nearest(label, runs.levels)}; the groups are "
-            f"{', '.join(runs.levels)}."
+            f"{', '.join(map(repr, runs.levels))}."
         )
     return label
 

@@ -127,13 +127,13 @@ def test_forecast_refuses_no_points_and_two_sources_of_them(refuses, fit_file, w
 
 @pytest.mark.parametrize("question", [("forecast", "--at", "C=1e23"), ("reach", "--target", "1.5", "--axis", "C")])
 def test_an_unknown_group_is_refused(refuses, fit_file, question):
-    message = "family has no group 'Llama'; the groups are Cerebras-GPT, Cerebras-GPT-muP, Pythia."
+    message = "family has no group 'Llama'; the groups are 'Cerebras-GPT', 'Cerebras-GPT-muP', 'Pythia'."
     refuses(message, question[0], fit_file, *question[1:], "--group", "Llama")
 
 
 def test_an_unknown_group_in_a_file_of_points_is_refused(refuses, fit_file, tmp_path):
     pd.DataFrame({"family": ["Pythia", "Llama"], "C": [1e23, 1e23]}).to_csv(tmp_path / "plan.csv", index=False)
-    message = "family has no group 'Llama'; the groups are Cerebras-GPT, Cerebras-GPT-muP, Pythia."
+    message = "family has no group 'Llama'; the groups are 'Cerebras-GPT', 'Cerebras-GPT-muP', 'Pythia'."
     refuses(message, "forecast", fit_file, "--at-file", tmp_path / "plan.csv")
 
 

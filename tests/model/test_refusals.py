@@ -171,3 +171,23 @@ def test_a_group_with_the_name_of_a_parameter_or_input_is_refused(name, table, r
     runs = sb.read_runs(table(**{name: list("111222")}), group=name, inputs={"N": "params", "D": "tokens"})
     with refuses(ValueError, f"the group column {name!r} has the name of a parameter or input; rename it."):
         sb.Model(sb.laws.chinchilla, runs, discrepancy=None)
+
+
+@pytest.mark.parametrize("horizon", ["far", 0.5, True, float("nan"), float("inf")])
+def test_a_horizon_that_is_none_is_refused(horizon, table, refuses):
+    message = (
+        "horizon is how far the curves will be forecast, in multiples of their largest scale: from 1 on, got "
+        f"{horizon!r}."
+    )
+    with refuses(ValueError, message):
+        sb.Model(sb.laws.power_floor, sb.read_runs(table(), inputs={"D": "tokens"}), horizon=horizon)
+
+
+@pytest.mark.parametrize("discrepancy", [3, True, sb.Drift, {"drift": 1}])
+def test_a_discrepancy_of_the_wrong_kind_is_refused(discrepancy, table, refuses):
+    message = (
+        "discrepancy is 'auto', 'drift', 'correlated', 'surface', 'still surface', 'run effects', a value such as "
+        f"sb.Drift(), a tuple of them, or None, got {discrepancy!r}."
+    )
+    with refuses(ValueError, message):
+        sb.Model(sb.laws.chinchilla, sb.read_runs(table()), discrepancy=discrepancy)

@@ -261,7 +261,7 @@ def test_runs_at_equal_compute_do_not_turn_round(public_data):
         (lambda f: sb.crossover(f, groups=["a"], axis="C", to=1e24), "2 different groups or more are compared, got a."),
         (
             lambda f: sb.crossover(f, groups=["a", "z"], axis="C", to=1e24),
-            "family has no group 'z'; the groups are a, b.",
+            "family has no group 'z'; the groups are 'a', 'b'.",
         ),
         (lambda f: sb.crossover(f, axis="N", to=1e24), "power has no axis 'N'; it has C."),
         (lambda f: sb.crossover(f, axis="C", to=1e24, margin=-1), "margin is a difference of loss from 0 on, got -1."),

@@ -63,7 +63,7 @@ def test_it_is_said_when_no_candidate_would_teach_anything(powers):
             lambda f: sb.next_run(
                 f, candidates=pd.DataFrame({"C": [1e21], "family": ["z"]}), goal="decision", axis="C", to=1e24
             ),
-            "a candidate is of 'z', which was not fitted; the groups are a, b.",
+            "a candidate is of 'z', which was not fitted; the groups are 'a', 'b'.",
         ),
         (
             lambda f: sb.next_run(

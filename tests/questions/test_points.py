@@ -106,7 +106,7 @@ def test_points_that_say_a_thing_by_half_or_twice_are_refused(refuses):
 @pytest.mark.parametrize(
     ("group", "message"),
     [
-        ({"group": "c"}, "family has no group 'c'; the groups are a, b."),
+        ({"group": "c"}, "family has no group 'c'; the groups are 'a', 'b'."),
         (
             {"group": "a", "new_group": True},
             "a known group and a new one exclude each other; give group or new_group.",
