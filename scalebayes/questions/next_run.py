@@ -248,7 +248,8 @@ def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.Data
         strange = [label for label in points["group"] if label not in runs.levels]
         if strange:
             raise ValueError(
-                f"a candidate is of {strange[0]!r}, which was not fitted; the groups are {', '.join(map(repr, runs.levels))}."
+                f"a candidate is of {strange[0]!r}, which was not fitted; the groups are "
+                f"{', '.join(map(repr, runs.levels))}."
             )
     if "cost" in candidates:
         points["cost"] = pd.to_numeric(candidates["cost"], errors="coerce").to_numpy(float)
