@@ -16,7 +16,7 @@ from scipy.stats import binomtest, chisquare
 
 import scalebayes as sb
 
-SPLITS, OF_SURFACE, HELD = 50, 4, 0.1
+SPLITS, OF_DEFAULT, HELD = 50, 10, 0.1
 SIMULATED, KNOWN, BEYOND = 1000, 24, 10.0
 TOGETHER = 100  # pairs fitted at once
 CASES, OUTCOMES, UNDECIDED = 20, 60, 0.003
@@ -41,10 +41,7 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
             known, held = half[edge >= C], half[edge < C]
             runs = sb.read_runs(known, inputs=SIZES, response="loss", group="half")
             at = {key: held[column].to_numpy() for key, column in SIZES.items()}
-            if discrepancy:
-                fits = {discrepancy: sb.fit(sb.laws.chinchilla, runs, discrepancy=discrepancy, draws=500)}
-            else:
-                fits = dict(zip(("a law each", "a law each, or one"), two_laws_or_one(runs), strict=True))
+            fits = dict(zip(("a law each", "a law each, or one"), two_laws_or_one(runs, discrepancy), strict=True))
             for kind, fit in fits.items():
                 found = sb.crossover(fit, axis="C", to=float(C.max()))
                 expected = np.mean([np.log(sb.forecast(fit, at=at, group=g).table["median"]) for g in "ab"], axis=0)
@@ -68,12 +65,13 @@ def nulls(discrepancy: str | None = None, splits: int = SPLITS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def two_laws_or_one(runs: sb.Runs) -> tuple[sb.Fit, sb.Average]:
-    """A fit with a law for each group, and its average with one law for all of them, by LOO."""
+def two_laws_or_one(runs: sb.Runs, discrepancy: str | None) -> tuple[sb.Fit, sb.Average]:
+    """A fit with a law for each group, and its average with one law for all of them, by bootstrapped runs."""
     each, one = (
-        sb.fit(sb.laws.chinchilla, runs, pooling=how, draws=500, discrepancy=None) for how in ("pooled", "shared")
+        sb.fit(sb.laws.chinchilla, runs, pooling=how, draws=500, discrepancy=discrepancy)
+        for how in ("pooled", "shared")
     )
-    return each, sb.average({"each": each, "one": one}, weights="loo")
+    return each, sb.average({"each": each, "one": one}, weights="bootstrap")
 
 
 def real_pairs() -> pd.DataFrame:
@@ -83,18 +81,22 @@ def real_pairs() -> pd.DataFrame:
         for two in combinations(sorted(table[column].unique()), 2):
             known = table[table[column].isin(two)]
             to = 10 * float((6.0 * known["n_params"] * known["n_tokens"]).max())
-            _, average = found = two_laws_or_one(sb.read_runs(known, inputs=SIZES, response="loss", group=column))
-            each, mixed = (sb.crossover(fit, axis="C", to=to) for fit in found)
-            rows.append(
-                {
-                    "pair": ", ".join(two),
-                    "runs": len(known),
-                    "one": average.weights["one"],
-                    "risk": each.decision_risk,
-                    "mixed": mixed.decision_risk,
-                    "converged": not average.diagnostics.problems,
-                }
-            )
+            runs = sb.read_runs(known, inputs=SIZES, response="loss", group=column)
+            for called, discrepancy in (("as it comes", "auto"), ("law alone", None)):
+                _, average = found = two_laws_or_one(runs, discrepancy)
+                each, mixed = (sb.crossover(fit, axis="C", to=to) for fit in found)
+                rows.append(
+                    {
+                        "pair": ", ".join(two),
+                        "fit": called,
+                        "runs": len(known),
+                        "winner": each.winner,
+                        "one": average.weights["one"],
+                        "risk": each.decision_risk,
+                        "mixed": mixed.decision_risk,
+                        "converged": not average.diagnostics.problems,
+                    }
+                )
     return pd.DataFrame(rows)
 
 
@@ -317,7 +319,7 @@ def _of_nulls(discrepancy: str | None = None, splits: int = SPLITS) -> list[str]
 
 def _of_real_pairs() -> list[str]:
     return [
-        f"| {row['pair']} | {row['runs']} | {row['one']:.3f} | {row['risk']:.2f} | {row['mixed']:.2f} | "
+        f"| {row['pair']} | {row['fit']} | {row['runs']} | {row['winner']} | {row['one']:.3f} | {row['risk']:.2f} | {row['mixed']:.2f} | "
         f"{'yes' if row['converged'] else 'no'} |"
         for row in real_pairs().to_dict("records")
     ]
@@ -422,11 +424,11 @@ PARTS = {
     "nulls": ("Nulls: one architecture under two names", DIVIDED, _of_nulls),
     "pairs": (
         "Real pairs: a law each, or one law for both",
-        "| pair | runs | weight of one law, by LOO | decision risk, a law each | averaged | converged |\n"
-        "|---|---:|---:|---:|---:|---|",
+        "| pair | fit | runs | ahead | weight of one law | decision risk, a law each | averaged | converged |\n"
+        "|---|---|---:|---|---:|---:|---:|---|",
         _of_real_pairs,
     ),
-    "surfaces": ("Nulls with a surface", DIVIDED, lambda: _of_nulls("surface", OF_SURFACE)),
+    "defaults": ("Nulls by default, with a surface", DIVIDED, lambda: _of_nulls("auto", OF_DEFAULT)),
     "simulated": (
         "Simulated pairs",
         "| truth | pairs | behind: forecast, observed | tenths of the risk with p > 0.01 | "
