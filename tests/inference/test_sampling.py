@@ -113,3 +113,20 @@ def test_a_stated_warm_up_is_all_there_is():
     fit = sb.fit(sb.laws.power_floor, runs, draws=300, warmup=100, target_accept=0.9, discrepancy=None)
     assert fit.idata.attrs["warmup"] == 100
     assert (fit.idata.attrs["whitenings"], fit.idata.attrs["target_accept"]) == (0, 0.9)
+
+
+@pytest.mark.fits
+def test_divergences_that_whitening_does_not_mend_are_mended_by_shorter_steps(public_data):
+    # A curve of fourteen runs whose coordinates are whitened four times before any draw is kept.
+    curve = pd.read_csv(public_data / "openclip_imagenet_curves.csv")
+    curve = curve[curve["model_name"] == "Model-L-14_Data-400M_Samples-34B_lr-1e-3_bs-86k.pt"]
+    known = curve[curve["n_samples"] <= 0.1 * curve["n_samples"].max()]
+    runs = sb.read_runs(known, inputs={"D": "n_samples"}, response="error")
+    fits = [sb.fit(sb.laws.power_floor, runs, seed=seed) for seed in range(4)]
+    assert all(fit.diagnostics.divergences <= 0.005 * fit.diagnostics.draws for fit in fits)
+    assert max(fit.idata.attrs["target_accept"] for fit in fits) > 0.9
+
+
+def test_steps_become_shorter_where_draws_diverge_or_depend_on_each_other():
+    assert [sampling._more_careful(target, True) for target in (0.8, 0.9, 0.95, 0.99)] == [0.95, 0.95, 0.99, 0.99]
+    assert [sampling._more_careful(target, False) for target in (0.8, 0.9, 0.95)] == [0.9, 0.95, 0.95]
