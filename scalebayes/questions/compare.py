@@ -84,7 +84,7 @@ class Comparison:
     diagnostics: Diagnostics
 
     def __str__(self) -> str:
-        lines = []
+        lines = [self._speed(row) for row in self.speed.to_dict("records")]
         for row in self.table[self.table["scale"] != "factor"].to_dict("records"):
             ratio = row["scale"] == "log ratio"
             middle, low, high = (np.exp(row[k]) if ratio else row[k] for k in ("mean", "lower", "upper"))
@@ -100,7 +100,6 @@ class Comparison:
                 f"{named}: {row['a']}'s {said} ({100 * self.prob:g}% {number(low)} to {number(high)}), {sign} with "
                 f"probability {row['p_direction']:.2f}{same}."
             )
-        lines += [self._speed(row) for row in self.speed.to_dict("records")]
         if self.equal:
             lines.append(f"All groups share {', '.join(self.equal)}.")
         if self.pooled:
