@@ -300,14 +300,14 @@ def _geometry_and_starts(table: _Table, initial: Data, seed: int) -> Requests:
         apart = transport.standardise(np.stack([mode, *known]), geometry, data)
         if (np.linalg.norm(apart[1:] - apart[0], axis=1) > 1).all():
             ends, masses, known = [*ends, i], [*masses, mass], [*known, mode]
-    share, ends = modes.shares(np.asarray(masses)), np.asarray(ends)
+    share = modes.shares(np.asarray(masses))
     kept = np.flatnonzero(share)
     if len(kept) < 2:
         return geometry, (), begin
     # Every mode gets one chain while there are any; the other chains are divided in proportion to the shares.
     more = np.maximum(np.round(n * share[kept]).astype(int) - 1, 0)
     chosen = np.concatenate([kept, np.repeat(kept, more)])
-    begin = z[ends[chosen[np.arange(n) % len(chosen)]]]
+    begin = z[np.asarray(ends)[chosen[np.arange(n) % len(chosen)]]]
     described = tuple(
         Mode(float(share[k]), float(found.heights[ends[k]]), table.values(positions[ends[k]], {}, data)) for k in kept
     )
