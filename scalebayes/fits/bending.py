@@ -176,13 +176,13 @@ def _least_squares(
     if sum(widths) + 4 > len(rows):
         return None
     size = padded_size(len(rows))
-    x = [_padded(runs.x(name)[rows], size) for name in runs.inputs]
+    x = [repeat_last(runs.x(name)[rows], size) for name in runs.inputs]
     observed, forward = model.numbers[OBSERVED][rows], model.observation.scale.forward
 
     def errors(at_runs: list[np.ndarray]) -> np.ndarray:
         theta = {n: np.exp(v) if log else v for n, v, log in zip(names, at_runs, positive, strict=True)}
         with np.errstate(all="ignore"), double_precision():
-            mean = elementwise(model.law.function)(x, {name: _padded(value, size) for name, value in theta.items()})
+            mean = elementwise(model.law.function)(x, {name: repeat_last(value, size) for name, value in theta.items()})
             return observed - forward(np.asarray(mean)[: len(rows)])
 
     theta, best, last = np.concatenate(start), np.inf, None
@@ -205,10 +205,6 @@ def _least_squares(
         step, *_ = np.linalg.lstsq(derivatives, clipped, rcond=1e-7)
         theta = theta + step * min(1.0, _LONGEST / np.abs(step).max())
     return last
-
-
-def _padded(values: np.ndarray, size: int) -> np.ndarray:
-    return np.moveaxis(repeat_last(np.moveaxis(values, 0, -1), size), -1, 0)
 
 
 def _clipped(residuals: np.ndarray) -> np.ndarray:

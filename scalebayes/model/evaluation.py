@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from scalebayes.numerics.fingerprint import fingerprint
@@ -36,7 +37,7 @@ def expected(law: Callable, x: Sequence[np.ndarray], parameters: Mapping[str, np
 
 
 def elementwise(law: Callable) -> Callable:
-    """A law, compiled, for arrays that broadcast."""
+    """A law, compiled, for arrays that broadcast; a vector has one axis more than the parameters."""
     return _elementwise(law, _code(law))
 
 
@@ -52,4 +53,13 @@ def _over_draws(law: Callable, code: object) -> Callable:
 
 @lru_cache(maxsize=32)
 def _elementwise(law: Callable, code: object) -> Callable:
-    return jax.jit(lambda x, theta: law(*x, **theta) + 0 * x[0])
+    def of_every_element(x, theta):
+        rank = max([value.ndim for value in theta.values()], default=0) or min(each.ndim for each in x)
+        # A law need not depend on every array.
+        found = jnp.asarray(law(*x, **theta))
+        return jnp.broadcast_to(
+            found,
+            jnp.broadcast_shapes(found.shape, *(each.shape for each in (*x, *theta.values()) if each.ndim <= rank)),
+        )
+
+    return jax.jit(of_every_element)

@@ -1,5 +1,6 @@
 """Whether runs bend away from their law: false alarms are as rare as stated, and bends are found and described."""
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,3 +121,19 @@ def test_false_alarms_of_two_hundred_tables(law, truth, noise):
     rng = np.random.default_rng(7)
     alarms = sum(_found(mean * np.exp(noise * rng.normal(size=len(D))), truth, law)[1].p < SAID for _ in range(200))
     assert alarms <= binom.isf(1e-3, 200, 0.05)
+
+
+@pytest.mark.fits
+def test_a_law_of_a_vector_is_looked_at_too():
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(3), 40)
+    table = pd.DataFrame(p, columns=["web", "code", "books"])
+    table["loss"] = (2 + np.exp(-p @ [0.5, 1.0, 2.0])) * np.exp(0.005 * rng.normal(size=40))
+
+    def mixture(p, *, c, k, a, b):
+        return c + k * jnp.exp(a * p[..., 0] + b * p[..., 1])
+
+    priors = {"c": sb.LogNormal(2, 0.5), "k": sb.LogNormal(0.3, 1), "a": sb.Normal(0, 2), "b": sb.Normal(0, 2)}
+    fit = sb.fit(mixture, sb.read_runs(table, inputs={"p": ["web", "code", "books"]}), priors=priors)
+    assert not fit.diagnostics.problems
+    assert sb.misfit(fit).table["off"].abs().median() < 0.02
