@@ -57,7 +57,9 @@ def _lie(model: Model, bend: Bend) -> str:
     near, far = sorted((abs(low), abs(high))) if low * high > 0 else (None, abs(middle))
     side = "below" if middle < 0 else "above"
     unit = "%" if model.observation.scale.name == "log" else f" on the {model.observation.scale.name} scale"
-    size = [f"{100 * np.expm1(v):.2g}" if unit == "%" else f"{v:.2g}" for v in (near, far) if v is not None]
+    sign = -1 if middle < 0 else 1
+    share = [abs(100 * np.expm1(sign * v)) if unit == "%" else v for v in (near, far) if v is not None]
+    size = [f"{v:.0f}" if v >= 10 else f"{v:.2g}" for v in share]
     lies = "lies" if bend.runs == 1 else "lie"
     return f"{lies} {' to '.join(dict.fromkeys(size))}{unit} {side} its best line"
 
