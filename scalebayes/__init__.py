@@ -33,7 +33,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.laws.law import Law as Law
     from scalebayes.model.model import Model as Model
     from scalebayes.observations import BetaBinomial as BetaBinomial
+    from scalebayes.observations import Binomial as Binomial
+    from scalebayes.observations import ExGaussian as ExGaussian
     from scalebayes.observations import Gaussian as Gaussian
+    from scalebayes.observations import NegativeBinomial as NegativeBinomial
     from scalebayes.observations import StudentT as StudentT
     from scalebayes.priors import Anchored as Anchored
     from scalebayes.priors import FloorShare as FloorShare
@@ -78,6 +81,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
 
 _HOME = {
     "BetaBinomial": "observations",
+    "Binomial": "observations",
+    "ExGaussian": "observations",
     "Allocation": "questions.allocate",
     "Anchored": "priors",
     "Average": "fits.averaging",
@@ -92,6 +97,7 @@ _HOME = {
     "Forecast": "questions.forecast",
     "Gamma": "priors",
     "Gaussian": "observations",
+    "NegativeBinomial": "observations",
     "Input": "runs.inputs",
     "Law": "laws.law",
     "LawComparison": "questions.compare_laws",

@@ -25,8 +25,8 @@ class Backtest:
     ----------
     points : pandas.DataFrame
         A row per forecast run: setting, pool, curve, the inputs, scale (or compute), reach (that over the curve's
-        largest known), response, median, lower and upper (89% of a new run), error (log of median over response), crps,
-        log_score, pit.
+        largest known), response, median, lower and upper (89% of a new run), error (of the median, on the observation's
+        scale), crps, log_score, pit.
     curves : pandas.DataFrame
         A row per setting and curve; where several fits are averaged, it is about the average. It has numbers of runs:
         known (up to the cut-off) and fitted (of these), ahead (beyond the cut-off) and tested (of these). It has
@@ -46,6 +46,8 @@ class Backtest:
     law, response : str
     of : str
         What has a fit of its own, in words: "curve" along one scale, else "group".
+    scale : str
+        The observation's scale, on which errors and widths are: "log", "identity" or "logit".
     clusters : mapping of str to str
         The cluster of each curve; the curves of a cluster are resampled together.
     """
@@ -59,6 +61,7 @@ class Backtest:
     law: str
     response: str
     of: str
+    scale: str
     clusters: Mapping[str, str]
 
     @property
@@ -115,25 +118,39 @@ class Backtest:
             low, high = (100 * row[f"coverage_89_{end}"] for end in ("lower", "upper"))
             interval = f" [{low:.0f}, {high:.0f}]" if np.isfinite(low) else ""
             lines.append(
-                f"{where} ({self._counts(own)}): the median is off by {100 * row['rmsle']:.1f}% (RMSLE); 89% bands of "
+                f"{where} ({self._counts(own)}): the median is off by {self._error(row['rmsle'])}; 89% bands of "
                 f"a new run hold {100 * row['coverage_89']:.0f}%{interval} of the runs held back, 50% bands "
-                f"{100 * row['coverage_50']:.0f}%; the upper end of an 89% band lies "
-                f"{100 * np.expm1(row['width_89']):.2g}% above the lower one."
+                f"{100 * row['coverage_50']:.0f}%; {self._width(row['width_89'])}."
             )
         for setting in self.curves["setting"].unique():
             others = self.compared(str(setting)).iloc[1:].dropna(subset="rmsle")
             errors = "; ".join(
-                f"{r['method']} {100 * r['rmsle']:.1f}%"
+                f"{r['method']} {self._size(r['rmsle'])}"
                 + (f" ({r['unconverged']} not converged)" if r["unconverged"] else "")
                 for r in others.to_dict("records")
             )
             if errors:
-                lines.append(f"{said_setting(setting)}, RMSLE of others: {errors}.")
+                lines.append(f"{said_setting(setting)}, {self._called} of others: {errors}.")
         if self.skipped:
             lines.append(f"{len(self.skipped)} skipped: {'; '.join(f'{s}, {c}: {why}' for s, c, why in self.skipped)}.")
         worst, share = self.curves["max_r_hat"].max(), self.curves["diverging"].max()
         lines.append(f"(max r-hat {worst:.3f}, at most {share:.2%} of a fit's draws diverged)")
         return "\n".join(lines)
+
+    @property
+    def _called(self) -> str:
+        return "RMSLE" if self.scale == "log" else "RMSE"
+
+    def _size(self, error: float) -> str:
+        return f"{100 * error:.1f}%" if self.scale == "log" else f"{error:.3g}"
+
+    def _error(self, error: float) -> str:
+        return f"{self._size(error)} {'in log-odds ' if self.scale == 'logit' else ''}({self._called})"
+
+    def _width(self, width: float) -> str:
+        if self.scale == "log":
+            return f"the upper end of an 89% band lies {100 * np.expm1(width):.2g}% above the lower one"
+        return f"89% bands are {width:.3g} wide{' in log-odds' if self.scale == 'logit' else ''}"
 
     def _counts(self, rows: pd.DataFrame) -> str:
         """How many curves or groups, and of their runs how many were known, fitted, held back and forecast."""

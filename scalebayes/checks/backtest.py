@@ -166,7 +166,8 @@ def backtest(
             distance = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
             points_of.append(pd.DataFrame({**names, **where, **distance}).join(by_run))
         if baselines:
-            others += [{**names, **each} for each in _baselines(first, runs, known, rows, priors, seed)]
+            seen = models[of_curve[0].fit].observation
+            others += [{**names, **each} for each in _baselines(first, runs, known, rows, priors, seen, seed)]
     columns = ["setting", "pool", "curve", "method", "rmsle", "coverage_89", "width_89", "converged", "problem"]
     return Backtest(
         pd.concat(points_of, ignore_index=True) if points_of else pd.DataFrame(),
@@ -178,6 +179,7 @@ def backtest(
         "; ".join(dict.fromkeys(each.name for of_curve in methods.values() for each in of_curve)),
         runs.response,
         "curve" if len(runs.scales) == 1 else "group",
+        next(iter(models.values())).observation.scale.name,
         MappingProxyType(clusters),
     )
 
@@ -238,13 +240,19 @@ def _judged(
 
 
 def _baselines(
-    law: Law, runs: Runs, known: np.ndarray, rows: np.ndarray, priors: Mapping[str, Prior | Pooling], seed: int
+    law: Law,
+    runs: Runs,
+    known: np.ndarray,
+    rows: np.ndarray,
+    priors: Mapping[str, Prior | Pooling],
+    observation: Observation,
+    seed: int,
 ) -> list[dict[str, Any]]:
     """Errors of forecasts without a posterior."""
     x = {name: runs.x(name)[rows] for name in runs.inputs}
     cost = runs.column(runs.cost)[rows] if isinstance(runs.cost, str) else None
     here = subset(runs, known, grouped=False)
-    return without_posterior(law, here, own_priors(law, priors), x, runs.y[rows], seed, cost)
+    return without_posterior(law, here, own_priors(law, priors), x, runs.y[rows], seed, cost, observation)
 
 
 def _fitted(models: Mapping[str, Model], of_curve: Sequence[Method]) -> int:

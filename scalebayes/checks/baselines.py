@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,8 @@ from scalebayes.model.prior import prior_parameters
 from scalebayes.numerics import scores
 from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
+from scalebayes.observations import Observation
+from scalebayes.observations.scales import LOG, Scale
 from scalebayes.priors import Normal, with_pooling
 from scalebayes.runs import Runs
 from scalebayes.runs.cost import order_at, order_of_runs
@@ -32,7 +34,6 @@ _RIVALS: tuple[Callable, ...] = (
     laws.saturating_power,
     laws.broken_power,
 )
-_SMALLEST = 1e-300  # smallest prediction, so that all have a logarithm
 _MOST_STARTS = 32
 _MOST_STEPS = 400
 _FARTHEST = 200.0  # bound on the logarithm of a parameter
@@ -44,20 +45,20 @@ def carried(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
     return np.full(len(new), y[np.argmax(x)])
 
 
-def line(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """A straight line in logs through the last third of the scales, with at least the last two runs."""
-    log_x, log_y = np.log(x), np.log(y)
+def line(x: np.ndarray, y: np.ndarray, new: np.ndarray, scale: Scale = LOG) -> np.ndarray:
+    """A straight line over log x, on the scale of y, through the last third of x, with at least the last two runs."""
+    log_x, values = np.log(x), scale.forward(scale.inside(y))
     late = log_x >= log_x.max() - np.ptp(log_x) / 3
     late[np.argsort(log_x)[-2:]] = True
     if np.ptp(log_x[late]) == 0:
         return carried(x, y, new)
-    return np.exp(np.polyval(np.polyfit(log_x[late], log_y[late], 1), np.log(new)))
+    return scale.backward(np.polyval(np.polyfit(log_x[late], values[late], 1), np.log(new)))
 
 
 def least_squares_fit(
-    law: Callable | Law, runs: Runs, priors: Mapping, *, seed: int = 0
+    law: Callable | Law, runs: Runs, priors: Mapping, observation: Observation | None = None, *, seed: int = 0
 ) -> tuple[dict[str, float], bool]:
-    """The law's parameters by least squares on log residuals, and whether the search has converged.
+    """The law's parameters by least squares on the observation's scale, and whether the search has converged.
 
     Searches start at draws from the law's prior; more are made until the best two agree.
 
@@ -68,6 +69,8 @@ def least_squares_fit(
         Of one group.
     priors : mapping of str to prior
         Priors of parameters, where the law has no default or another one is wanted.
+    observation : Observation, optional
+        Its scale is that of the residuals; by default the logarithm.
     seed : int
 
     Returns
@@ -75,14 +78,14 @@ def least_squares_fit(
     parameters : dict of str to float
     converged : bool
     """
-    model = _model(law, runs, priors)
+    model = _model(law, runs, priors, observation)
     runs, names, logs = model.runs, model.parameters, _in_logs(model)
     drawn = prior_parameters(model.structure, model.numbers, (), _MOST_STARTS, seed)
     starts = np.stack([drawn[name].to_numpy().reshape(-1) for name in names], 1)
     starts = np.where(logs, np.log(np.where(logs, starts, 1.0)), starts)
     ends: list[tuple[float, np.ndarray]] = []
     with double_precision():
-        problem = _problem(model.law.function, names, logs, runs)
+        problem = _problem(model, logs)
         for i, start in enumerate(starts):
             ends.append(_climb(problem, np.ones(len(runs)), start))
             costs = sorted(cost for cost, _ in ends)
@@ -100,6 +103,7 @@ def bootstrap(
     priors: Mapping,
     parameters: dict[str, float],
     points: list[np.ndarray],
+    observation: Observation | None = None,
     *,
     draws: int = 200,
     seed: int = 0,
@@ -117,6 +121,8 @@ def bootstrap(
         Parameters of the fit to all runs, at which every refit starts.
     points : list of array, shape (point,)
         The law's inputs at the new points.
+    observation : Observation, optional
+        As for `least_squares_fit`.
     draws : int
     seed : int
 
@@ -124,19 +130,22 @@ def bootstrap(
     -------
     array, shape (draw, point)
     """
-    model = _model(law, runs, priors)
+    model = _model(law, runs, priors, observation)
     runs, names, logs = model.runs, tuple(parameters), _in_logs(model)
     rng, n = np.random.default_rng(seed), len(runs)
     theta = np.asarray(list(parameters.values()))
     start = np.where(logs, np.log(np.where(logs, theta, 1.0)), theta)
     with double_precision():
-        problem = _problem(model.law.function, names, logs, runs)
+        problem = _problem(model, logs)
         weights = [np.bincount(rng.integers(n, size=n), minlength=n).astype(float) for _ in range(draws)]
         ends = np.stack([_climb(problem, weight, start)[1] for weight in weights])
     values = dict(zip(names, _natural(ends, logs).T, strict=True))
-    residuals = np.log(runs.y) - np.log(expected(model.law.function, [runs.x(name) for name in runs.inputs], values))
+    scale = model.observation.scale
+    about = scale.inside(expected(model.law.function, [runs.x(name) for name in runs.inputs], values))
+    residuals = scale.forward(scale.inside(runs.y)) - scale.forward(about)
     chosen = rng.integers(n, size=(draws, len(points[0])))
-    return expected(model.law.function, points, values) * np.exp(np.take_along_axis(residuals, chosen, axis=1))
+    ahead = scale.inside(expected(model.law.function, points, values))
+    return scale.moved(ahead, np.take_along_axis(residuals, chosen, axis=1))
 
 
 def without_posterior(
@@ -147,6 +156,7 @@ def without_posterior(
     response: np.ndarray,
     seed: int,
     cost: np.ndarray | None = None,
+    observation: Observation | None = None,
 ) -> list[dict]:
     """Errors on one curve of every method without a posterior.
 
@@ -165,6 +175,8 @@ def without_posterior(
     seed : int
     cost : array, optional
         Costs of the runs to forecast, where the cost is a column.
+    observation : Observation, optional
+        As for `least_squares_fit`.
 
     Returns
     -------
@@ -173,10 +185,10 @@ def without_posterior(
         law refuses the curve (as laws for losses refuse one that rises), rmsle is NaN and problem says why.
     """
     law, scale, new = as_law(law), order_of_runs(runs), order_at(runs, x, cost)
-    at = list(x.values())
+    at, on = list(x.values()), LOG if observation is None else observation.scale
     found = [
-        _judged("carry_forward", carried(scale, runs.y, new), response),
-        _judged("log_log_line", line(scale, runs.y, new), response),
+        _judged("carry_forward", carried(scale, runs.y, new), response, on),
+        _judged(f"{'log_log' if on.name == 'log' else on.name}_line", line(scale, runs.y, new, on), response, on),
     ]
     for rival in [law, *(r for r in map(as_law, _RIVALS) if len(runs.inputs) == 1 and r is not law)]:
         own = priors if rival is law else {}
@@ -184,7 +196,7 @@ def without_posterior(
             continue
         method = f"least_squares_{rival.name}"
         try:
-            values, converged = least_squares_fit(rival, runs, own, seed=seed)
+            values, converged = least_squares_fit(rival, runs, own, observation, seed=seed)
         except ValueError as refused:
             of_law = (method, "bootstrap") if rival is law else (method,)
             found += [{"method": name, "rmsle": np.nan, "problem": str(refused)} for name in of_law]
@@ -192,22 +204,23 @@ def without_posterior(
         # In double precision: some amplitudes are too large for single precision.
         predicted = expected(rival.function, at, {name: np.array([value]) for name, value in values.items()})[0]
         problem = "" if converged else f"the best two of up to {_MOST_STARTS} searches disagree"
-        found.append(_judged(method, predicted, response) | {"converged": converged, "problem": problem})
+        found.append(_judged(method, predicted, response, on) | {"converged": converged, "problem": problem})
         if rival is law:
-            drawn = np.log(np.maximum(bootstrap(law, runs, own, values, at, seed=seed), _SMALLEST))
-            inside, width = scores.covered(drawn, np.log(response), scores.BAND)
+            drawn = on.forward(on.inside(bootstrap(law, runs, own, values, at, observation, seed=seed)))
+            inside, width = scores.covered(drawn, on.forward(on.inside(response)), scores.BAND)
             band = {"coverage_89": float(inside.mean()), "width_89": float(width.mean())}
-            found.append(_judged("bootstrap", np.exp(np.median(drawn, 0)), response) | band)
+            found.append(_judged("bootstrap", on.backward(np.median(drawn, 0)), response, on) | band)
     return found
 
 
-def _judged(method: str, predicted: np.ndarray, response: np.ndarray) -> dict[str, Any]:
-    error = np.log(np.maximum(predicted, _SMALLEST)) - np.log(response)
+def _judged(method: str, predicted: np.ndarray, response: np.ndarray, scale: Scale) -> dict[str, Any]:
+    error = scale.forward(scale.inside(predicted)) - scale.forward(scale.inside(response))
     return {"method": method, "rmsle": float(np.sqrt(np.mean(error**2)))}
 
 
-def _model(law: Callable | Law, runs: Runs, priors: Mapping) -> Model:
-    return Model(law, runs, priors={name: with_pooling(prior).prior for name, prior in priors.items()})
+def _model(law: Callable | Law, runs: Runs, priors: Mapping, observation: Observation | None) -> Model:
+    own = {name: with_pooling(prior).prior for name, prior in priors.items()}
+    return Model(law, runs, priors=own, observation=observation, discrepancy=None)
 
 
 def _natural(theta: np.ndarray, logs: np.ndarray) -> np.ndarray:
@@ -230,14 +243,18 @@ class _Problem:
     size: int
 
 
-def _problem(law: Callable, names: Sequence[str], logs: np.ndarray, runs: Runs) -> _Problem:
+def _problem(model: Model, logs: np.ndarray) -> _Problem:
+    runs, scale = model.runs, model.observation.scale
     n = len(runs)
     size = padded_size(n)  # each size is compiled once
     # The data go to the device once, and not at every step.
     data = jax.device_put(
-        (tuple(repeat_last(runs.x(name), size) for name in runs.inputs), repeat_last(np.log(runs.y), size))
+        (
+            tuple(repeat_last(runs.x(name), size) for name in runs.inputs),
+            repeat_last(scale.forward(scale.inside(runs.y)), size),
+        )
     )
-    return _Problem(*_functions(law, tuple(names), tuple(logs)), data, n, size)
+    return _Problem(*_functions(model.law.function, model.parameters, tuple(logs), scale), data, n, size)
 
 
 def _climb(problem: _Problem, weight: np.ndarray, start: np.ndarray) -> tuple[float, np.ndarray]:
@@ -259,10 +276,12 @@ def _climb(problem: _Problem, weight: np.ndarray, start: np.ndarray) -> tuple[fl
 
 
 @lru_cache(maxsize=32)
-def _functions(law: Callable, names: tuple[str, ...], logs: tuple[bool, ...]) -> tuple[Callable, Callable]:
-    def residuals(theta, x, log_y, root_weight):
+def _functions(
+    law: Callable, names: tuple[str, ...], logs: tuple[bool, ...], scale: Scale
+) -> tuple[Callable, Callable]:
+    def residuals(theta, x, observed, root_weight):
         values = jnp.where(jnp.asarray(logs), jnp.exp(jnp.clip(theta, -_FARTHEST, _FARTHEST)), theta)
         expected = law(*x, **dict(zip(names, values, strict=True)))
-        return root_weight * (log_y - jnp.log(jnp.maximum(expected, 1e-300)))
+        return root_weight * (observed - scale.forward(scale.inside(expected, jnp), jnp))
 
     return jax.jit(residuals), jax.jit(jax.jacfwd(residuals))

@@ -125,7 +125,7 @@ def plan(
     for each in averaged:
         together = pooled and not each.separate
         own = own_priors(each.law, priors)
-        if each.separate:  # a single curve has no population
+        if not together:  # a single curve has no population
             own = {name: with_pooling(prior).prior for name, prior in own.items()}
         fit_of = {(s, level): _key(s, pools[level] if together else level) for s, level in parts}
         for name in dict.fromkeys(fit_of.values()):

@@ -11,7 +11,7 @@ import numpy as np
 from scalebayes.discrepancy.contract import Departure, Errors, Situation
 from scalebayes.discrepancy.walk import LEVEL, ahead, between, integrated, loglik
 from scalebayes.numerics.padding import fill_last_axis, repeat_last
-from scalebayes.observations.logs import Gaussian, gaussian_beside
+from scalebayes.observations.noise import Gaussian, gaussian_beside
 from scalebayes.priors import LogNormal, Pooling, Share, pooled, repool, with_pooling
 from scalebayes.runs.curves import Frontier, curves, frontier
 from scalebayes.runs.runs import Runs

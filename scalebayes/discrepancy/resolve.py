@@ -71,6 +71,11 @@ def chosen(runs: Runs, observation: Observation | None) -> tuple[tuple[Term, ...
     if _some_have_several_rows(runs):
         terms, why = (*terms, RunEffects()), f"{why}, and some of them have several rows"
     beside = observation or next((found for term in terms if (found := term.observation())), StudentT())
+    if beside.sd is not None and beside.scale.name != "log":
+        return (), (
+            f"the priors of a {terms[0].word} by default are those of losses on the logarithm, and the observation is "
+            f"on the {beside.scale.name} scale; state a discrepancy to have one"
+        )
     try:
         check_together(terms, beside, runs)
     except ValueError as unsuitable:

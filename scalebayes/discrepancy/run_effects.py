@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scalebayes.discrepancy.contract import Departure, Errors, Situation
-from scalebayes.observations.logs import Gaussian
+from scalebayes.observations.noise import Gaussian
 from scalebayes.priors import LogNormal, Pooling, pooled, repool, with_pooling
 from scalebayes.runs.runs import Runs
 

@@ -15,7 +15,7 @@ from scalebayes.discrepancy.inducing import Scales, Surroundings, ahead, departu
 from scalebayes.discrepancy.walk import integrated
 from scalebayes.numerics.padding import fill_last_axis, repeat_last
 from scalebayes.observations.contract import sd_of
-from scalebayes.observations.logs import Gaussian, gaussian_beside
+from scalebayes.observations.noise import Gaussian, gaussian_beside
 from scalebayes.priors import Pooling, repool, with_pooling
 from scalebayes.runs.cost import needed_cost
 from scalebayes.runs.curves import curves
@@ -109,6 +109,11 @@ class Surface:
                 f"a surface is over the logarithms of scales, and {', '.join(others)} "
                 f"{'is' if len(others) == 1 else 'are'} none; fit without discrepancy."
             )
+        if not (runs.y > 0).all():
+            raise ValueError(
+                f"a surface is about responses above zero, and {runs.response!r} goes down to {runs.y.min():g}; fit "
+                "without discrepancy."
+            )
         needed_cost(runs)
 
     def stated_at(self, runs: Runs) -> None:
@@ -161,7 +166,7 @@ class Surface:
             xi.reshape(groups, points), error, above_response, sd, self._scales(seen.inputs, own), near
         )
         above = scale.above(seen.mean, seen.floor, jnp)
-        values = seen.observation.widened(seen.values, above**2 * left_out, jnp)
+        values = seen.observation.widened(seen.mean, seen.values, above**2 * left_out, jnp)
         return scale.bent(seen.mean, seen.floor, g, jnp), values, log_density, {"surface": at_points}
 
     def _surroundings(self, data: Mapping[str, Any]) -> Surroundings:

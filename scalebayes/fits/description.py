@@ -16,6 +16,7 @@ from scalebayes import laws
 from scalebayes.discrepancy import BUILT_IN as TERMS
 from scalebayes.model import Model
 from scalebayes.observations import BUILT_IN as OBSERVATIONS
+from scalebayes.observations import Scale
 from scalebayes.priors import from_plain, to_plain
 
 FORMAT = 3
@@ -83,7 +84,9 @@ def columns_of(model: Model) -> dict[str, tuple]:
 
 def described(part: Any) -> dict[str, Any]:
     """An observation or a discrepancy term: the name of its class, and its fields."""
-    return {"is": type(part).__name__} | {f.name: to_plain(getattr(part, f.name)) for f in fields(part)}
+    values = {f.name: getattr(part, f.name) for f in fields(part)}
+    plain = {name: value.name if isinstance(value, Scale) else to_plain(value) for name, value in values.items()}
+    return {"is": type(part).__name__} | plain
 
 
 def made(description: dict[str, Any], given: Any, what: str, file: str) -> Any:

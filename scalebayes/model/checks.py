@@ -14,7 +14,20 @@ from scalebayes.discrepancy import Term
 from scalebayes.laws import Law
 from scalebayes.laws import with_floor as with_declared_floor
 from scalebayes.observations import Observation
-from scalebayes.priors import WORDS, Anchored, Gamma, Pooled, Pooling, Separate, needs, repool, with_floor, with_pooling
+from scalebayes.priors import (
+    WORDS,
+    Anchored,
+    FloorShare,
+    Gamma,
+    Pooled,
+    Pooling,
+    ResponseShare,
+    Separate,
+    needs,
+    repool,
+    with_floor,
+    with_pooling,
+)
 from scalebayes.runs import Runs
 from scalebayes.runs.checks import check_group_sizes, check_numbers, refuse_rows
 
@@ -59,6 +72,7 @@ def complete_priors(
     for name, prior in complete.items():
         _check_prior(name, prior, law, complete)
         _check_factors(name, prior, runs)
+        _check_positive(name, prior, runs)
     if all(isinstance(prior, Separate) for prior in complete.values()):
         check_group_sizes(runs)
     return complete
@@ -130,6 +144,16 @@ def _check_prior(name: str, pooling: Pooling, law: Law, complete: Mapping[str, P
             raise ValueError(f"the prior of {name} refers to {other!r}, which {law.signature} does not have.")
         if needs(complete[other].prior):
             raise ValueError(f"the prior of {name} refers to {other}, whose own prior refers to another parameter.")
+
+
+def _check_positive(name: str, pooling: Pooling, runs: Runs) -> None:
+    """Refuse a prior that is a share of a response which may be zero or negative."""
+    prior = pooling.prior.value if isinstance(pooling.prior, Anchored) else pooling.prior
+    if isinstance(prior, FloorShare | ResponseShare) and not (runs.y > 0).all():
+        raise ValueError(
+            f"the prior of {name}, {prior!r}, is a share of the response, and {runs.response!r} goes down to "
+            f"{runs.y.min():g}; give one in units of the response, such as priors={{{name!r}: sb.Normal(0, 100)}}."
+        )
 
 
 def _check_factors(name: str, pooling: Pooling, runs: Runs) -> None:

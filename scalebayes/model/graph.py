@@ -67,7 +67,7 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
     floor, observed, observation = block.floor_of(at_runs), data[OBSERVED], block.observation
     own = block.observed_with(at_runs)
     columns = {role: data[f"{role}_column"] for role in observation.columns}
-    wide = block.widened_by(own, data, pt)
+    wide = block.widened_by(mean, own, data, pt)
     for term in sampled_of(block.terms):
         mean, wide = _departed(term, block, structure, mean, floor, wide, columns, data, values)
     integrated = integrated_of(block.terms)

@@ -52,7 +52,7 @@ def likelihood(structure: Structure) -> Callable[[Mapping[str, Any], Mapping[str
         mean = block.law(*(data[name] for name in block.inputs), **{name: at_runs[name] for name in block.parameters})
         floor, observed = block.floor_of(at_runs), data[OBSERVED]
         own, columns = block.observed_with(at_runs), {role: data[f"{role}_column"] for role in observation.columns}
-        wide = block.widened_by(own, data, jnp)
+        wide = block.widened_by(mean, own, data, jnp)
         departures: Any = jnp.zeros(())
         published: dict[str, Any] = {}
         for term in sampled_of(block.terms):

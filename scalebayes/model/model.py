@@ -360,7 +360,7 @@ def _resolved_observation(observation: object, terms: tuple[Term, ...]) -> Obser
         if observation in OBSERVATIONS:
             return OBSERVATIONS[observation]()
         raise ValueError(
-            f"observation is {' or '.join(map(repr, OBSERVATIONS))}, or a value such as sb.StudentT(), "
+            f"observation is {', '.join(map(repr, OBSERVATIONS))}, or a value such as sb.StudentT(), "
             f"got {observation!r}{nearest(observation, OBSERVATIONS)}."
         )
     return check_observation(observation)

@@ -139,7 +139,7 @@ def predict(
         values = {name: parameters[name][:, None] for name in observation.priors()}
         variance = sum(each.variance for each in departures)
         if np.ndim(variance):
-            values = observation.widened(values, variance)
+            values = observation.widened(moved, values, variance)
         if any(np.ndim(each.residual) for each in departures):
             moved = scale.moved(moved, sum(each.residual for each in departures))
         new_run[some] = observation.draw(moved, values, at.columns, rng)
@@ -274,7 +274,7 @@ def _errors(model: Model, level: str | None, parameters: Mapping[str, np.ndarray
     values = {name: parameters[name][:, None] for name in observation.priors()}
     columns = {role: runs.column(column)[rows] for role, column in observation.columns.items()}
     own = {name: value[rows] for name, value in model.numbers.items() if name == OUTLYING}
-    wide = model.structure.block.widened_by(values, own, np)
+    wide = model.structure.block.widened_by(f, values, own, np)
     sd, noise = (np.broadcast_to(sd_of(observation, f, each, columns), f.shape) for each in (values, wide))
     error = model.numbers[OBSERVED][rows] - observation.scale.forward(f)
     return Errors(error, observation.scale.above(f, floor), sd, noise)

@@ -167,9 +167,9 @@ class Block:
         """The observation's parameters among all values."""
         return {name: values[name] for name in self.observation.priors()}
 
-    def widened_by(self, values: Mapping[str, Any], data: Mapping[str, Any], xp: Any) -> Mapping[str, Any]:
+    def widened_by(self, mean: Any, values: Mapping[str, Any], data: Mapping[str, Any], xp: Any) -> Mapping[str, Any]:
         """The observation's parameters; the noise of an outlier is as wide as the outlier is far from the others."""
-        return self.observation.widened(values, data[OUTLYING] ** 2, xp) if self.widened else values
+        return self.observation.widened(mean, values, data[OUTLYING] ** 2, xp) if self.widened else values
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class Observation(Protocol):
     def sd(self) -> Callable[..., Any] | None:
         """(mean, values, columns) to the standard deviation on the scale; None if there is none, nor a discrepancy."""
 
-    def widened(self, values: Mapping[str, Any], variance: Any, xp: Any = np) -> dict[str, Any]:
+    def widened(self, mean: Any, values: Mapping[str, Any], variance: Any, xp: Any = np) -> dict[str, Any]:
         """The parameters of the same observation with a variance added on the scale; a negative one is subtracted."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+_SMALLEST, _NEAREST = 1e-300, 1e-12  # a response's least distance from a bound of the logarithm and of log-odds
 _LEAST_SHARE = 0.02  # the least share of a response that counts as above the floor
 
 
@@ -47,6 +48,18 @@ class Scale:
             return xp.exp(value)
         return value if self.name == "identity" else 1 / (1 + xp.exp(-value))
 
+    def inside(self, response, xp: Any = np):
+        """The response, or the value next to it that lies between the bounds, so that it has a value on the scale."""
+        if self.name == "identity":
+            return response
+        return xp.maximum(response, _SMALLEST) if self.name == "log" else xp.clip(response, _NEAREST, 1 - _NEAREST)
+
+    def slope(self, mean):
+        """The derivative of the scale at a mean."""
+        if self.name == "identity":
+            return 1.0
+        return 1 / mean if self.name == "log" else 1 / (mean * (1 - mean))
+
     def above(self, mean, floor, xp: Any = np):
         """The share of a departure g that reaches the scale: the derivative with respect to g at g = 0."""
         return 1 - floor / mean if self.name == "log" else xp.ones_like(mean)
@@ -75,3 +88,19 @@ class Scale:
 
 
 LOG, IDENTITY, LOGIT = Scale("log"), Scale("identity"), Scale("logit")
+
+
+def as_scale(scale: object) -> Scale:
+    """The scale of a word.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if isinstance(scale, Scale):
+        return scale
+    known = {each.name: each for each in (LOG, IDENTITY, LOGIT)}
+    if not isinstance(scale, str) or scale not in known:
+        raise ValueError(f"scale is {', '.join(map(repr, known))}, got {scale!r}.")
+    return known[scale]

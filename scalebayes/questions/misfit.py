@@ -29,8 +29,9 @@ class Misfit:
     ----------
     table : pandas.DataFrame
         A row per run: run, group (if there are groups), the inputs, response, median, lower and upper of a new run
-        there, residual (the response less the median, on the observation's scale), off (the response over the median,
-        less 1), score (the residual over the standard deviation of a new run), outlier (whether its noise is widened).
+        there, residual (the response less the median, on the observation's scale), off (on the logarithm the response
+        over the median, less 1; else the response less the median), score (the residual over the standard deviation of
+        a new run), outlier (whether its noise is widened).
     tests : pandas.DataFrame
         A row per axis along which the runs were tested for bending away from the law, the most surprising first: along,
         group, p, and the runs at the end that lie on one side of the law, with their median distance from it.
@@ -42,6 +43,8 @@ class Misfit:
     prob : float
         Probability of the interval of a new run.
     response : str
+    scale : str
+        The observation's scale: "log", "identity" or "logit".
     units : mapping of str to str
         The units of the inputs.
     diagnostics : Diagnostics
@@ -53,6 +56,7 @@ class Misfit:
     bends: bool
     prob: float
     response: str
+    scale: str
     units: Mapping[str, str]
     diagnostics: Diagnostics
 
@@ -64,18 +68,24 @@ class Misfit:
 
     def __str__(self) -> str:
         inside = self.table["response"].between(self.table["lower"], self.table["upper"]).mean()
+        half = self._size(self.table["off"].abs().median())
         lines = [
             f"{inside:.0%} of {len(self.table)} runs lie in the {100 * self.prob:g}% bands of a new run; half of them "
-            f"are less than {100 * self.table['off'].abs().median():.2g}% off the median."
+            f"are less than {half} off the median."
         ]
         if self.p is not None and not self.bends:
             lines.append(f"No bend away from the law was found in {len(self.tests)} tests.")
         far = self.surprising
         if len(far):
-            named = [f"{row['run']} ({100 * row['off']:+.2g}%)" for row in far.head(_MOST_NAMED).to_dict("records")]
+            named = [
+                f"{row['run']} ({self._size(row['off'], '+')})" for row in far.head(_MOST_NAMED).to_dict("records")
+            ]
             more = f" and {len(far) - _MOST_NAMED} more" if len(far) > _MOST_NAMED else ""
             lines.append(f"Surprising runs, with their distance from the median: {', '.join(named)}{more}.")
         return sentences(self.diagnostics, lines)
+
+    def _size(self, off: float, sign: str = "") -> str:
+        return f"{100 * off:{sign}.2g}%" if self.scale == "log" else f"{off:{sign}.2g}"
 
     __repr__ = __str__
 
@@ -138,7 +148,7 @@ def misfit(fit: Fit, *, prob: float = 0.89) -> Misfit:
         "lower": lower,
         "upper": upper,
         "residual": residual,
-        "off": runs.y / median - 1,
+        "off": runs.y / median - 1 if model.observation.scale.name == "log" else runs.y - median,
         "score": residual / forward(drawn).std(axis=0),
         "outlier": np.isin(np.arange(len(runs)), [each.row for each in outliers(model)]),
     }
@@ -152,6 +162,7 @@ def misfit(fit: Fit, *, prob: float = 0.89) -> Misfit:
         found is not None and found.is_clear,
         prob,
         runs.response,
+        model.observation.scale.name,
         MappingProxyType({name: runs.unit(name) for name in runs.inputs}),
         fit.diagnostics,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from scalebayes.questions.misfit import Misfit
 from scalebayes.show.axes import few_ticks, named, title
@@ -21,8 +20,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 def plot_misfit(answer: Misfit) -> Figure:
     """Draw the residuals of the runs against every input.
 
-    Each panel has the response over its median in the fit, less 1, in per cent. Grey bars are the bands of a new run.
-    Surprising runs are ringed and named.
+    Each panel has the response over its median in the fit, less 1, in per cent; on another scale than the logarithm its
+    distance from the median. Grey bars are the bands of a new run. Surprising runs are ringed and named.
 
     Parameters
     ----------
@@ -40,9 +39,12 @@ def plot_misfit(answer: Misfit) -> Figure:
     figure = Figure(figsize=(4.6 * len(inputs), 3.8), layout="constrained")
     panels = figure.subplots(1, len(inputs), squeeze=False, sharey=True)[0]
     for panel, name in zip(panels, inputs, strict=True):
-        _panel(panel, table, answer.surprising, name)
+        _panel(panel, answer, name)
         panel.set_xlabel(named(name, answer.units[name]))
-    panels[0].set_ylabel(f"{answer.response} over its median, less 1 (%)")
+    in_percent = answer.scale == "log"
+    panels[0].set_ylabel(
+        f"{answer.response} over its median, less 1 (%)" if in_percent else f"{answer.response} less its median"
+    )
     if "group" in table and table["group"].nunique() <= len(_COLOURS):
         panels[-1].legend(fontsize=7, frameon=False)
     found = "not tested" if answer.p is None else "they bend away" if answer.bends else "no bend found"
@@ -50,20 +52,25 @@ def plot_misfit(answer: Misfit) -> Figure:
     return figure
 
 
-def _panel(panel: Axes, table: pd.DataFrame, surprising: pd.DataFrame, name: str) -> None:
+def _panel(panel: Axes, answer: Misfit, name: str) -> None:
+    table = answer.table
     groups = table.groupby("group") if "group" in table else [("", table)]
-    low, high = (100 * (table[end] / table["median"] - 1) for end in ("lower", "upper"))
+    times, unit = (100, "%") if answer.scale == "log" else (1, "")
+    ends = (table[end] / table["median"] - 1 if unit else table[end] - table["median"] for end in ("lower", "upper"))
+    low, high = (times * end for end in ends)
     panel.vlines(table[name], low, high, color="0.85", lw=2, zorder=0)
     for i, (group, own) in enumerate(groups):
-        panel.plot(own[name], 100 * own["off"], ".", ms=5, color=_COLOURS[i % len(_COLOURS)], label=str(group))
+        panel.plot(own[name], times * own["off"], ".", ms=5, color=_COLOURS[i % len(_COLOURS)], label=str(group))
     panel.axhline(0.0, color="0.4", lw=0.8, zorder=1)
     # An outlier may lie so far out that nothing else would be seen: the panel ends before it, with a mark at its edge.
-    inside = 100 * table["off"].abs()[~table["outlier"]].max()
+    inside = times * table["off"].abs()[~table["outlier"]].max()
     most = 1.25 * max(inside, float(np.abs([low, high]).max()))
-    for row in surprising.head(_MOST_NAMED).to_dict("records"):
-        y = float(np.clip(100 * row["off"], -0.94 * most, 0.94 * most))
+    for row in answer.surprising.head(_MOST_NAMED).to_dict("records"):
+        y = float(np.clip(times * row["off"], -0.94 * most, 0.94 * most))
         panel.plot(row[name], y, "o", mfc="none", mec="firebrick", ms=8)
-        panel.annotate(f" {row['run']} ({100 * row['off']:+.2g}%)", (row[name], y), fontsize=6.5, color="firebrick")
+        panel.annotate(
+            f" {row['run']} ({times * row['off']:+.2g}{unit})", (row[name], y), fontsize=6.5, color="firebrick"
+        )
     panel.set_ylim(-most, most)
     if (table[name] > 0).all():
         panel.set_xscale("log")

@@ -417,6 +417,7 @@ def _answered(**changed):
         "law": "power_floor",
         "response": "loss",
         "of": "curve",
+        "scale": "log",
         "clusters": {"a": "a", "b": "b"},
     }
     return sb.Backtest(**parts | changed)

@@ -200,7 +200,7 @@ def test_fit_refuses_a_column_that_is_not_there(refuses, table_file, tmp_path):
         (
             "--observation",
             "cauchy",
-            "observation is 'student_t' or 'gaussian', or a value such as sb.StudentT(), got 'cauchy'.",
+            "observation is 'student_t', 'gaussian', 'ex_gaussian', or a value such as sb.StudentT(), got 'cauchy'.",
         ),
         ("--pooling", "some", "pooling is 'shared', 'pooled', 'crossed' or 'separate', got 'some'."),
         ("--draws", 1, "draws is a whole number from 4 on, got 1."),

@@ -148,7 +148,7 @@ def test_crossing_needs_several_group_columns(group, grouped, table, refuses):
 
 
 def test_an_unknown_noise_is_refused(refuses, table):
-    message = "observation is 'student_t' or 'gaussian', or a value such as sb.StudentT(), got 'laplace'."
+    message = "observation is 'student_t', 'gaussian', 'ex_gaussian', or a value such as sb.StudentT(), got 'laplace'."
     with refuses(ValueError, message):
         sb.Model(sb.laws.chinchilla, sb.read_runs(table()), observation="laplace", discrepancy=None)
 
