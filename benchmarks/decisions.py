@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import time
-import warnings
 from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from cases import table_at
-from page import commit, written
+from page import run_parts
 from scipy.stats import binomtest, chisquare
 
 import scalebayes as sb
@@ -453,20 +451,5 @@ PARTS = {
 }
 
 
-def main() -> None:
-    """All tables, or some."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", action="append", choices=PARTS, help="only this table; repeat")
-    at = commit("decisions.md", "reliability.png")
-    for name in parser.parse_args().part or PARTS:
-        title, head, of_part = PARTS[name]
-        start = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", sb.ConvergenceWarning)
-            lines = of_part()
-        print("\n".join([title, head, *lines]), flush=True)
-        written("decisions.md", title, head, lines, time.perf_counter() - start, at)
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, "decisions.md", PARTS, "reliability.png")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+import scalebayes as sb
+
+type Part = tuple[str, str, Callable[[], list[str]]]  # title, head, and what makes the lines
 
 HERE = Path(__file__).parent
 WRITTEN = "<!-- below: written by the benchmarks -->"
@@ -28,6 +35,24 @@ def written(page: str, title: str, head: str, lines: Sequence[str], seconds: flo
     tables[title] = f"{title}\n\n{note}\n\n{head}\n" + "\n".join(lines)
     path.write_text(before + mark + "".join(f"\n\n## {table}" for table in tables.values()) + "\n")
     recorded(page, title, at)
+
+
+def run_parts(said: str | None, page: str, parts: Mapping[str, Part], *also: str) -> None:
+    """The command line of a page: all its tables or some, each printed and written as soon as it is done.
+
+    ``also`` names what else the page's benchmarks write.
+    """
+    parser = argparse.ArgumentParser(description=said)
+    parser.add_argument("--part", action="append", choices=parts, help="only this table; repeat")
+    at = commit(page, *also)
+    for name in parser.parse_args().part or parts:
+        title, head, of_part = parts[name]
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sb.ConvergenceWarning)
+            lines = of_part()
+        print("\n".join([title, head, *lines]), flush=True)
+        written(page, title, head, lines, time.perf_counter() - start, at)
 
 
 def recorded(page: str, title: str, at: str) -> None:

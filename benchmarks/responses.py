@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import argparse
-import time
-import warnings
-
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from cases import table_at
-from page import commit, written
+from page import run_parts
 from scipy.optimize import least_squares
 
 import scalebayes as sb
@@ -50,7 +46,6 @@ def families() -> list[str]:
             f"| {task} | {len(runs)} | {len(runs.levels)} | {found.max_r_hat:.3f}, {found.divergences} | {steps:.1f} | "
             f"{highest:.2f} | {sum(inside)} of {len(inside)} |"
         )
-        print(lines[-1], flush=True)
     return lines
 
 
@@ -104,7 +99,6 @@ def mixtures() -> list[str]:
         f"{part['converged'].sum()} of {len(part)} |"
         for domain, part in parts
     ]
-    print("\n".join(lines), flush=True)
     return lines
 
 
@@ -148,19 +142,5 @@ PARTS = {
 }
 
 
-def main() -> None:
-    """All tables, or some."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", action="append", choices=PARTS, help="only this table; repeat")
-    at = commit(PAGE)
-    for name in parser.parse_args().part or PARTS:
-        title, head, of_part = PARTS[name]
-        start = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", sb.ConvergenceWarning)
-            lines = of_part()
-        written(PAGE, title, head, lines, time.perf_counter() - start, at)
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PAGE, PARTS)
