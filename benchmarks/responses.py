@@ -94,12 +94,11 @@ def mixtures() -> list[str]:
         )
     frame = pd.DataFrame(rows)
     parts = [*frame.groupby("domain"), ("all", frame)]
-    lines = [
+    return [
         f"| {domain} | {part['r2'].mean():.3f} | {part['squares'].mean():.3f} | {part['covers'].mean():.2f} | "
         f"{part['converged'].sum()} of {len(part)} |"
         for domain, part in parts
     ]
-    return lines
 
 
 def _least_squares(
