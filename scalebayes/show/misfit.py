@@ -65,15 +65,24 @@ def _panel(panel: Axes, answer: Misfit, name: str) -> None:
     # An outlier may lie so far out that nothing else would be seen: the panel ends before it, with a mark at its edge.
     inside = times * table["off"].abs()[~table["outlier"]].max()
     most = 1.25 * max(inside, float(np.abs([low, high]).max()))
-    for row in answer.surprising.head(_MOST_NAMED).to_dict("records"):
-        y = float(np.clip(times * row["off"], -0.94 * most, 0.94 * most))
-        panel.plot(row[name], y, "o", mfc="none", mec="firebrick", ms=8)
-        panel.annotate(
-            f" {row['run']} ({times * row['off']:+.2g}{unit})", (row[name], y), fontsize=6.5, color="firebrick"
-        )
+    shown = answer.surprising.head(_MOST_NAMED).sort_values("off")
+    y = np.clip(times * shown["off"].to_numpy(), -0.94 * most, 0.94 * most)
+    panel.plot(shown[name], y, "o", mfc="none", mec="firebrick", ms=8)
+    for x, at, off, run, height in zip(shown[name], y, shown["off"], shown["run"], _apart(y, 0.84 * most), strict=True):
+        text = f"   {run} ({times * off:+.2g}{unit})"
+        line = {"arrowstyle": "-", "color": "firebrick", "lw": 0.4, "alpha": 0.5, "relpos": (0, 0.5), "shrinkA": 0}
+        panel.annotate(text, (x, at), xytext=(x, height), arrowprops=line, fontsize=6.5, color="firebrick", va="center")
     panel.set_ylim(-most, most)
     if (table[name] > 0).all():
         panel.set_xscale("log")
         few_ticks(panel, float(table[name].max() / table[name].min()))
     panel.tick_params(labelsize=8)
     panel.grid(alpha=0.25, lw=0.5)
+
+
+def _apart(heights: np.ndarray, most: float) -> np.ndarray:
+    """Heights in ascending order, moved so that labels at any two of them do not overlap and none is above ``most``."""
+    gap = 0.09 * most
+    steps = gap * np.arange(len(heights))
+    upward = np.maximum.accumulate(heights - steps) + steps
+    return np.minimum(upward, most - steps[::-1])

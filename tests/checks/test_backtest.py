@@ -99,7 +99,7 @@ def test_a_backtest_leads_with_what_has_not_converged_and_one_cluster_has_no_int
     went = tested.curves.assign(converged=[False, True], problem=["r-hat reaches 1.2", ""])
     bad = replace(tested, curves=went, clusters={name: "both", other: "both"})
     first, second, *_ = str(bad).splitlines()
-    assert first == f"NOT CONVERGED: is_train, {name}: r-hat reaches 1.2"
+    assert first == f"NOT CONVERGED: Known by is_train, {name}: r-hat reaches 1.2"
     assert "[" not in second
     row = bad.table.iloc[0]
     assert row["coverage_89"] == pytest.approx(went["coverage_89"].mean())
