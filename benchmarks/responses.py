@@ -126,7 +126,90 @@ def _r2(y: np.ndarray, forecast: np.ndarray) -> float:
     return float(1 - ((forecast - y) ** 2).sum() / ((y - y.mean()) ** 2).sum())
 
 
+CHANCE = {"arc_challenge": 1 / 4, "arc_easy": 1 / 4, "boolq": 1 / 2, "csqa": 1 / 5, "hellaswag": 1 / 4}
+CHANCE |= {"openbookqa": 1 / 4, "piqa": 1 / 2, "socialiqa": 1 / 3, "winogrande": 1 / 2}
+
+
+def score(L, chance, *, level, k):
+    """Accuracy as a logistic curve in the loss of a task, from the level of a guess to 1."""
+    return chance + (1 - chance) / (1 + jnp.exp(k * (L - 1) - level))
+
+
+def ladder() -> list[str]:
+    """Nine tasks at four sizes: the losses and accuracies of the largest from the three smaller ones."""
+    table = pd.read_csv(table_at("ladder", "olmo_ladder.csv"))
+    largest = table["size"] == "1B"
+    # Losses of different tasks are counted in the mean of their known runs, so that tasks have floors in common.
+    typical = table["task"].map(table[~largest].groupby("task")["bpb"].mean())
+    table = table.assign(chance=table["task"].map(CHANCE), typical=typical, relative=table["bpb"] / typical)
+    table = table.rename(columns={"n_params": "N", "n_tokens": "D"})
+    known, ahead = table[~largest], table[largest]
+    runs = sb.read_runs(
+        known,
+        inputs={"N": "N", "D": "D", "chance": sb.Input("chance", kind="constant")},
+        response="accuracy",
+        group="task",
+        better="higher",
+    )
+    fit = sb.fit(
+        sb.laws.composed(score, {"L": sb.laws.chinchilla}),
+        runs,
+        priors={
+            "level": sb.pooled(sb.Normal(-1, 1.5), spread=1.0),
+            "k": sb.pooled(sb.LogNormal(4, 0.7), spread=0.5),
+        },
+        observation=sb.BetaBinomial("items", rounded=True),
+        also={"relative": sb.laws.chinchilla},
+    )
+    squares = _two_steps(known, ahead)
+    rows = []
+    for column, unit in (("accuracy", 1.0), ("relative", ahead["typical"].to_numpy())):
+        of = fit if column == "accuracy" else sb.with_response(fit, column)
+        band = sb.forecast(of, at=ahead[["N", "D", "task", "items", "chance"]]).table
+        y, middle = ahead[column].to_numpy() * unit, band["median"].to_numpy() * unit
+        inside = (band["new_run_lower"] * unit <= y) & (y <= band["new_run_upper"] * unit)
+        rows.append(
+            f"| {'accuracy' if column == 'accuracy' else 'bits per byte'} | {np.abs(middle - y).mean():.4f} | "
+            f"{np.abs(squares[column] * unit - y).mean():.4f} | {inside.mean():.2f} | {fit.diagnostics.max_r_hat:.3f}, "
+            f"{fit.diagnostics.divergences} | {float(fit.idata['sample_stats']['n_steps'].mean()):.0f} |"
+        )
+    return rows
+
+
+def _two_steps(known: pd.DataFrame, ahead: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The same two laws by least squares, one after the other, each task by itself."""
+    found = {name: np.empty(len(ahead)) for name in ("relative", "accuracy")}
+    for task, own in known.groupby("task"):
+        rows = (ahead["task"] == task).to_numpy()
+        found["relative"][rows], found["accuracy"][rows] = _of_task(own, ahead[rows], CHANCE[str(task)])
+    return found
+
+
+def _of_task(known: pd.DataFrame, ahead: pd.DataFrame, chance: float) -> tuple[np.ndarray, np.ndarray]:
+    def loss(theta, of):
+        e, a, b, alpha, beta = theta
+        return np.exp(e) + np.exp(a) * (of["N"] / 5e8) ** -alpha + np.exp(b) * (of["D"] / 2e10) ** -beta
+
+    def accuracy(theta, x):
+        return chance + (1 - chance) / (1 + np.exp(theta[0] * (x - 1) - theta[1]))
+
+    def off(theta):
+        return np.log(loss(theta, known)) - np.log(known["relative"])
+
+    starts = [[np.log(0.7), -2, -2, alpha, alpha] for alpha in (0.2, 0.4, 0.8)]
+    first = min((least_squares(off, start, max_nfev=5000) for start in starts), key=lambda end: end.cost).x
+    second = least_squares(lambda t: accuracy(t, known["relative"]) - known["accuracy"], [4.0, -1.0]).x
+    predicted = loss(first, ahead)
+    return predicted, accuracy(second, predicted)
+
+
 PARTS = {
+    "ladder": (
+        "Losses and accuracies of nine tasks together",
+        "| | mean absolute error | by least squares in two steps | 89% covers | r-hat, diverging | gradients a draw |\n"
+        "|---|---:|---:|---:|---|---:|",
+        ladder,
+    ),
     "families": (
         "Accuracies of families",
         "| task | models | families | r-hat, diverging | gradients a draw | highest end of a band | held back in 89% bands |\n"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.inference.diagnostics import ConvergenceWarning as ConvergenceWarning
     from scalebayes.laws.law import Law as Law
     from scalebayes.model.model import Model as Model
+    from scalebayes.model.responses import Response as Response
     from scalebayes.observations import BetaBinomial as BetaBinomial
     from scalebayes.observations import Binomial as Binomial
     from scalebayes.observations import ExGaussian as ExGaussian
@@ -65,6 +66,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.questions.points import grid as grid
     from scalebayes.questions.reach import Reach as Reach
     from scalebayes.questions.reach import reach as reach
+    from scalebayes.questions.responses import with_response as with_response
     from scalebayes.runs.checks import RunsWarning as RunsWarning
     from scalebayes.runs.inputs import Input as Input
     from scalebayes.runs.published import pile_families as pile_families
@@ -107,6 +109,7 @@ _HOME = {
     "NextRun": "questions.next_run",
     "Normal": "priors",
     "Reach": "questions.reach",
+    "Response": "model.responses",
     "ResponseShare": "priors",
     "RunEffects": "discrepancy",
     "Runs": "runs.runs",
@@ -144,6 +147,7 @@ _HOME = {
     "separate": "priors",
     "shared": "priors",
     "thin": "runs.thinning",
+    "with_response": "questions.responses",
 }
 
 __all__ = [*_HOME, "laws"]

@@ -249,11 +249,20 @@ def for_loo(fit: Fit) -> xr.DataTree:
     ArviZ's LOO needs this density (Buerkner, Gabry and Vehtari 2021, arXiv:1810.10559). Where no discrepancy is
     integrated out, runs are independent given the parameters, and it is the log likelihood itself.
     """
+    likelihood = fit.idata["log_likelihood"].to_dataset()
+    name = fit.model.structure.block.observed
+    if fit.model.also:
+        # A run is left out with all its responses.
+        together = sum(each.fillna(0.0) for each in likelihood.data_vars.values())
+        likelihood = likelihood[[name]].assign({name: together})
+        tree = fit.idata.copy()
+        tree["log_likelihood"] = xr.DataTree(likelihood)
+        if not fit.model.discrepancy:
+            return tree
+        raise ValueError("leaving one run out is not known for several responses beside a discrepancy.")
     if all(term.sampled for term in fit.model.discrepancy):
         return fit.idata
     tree = fit.idata.copy()
-    likelihood = fit.idata["log_likelihood"].to_dataset()
-    (name,) = likelihood.data_vars
     each = likelihood[name].copy(data=leave_one_out(fit.model, fit.posterior).reshape(likelihood[name].shape))
     tree["log_likelihood"] = xr.DataTree(likelihood.assign({name: each}))
     return tree

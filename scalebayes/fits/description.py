@@ -14,9 +14,10 @@ import numpy as np
 
 from scalebayes import laws
 from scalebayes.discrepancy import BUILT_IN as TERMS
+from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
 from scalebayes.observations import BUILT_IN as OBSERVATIONS
-from scalebayes.observations import Scale
+from scalebayes.observations import Scale, check_observation
 from scalebayes.priors import from_plain, to_plain
 
 FORMAT = 3
@@ -25,13 +26,8 @@ _PARTS = {cls.__name__: cls for cls in (*OBSERVATIONS, *TERMS)}
 
 def describe_model(model: Model) -> dict[str, Any]:
     """A model without the columns of its runs, as nested dictionaries of numbers and strings."""
-    runs, law = model.runs, model.law
-    response = {
-        "law": law.name,
-        "built_in": laws.is_built_in(law),
-        "law_source": source_of(law.function),
-        "law_digest": digest_of(law.function),
-        "floor": law.floor if isinstance(law.floor, str) else "",
+    runs = model.runs
+    response = _law_of(as_law(model.law)) | {
         "inputs": {
             name: {
                 "columns": list(map(str, each.columns)),
@@ -46,8 +42,13 @@ def describe_model(model: Model) -> dict[str, Any]:
         "observation": described(model.observation),
         "discrepancy": [described(term) for term in model.discrepancy],
     }
+    further = [
+        _law_of(as_law(each.law))
+        | {"response": column, "better": each.better, "observation": described(each.observation)}
+        for column, each in model.also.items()
+    ]
     return {
-        "responses": [response],
+        "responses": [response, *further],
         "group": list(runs.group),
         "tokenizer": runs.tokenizer,
         "evaluation": runs.evaluation,
@@ -59,6 +60,16 @@ def describe_model(model: Model) -> dict[str, Any]:
         "given": sorted(model.given),
         "horizon": model.horizon,
         "why": model.why,
+    }
+
+
+def _law_of(law: Law) -> dict[str, Any]:
+    return {
+        "law": law.name,
+        "built_in": laws.is_built_in(law),
+        "law_source": source_of(law.function),
+        "law_digest": digest_of(law.function),
+        "floor": law.floor if isinstance(law.floor, str) else "",
     }
 
 
@@ -77,6 +88,10 @@ def columns_of(model: Model) -> dict[str, tuple]:
             found[role] = ("run", np.asarray(runs.table[named].astype(str), str), {"column": named})
     for role, name in model.observation.columns.items():
         found[f"{role}_column"] = ("run", runs.column(name), {"column": name})
+    for i, (column, further) in enumerate(model.also.items(), 2):
+        found[f"response_{i}"] = ("run", runs.column(column), {"column": column})
+        for role, name in check_observation(further.observation).columns.items():
+            found[f"{role}_{i}_column"] = ("run", runs.column(name), {"column": name})
     if isinstance(runs.cost, str):
         found["cost"] = ("run", runs.column(runs.cost), {"column": runs.cost})
     return found
@@ -142,16 +157,26 @@ def digest_of(function: Callable) -> str:
 
 
 def constants_of(function: Callable) -> dict[str, str]:
-    """Numbers and strings in a function's closure, which its source does not show."""
+    """What is in a function's closure, which its source does not show: numbers, strings, functions, lists."""
     found = {}
     for name, cell in (
         zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         if hasattr(function, "__code__")
         else ()
     ):
-        if isinstance(cell.cell_contents, str | int | float | np.generic):
-            found[name] = repr(cell.cell_contents)
+        if said := _said(cell.cell_contents):
+            found[name] = said
     return found
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, str | int | float | np.generic):
+        return repr(value)
+    if isinstance(value, dict):
+        return repr(sorted((str(name), _said(each)) for name, each in value.items()))
+    if isinstance(value, list | tuple):
+        return repr([_said(each) for each in value])
+    return digest_of(value) if inspect.isfunction(value) else ""
 
 
 def plain_number(value: Any) -> Any:

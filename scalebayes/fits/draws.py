@@ -13,7 +13,7 @@ from scalebayes.discrepancy import sampled_of
 from scalebayes.fits.description import columns_of
 from scalebayes.model import Model
 from scalebayes.model.prediction import points_at_runs, predict
-from scalebayes.model.structure import OBSERVED, Parameter
+from scalebayes.model.structure import KNOWN, OBSERVED, Parameter
 
 if TYPE_CHECKING:
     from scalebayes.inference.sampling import Sample
@@ -26,7 +26,6 @@ def tree_of(model: Model, found: Sample, prior: xr.Dataset, seed: int) -> xr.Dat
     """Draws and data under the caller's labels, in the groups that ArviZ expects."""
     runs, per_draw = model.runs, ("chain", "draw")
     grouped = (runs.group_name,) if runs.group else ()
-    observed = model.structure.block.observed
     further = {name: dims for term in sampled_of(model.discrepancy) for name, dims in term.published.items()}
     chains, draws = found.stats["lp"].shape
     coords = {"chain": np.arange(chains), "draw": np.arange(draws), **model.coords()}
@@ -36,9 +35,8 @@ def tree_of(model: Model, found: Sample, prior: xr.Dataset, seed: int) -> xr.Dat
             for name, value in sorted(found.variables.items())
         },
         "sample_stats": {name: (per_draw, value) for name, value in found.stats.items()},
-        # Without the copies that pad the table.
-        "log_likelihood": {observed: ((*per_draw, "run"), found.log_likelihood[:, :, : len(runs)])},
-        "observed_data": {observed: ("run", model.numbers[OBSERVED])},
+        "log_likelihood": {name: ((*per_draw, "run"), each) for name, each in _likelihoods(model, found).items()},
+        "observed_data": _observed(model),
         "constant_data": columns_of(model),
     }
     datasets = {name: _dataset(variables, coords) for name, variables in groups.items()}
@@ -46,6 +44,27 @@ def tree_of(model: Model, found: Sample, prior: xr.Dataset, seed: int) -> xr.Dat
     if len(runs) <= MOST_RUNS:
         datasets["posterior_predictive"] = _predictive(model, datasets["posterior"], coords["run"], seed)
     return xr.DataTree.from_dict({**datasets, "prior": prior})
+
+
+def _likelihoods(model: Model, found: Sample) -> dict[str, np.ndarray]:
+    """Log likelihood of the runs by the name of what is observed, NaN where a run does not have the response."""
+    blocks = model.structure.blocks
+    # Of every response without the copies that pad the table.
+    parts = np.split(found.log_likelihood, len(blocks), axis=2)
+    each = {block.observed: part[:, :, : len(model.runs)] for block, part in zip(blocks, parts, strict=True)}
+    for block in blocks:
+        if block.partial:
+            each[block.observed] = np.where(model.numbers[block.key(KNOWN)], each[block.observed], np.nan)
+    return each
+
+
+def _observed(model: Model) -> dict[str, tuple[str, np.ndarray]]:
+    found = {}
+    for block in model.structure.blocks:
+        values = model.numbers[block.key(OBSERVED)]
+        values = np.where(model.numbers[block.key(KNOWN)], values, np.nan) if block.partial else values
+        found[block.observed] = "run", values
+    return found
 
 
 def _dataset(variables: Mapping, coords: Mapping) -> xr.Dataset:

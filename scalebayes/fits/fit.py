@@ -18,7 +18,7 @@ from scalebayes.files import atomically, check_free
 from scalebayes.fits.bending import Bending
 from scalebayes.fits.remarks import remarks, restored
 from scalebayes.inference.diagnostics import Diagnostics, diagnose, r_hat_and_ess
-from scalebayes.laws import keywords
+from scalebayes.laws import as_law, keywords
 from scalebayes.model import Model
 from scalebayes.model.structure import Parameter
 
@@ -112,7 +112,7 @@ class Fit:
         noise = [*structure.owned_by("observation"), *structure.owned_by("discrepancy")]
         pooled = [p for p in structure.parameters if p.pooling == "pooled"]
         population = [name for p in pooled for name in (p.base, *(spread for _, spread, _ in p.deviations))]
-        first = posterior[list(self.model.parameters)].assign(derived)
+        first = posterior[list(structure.owned_by("law"))].assign(derived)
         return first.assign(posterior[[*noise, *sorted(population)]].data_vars)
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
@@ -167,6 +167,7 @@ class Fit:
                 f"  parameters (89%): {values}",
                 f"  discrepancy: {departs}",
                 *(f"  {remark}" for remark in self.diagnostics.remarks),
+                *(f"  also {column}: {as_law(each.law).name}" for column, each in self.model.also.items()),
                 f"  observation: {attrs['observation']}; seed {attrs['seed']}; data {attrs['data_hash']}",
                 f"  scalebayes {attrs['scalebayes']}, pymc {attrs['pymc']}, jax {attrs['jax']}",
             ]

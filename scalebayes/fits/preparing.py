@@ -21,7 +21,7 @@ from scalebayes.inference.data import REAL, Data
 from scalebayes.inference.density import Density
 from scalebayes.inference.transport import Block, Transport
 from scalebayes.model import Model
-from scalebayes.model.structure import GROUP, OBSERVED, OUTLYING, Structure
+from scalebayes.model.structure import GROUP, KNOWN, Structure
 from scalebayes.model.values import PRIOR, free_variables, level_of, log_prior, prior_terms, squeezed, values
 from scalebayes.numerics.fingerprint import fingerprint
 from scalebayes.numerics.padding import padded_size, repeat_last
@@ -58,25 +58,22 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     structure, n = model.structure.kind, model.structure.n_runs
     size = size or padded_size(n)
     numbers, block, grouped = dict(model.numbers), structure.block, bool(structure.group)
-    columns = (f"{role}_column" for role in block.observation.columns)
-    for name in (
-        *block.inputs,
-        OBSERVED,
-        *([GROUP] if grouped else []),
-        *([OUTLYING] if block.widened else []),
-        *columns,
-    ):
+    further = [name for each in structure.blocks for name in each.of_runs]
+    for name in (*block.inputs, *([GROUP] if grouped else []), *further):
         numbers[name] = repeat_last(numbers[name], size)
     for term in block.terms:
         own = {name: numbers[name] for name in term.data_names}
         numbers |= term.padded(own, size, grouped)
     numbers |= solver.padded(numbers, size, grouped)
     shapes = tuple((name, numbers[name].shape) for name, _ in block.shapes)
-    structure = replace(structure, blocks=(replace(block, n_runs=size, shapes=shapes),))
+    blocks = (replace(each, n_runs=size, shapes=() if each.suffix else shapes) for each in structure.blocks)
+    structure = replace(structure, blocks=tuple(blocks))
     source, initial = Specification(structure, dict(numbers), _code(structure)), free_variables(structure, numbers)
     terms = prior_terms(structure, numbers)
     numbers[PRIOR] = np.concatenate([terms[name] for name in _layout(structure, initial).order], axis=1)
-    numbers[REAL] = np.arange(size) < n
+    real = np.arange(size) < n
+    known = [numbers.pop(each.key(KNOWN)) if each.partial else np.ones(size, bool) for each in structure.blocks]
+    numbers[REAL] = np.concatenate([real & own for own in known])
     return Prepared(source, numbers, initial)
 
 
@@ -87,10 +84,12 @@ _numbers = count()
 
 def _code(structure: Structure) -> tuple[str, ...]:
     """What the law, its floor, the observation and the terms of a structure compute."""
-    block = structure.block
-    parts: list[Any] = [block.law, *([block.floor] if callable(block.floor) else [])]
-    # Of the package's own observations and terms, the structure says everything.
-    parts += [type(p) for p in (block.observation, *block.terms) if not type(p).__module__.startswith("scalebayes.")]
+    parts: list[Any] = []
+    for block in structure.blocks:
+        parts += [block.law, *([block.floor] if callable(block.floor) else [])]
+        # Of the package's own observations and terms, the structure says everything.
+        own = (block.observation, *block.terms)
+        parts += [type(part) for part in own if not type(part).__module__.startswith("scalebayes.")]
     return tuple(fingerprint(part) or f"{_UNKNOWN} {next(_numbers)}" for part in parts)
 
 
@@ -115,10 +114,15 @@ class Specification:
         """The structure in words, the same in every process; empty if a part of the caller's has no fingerprint."""
         if any(part.startswith(_UNKNOWN) for part in self.code):
             return ""
-        block = self.structure.block
-        floor = "function" if callable(block.floor) else block.floor
-        plain = replace(block, law=cast(Any, getattr(block.law, "__name__", "law")), floor=floor)
-        return repr((replace(self.structure, blocks=(plain,)), self.code))
+        plain = tuple(
+            replace(
+                block,
+                law=cast(Any, getattr(block.law, "__name__", "law")),
+                floor="function" if callable(block.floor) else block.floor,
+            )
+            for block in self.structure.blocks
+        )
+        return repr((replace(self.structure, blocks=plain), self.code))
 
     def values(self, position: np.ndarray, published: Mapping[str, np.ndarray], data: Data) -> dict[str, np.ndarray]:
         """Every variable to keep on its natural scale, at positions of shape (..., size)."""
@@ -158,7 +162,7 @@ def _transport(specification: Specification) -> Transport:
     def of_prior(position, data):
         return log_prior(position, data[PRIOR], jnp)
 
-    density = Density(slices, structure.n_runs, published, of_prior, loglik)
+    density = Density(slices, structure.n_runs * len(structure.blocks), published, of_prior, loglik)
     held = any(term.modeless for term in block.terms)
     noises = [p for p in structure.parameters if p.owner != "law"] if held else []
     modeless = [name for p in noises for name in (p.variable, *(offset for _, _, offset in p.deviations))]

@@ -25,6 +25,7 @@ from scalebayes.inference.settings import Settings
 from scalebayes.laws import Law
 from scalebayes.model import Model
 from scalebayes.model.model import PoolingWord
+from scalebayes.model.responses import Response
 from scalebayes.observations import Observation
 from scalebayes.priors import Pooling, Prior
 from scalebayes.runs import Runs
@@ -41,6 +42,7 @@ def fit(
     pooling: PoolingWord | None = None,
     observation: Observation | str | None = None,
     discrepancy: Discrepancy | None = AUTO,
+    also: Mapping[str, Callable | Law | Response] | None = None,
     horizon: float | None = None,
     draws: int | None = Settings.draws,
     chains: int = Settings.chains,
@@ -59,7 +61,7 @@ def fit(
         Built in (``sb.laws.chinchilla``) or your own: inputs before ``*``, parameters after it.
     runs : Runs
         From `read_runs`.
-    priors, pooling, observation, discrepancy, horizon
+    priors, pooling, observation, discrepancy, also, horizon
         See `Model`.
     draws, chains, warmup, target_accept, ess, max_draws, seed, progress
         See `sample`.
@@ -79,7 +81,14 @@ def fit(
         If the draws do not represent the posterior well.
     """
     model = Model(
-        law, runs, priors=priors, pooling=pooling, observation=observation, discrepancy=discrepancy, horizon=horizon
+        law,
+        runs,
+        priors=priors,
+        pooling=pooling,
+        observation=observation,
+        discrepancy=discrepancy,
+        also=also,
+        horizon=horizon,
     )
     return sample(
         model,

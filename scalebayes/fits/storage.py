@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from scalebayes.fits.fit import Fit
 from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
 from scalebayes.model.model import recorded
+from scalebayes.model.responses import Response
 from scalebayes.observations import Observation
 from scalebayes.priors import from_plain
 from scalebayes.runs import Input, Runs
@@ -32,6 +33,7 @@ def load(
     law: Callable | Law | None = None,
     observation: Observation | None = None,
     discrepancy: Term | None = None,
+    also: Mapping[str, Callable | Law | Response] | None = None,
     cost: Callable | None = None,
 ) -> Fit:
     """Read a fit that `Fit.save` wrote.
@@ -42,6 +44,8 @@ def load(
     law, observation, discrepancy : optional
         The caller's own, where they are not built in. A file stores no functions and classes, only their names and
         digests; what is given is compared with these.
+    also : mapping of str to law or Response, optional
+        The caller's own laws and observations of further responses, by column.
     cost : Callable, optional
         The cost of a run, where it is a function.
 
@@ -77,19 +81,16 @@ def load(
             f"{tree.attrs.get('scalebayes', 'of that time')}."
         )
     described = json.loads(tree.attrs["model"])
-    (response,) = described["responses"]
+    response, *others = described["responses"]
     runs = _runs(tree["constant_data"].to_dataset(), described, response, cost, path.name)
     priors: dict[str, Any] = {name: from_plain(prior) for name, prior in described["priors"].items()}
-    found = _law(response, law, path.name)
-    if set(found.parameters) != set(priors) or len(found.inputs) != len(runs.inputs):
+    found = _law(response, law, "law={0}", path.name)
+    further = {each["response"]: _further(each, (also or {}).get(each["response"]), path.name) for each in others}
+    every = {*found.parameters, *(name for each in further.values() for name in as_law(each.law).parameters)}
+    if every != set(priors) or len(found.inputs) != len(runs.inputs):
         raise ValueError(
             f"{path.name} holds a fit with inputs {', '.join(runs.inputs)} and parameters {', '.join(priors)}; "
             f"the law given is {found.signature}."
-        )
-    if not response["built_in"] and response["law_digest"] != digest_of(found.function) != "":
-        raise ValueError(
-            f"{path.name} holds a fit of another function called {response['law']}: the source or the constants of the "
-            "one given differ. Pass the function that was fitted, or fit again."
         )
     if not runs.group:
         # Without groups the pooling words have no effect, and Model refuses them from a caller.
@@ -100,21 +101,34 @@ def load(
         priors=priors,
         observation=made(response["observation"], observation, "observation", path.name),
         discrepancy=tuple(made(term, discrepancy, "discrepancy", path.name) for term in response["discrepancy"]),
+        also=further,
         horizon=described["horizon"],
     )
     return Fit(recorded(model, frozenset(described["given"]), described["why"]), tree)
 
 
-def _law(response: dict[str, Any], given: Callable | Law | None, file: str) -> Law:
+def _law(response: dict[str, Any], given: Callable | Law | None, argument: str, file: str) -> Law:
     if given is None:
         if not response["built_in"]:
             raise ValueError(
                 f"{file} holds a fit of {response['law']}, which is not built in; pass the function: "
-                f"sb.load({file!r}, law={response['law']})."
+                f"sb.load({file!r}, {argument.format(response['law'])})."
             )
         return as_law(laws.named(response["law"]))
     law = as_law(given)
+    if not response["built_in"] and response["law_digest"] != digest_of(law.function) != "":
+        raise ValueError(
+            f"{file} holds a fit of another function called {response['law']}: the source or the constants of the "
+            "one given differ. Pass the function that was fitted, or fit again."
+        )
     return Law(law.function, floor=response["floor"] or None) if law.floor is None else law
+
+
+def _further(response: dict[str, Any], given: Callable | Law | Response | None, file: str) -> Response:
+    each = given if isinstance(given, Response) or given is None else Response(given)
+    law = _law(response, None if each is None else each.law, f"also={{{response['response']!r}: {{0}}}}", file)
+    observation = made(response["observation"], None if each is None else each.observation, "observation", file)
+    return Response(law, observation, response["better"])
 
 
 def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable | None, file: str) -> Runs:
@@ -134,7 +148,7 @@ def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable |
         if described[role]:
             table[described[role]] = columns[role].to_numpy().astype(str)
     for name, variable in columns.items():
-        if str(name).endswith("_column") or name == "cost":
+        if str(name).endswith("_column") or str(name).startswith("response_") or name == "cost":
             table[variable.attrs["column"]] = variable.to_numpy()
     by = described["cost"]
     if isinstance(by, dict):

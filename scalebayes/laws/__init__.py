@@ -7,10 +7,10 @@ function of your own is as good as these::
     sb.fit(sb.Law(my_law, floor="L_inf"), runs, priors={"L_inf": ..., "A": ..., ...})
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from scalebayes.arguments import nearest
-from scalebayes.laws import powers, size_and_data
+from scalebayes.laws import composition, powers, size_and_data
 from scalebayes.laws.law import Law, Signature, keywords, signature, with_floor
 from scalebayes.laws.powers import *
 from scalebayes.laws.size_and_data import *
@@ -23,6 +23,7 @@ __all__ = [
     "Law",
     "Signature",
     "as_law",
+    "composed",
     "is_built_in",
     "keywords",
     "named",
@@ -44,6 +45,35 @@ def as_law(law: Callable | Law) -> Law:
         return _BY_FUNCTION.get(law) or Law(law)
     except TypeError:  # not hashable, hence not a function
         return Law(law)
+
+
+def composed(outer: Callable | Law, parts: Mapping[str, Callable | Law]) -> Law:
+    """A law of which some inputs are the responses of other laws: accuracy from loss, loss from N and D.
+
+    Parameters
+    ----------
+    outer : Callable or Law
+    parts : mapping of str to law
+        For some inputs of ``outer``, the law whose response it is.
+
+    Returns
+    -------
+    Law
+        Its inputs are those of the parts and the remaining ones of ``outer``; its parameters are those of all.
+
+    Raises
+    ------
+    ValueError
+        If ``outer`` has no such input, or two laws have a parameter of one name.
+
+    Examples
+    --------
+    >>> def accuracy(L, *, low, high, k, middle):
+    ...     return low + (high - low) / (1 + jnp.exp(k * (L - middle)))
+    >>> composed(accuracy, {"L": chinchilla})
+    Law(accuracy_of_chinchilla(N, D; E, A, B, alpha, beta, low, high, k, middle))
+    """
+    return composition.composed(as_law(outer), {name: as_law(part) for name, part in parts.items()})
 
 
 def is_built_in(law: Law) -> bool:

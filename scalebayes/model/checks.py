@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,8 +11,9 @@ import pandas as pd
 
 from scalebayes.arguments import nearest
 from scalebayes.discrepancy import Term
-from scalebayes.laws import Law
+from scalebayes.laws import Law, as_law
 from scalebayes.laws import with_floor as with_declared_floor
+from scalebayes.model.responses import Measured, Response, owners
 from scalebayes.observations import Observation
 from scalebayes.priors import (
     WORDS,
@@ -37,44 +38,62 @@ _SOME = 0.1  # share of the responses
 
 
 def complete_priors(
-    law: Law, given: Mapping, pooling: str | None, renamed: Mapping[str, str], runs: Runs, defaults: Mapping
+    first: Measured, further: Sequence[Measured], given: Mapping | None, pooling: str | None, defaults: Mapping
 ) -> dict[str, Pooling]:
-    """The prior of every parameter, each with its pooling: the caller's, else the law's default.
+    """The prior of every parameter, each with its pooling: the caller's, else a law's default.
 
     Parameters
     ----------
-    law : Law
-    given : mapping of str to prior
+    first : Measured
+        The first response.
+    further : sequence of Measured
+    given : mapping of str to prior, or None
     pooling : str or None
         How groups divide the parameters whose priors are not given.
-    renamed : mapping of str to str
-        Names of the runs' inputs by the law's; they differ where a law of one input takes another one.
-    runs : Runs
     defaults : mapping of str to prior
+        Those of the first law.
 
     Raises
     ------
     TypeError, ValueError
-        If priors are missing or do not suit the law, each other or the runs.
+        If priors are missing or do not suit the laws, each other or the runs.
     """
-    _check_words(law, given, runs, defaults)
-    complete = {}
-    for name in law.parameters:
+    given, every = {} if given is None else given, (first, *further)
+    stated = owners(first, further)
+    names = tuple(dict.fromkeys(name for each in every for name in each.law.parameters))
+    usual = {id(each): each.law.default_priors("", 1.0) for each in further} | {id(first): defaults}
+    offered = {name: usual[id(stated[name])][name] for name in names if name in usual[id(stated[name])]}
+    _check_words(first.law, names, given, offered)
+    complete: dict[str, Pooling] = {}
+    for each in sorted(every, key=lambda of: len(of.law.parameters)):
+        own = [name for name in each.law.parameters if stated[name] is each]
+        complete |= _of_law(each, own, given, pooling, offered, complete)
+    if all(isinstance(prior, Separate) for prior in complete.values()):
+        check_group_sizes(first.runs)
+    return {name: complete[name] for name in names}
+
+
+def _of_law(
+    each: Measured, names: list[str], given: Mapping, pooling: str | None, offered: Mapping, known: Mapping
+) -> dict[str, Pooling]:
+    """The priors of the parameters that one response states, where those of smaller laws are known."""
+    law, runs = each.law, each.of_known
+    renamed = dict(zip(law.inputs, each.inputs, strict=True))
+    complete: dict[str, Pooling] = {}
+    for name in names:
         if name in given:
             complete[name] = _of_caller(name, given[name], runs)
         else:
-            default = with_pooling(defaults[name])
+            default = with_pooling(offered[name])
             default = repool(default, pooling, runs.factors) if pooling else default
             complete[name] = default if runs.group else with_pooling(default.prior)
         complete[name] = _anchored(name, complete[name], law, renamed, runs)
     floor = with_declared_floor(law, complete).floor
     complete = {name: with_floor(prior, floor if isinstance(floor, str) else None) for name, prior in complete.items()}
     for name, prior in complete.items():
-        _check_prior(name, prior, law, complete)
+        _check_prior(name, prior, law, {**known, **complete})
         _check_factors(name, prior, runs)
         _check_positive(name, prior, runs)
-    if all(isinstance(prior, Separate) for prior in complete.values()):
-        check_group_sizes(runs)
     return complete
 
 
@@ -90,17 +109,17 @@ def check_pooling(pooling: object, runs: Runs) -> None:
         )
 
 
-def _check_words(law: Law, given: object, runs: Runs, defaults: Mapping) -> None:
+def _check_words(law: Law, parameters: tuple[str, ...], given: object, defaults: Mapping) -> None:
     """Refuse priors of what is no parameter, and missing priors."""
     if not isinstance(given, Mapping):
         raise TypeError(f"priors are a mapping from parameters to priors, got {type(given).__name__}.")
-    unknown = [name for name in given if name not in law.parameters]
+    unknown = [name for name in given if name not in parameters]
     if unknown:
         raise ValueError(
-            f"a prior is given for {', '.join(map(repr, unknown))}{nearest(unknown[0], law.parameters)}, "
-            f"but {law.name} has the parameters {', '.join(law.parameters)}."
+            f"a prior is given for {', '.join(map(repr, unknown))}{nearest(unknown[0], parameters)}, "
+            f"but {law.name} has the parameters {', '.join(parameters)}."
         )
-    missing = [name for name in law.parameters if name not in given and name not in defaults]
+    missing = [name for name in parameters if name not in given and name not in defaults]
     if missing:
         raise ValueError(
             f"{law.name} is not built in, so every parameter needs a prior; missing: {', '.join(missing)}. "
@@ -168,7 +187,9 @@ def _check_factors(name: str, pooling: Pooling, runs: Runs) -> None:
             )
 
 
-def check_names(law: Law, runs: Runs, observation: Observation, terms: tuple[Term, ...]) -> None:
+def check_names(
+    law: Law, runs: Runs, observation: Observation, terms: tuple[Term, ...], also: Mapping[str, Response]
+) -> None:
     """Refuse names of the law's parameters or of groups that the observation or the discrepancy also has."""
     if runs.response in {*law.parameters, *runs.inputs, "run", "group"}:
         raise ValueError(f"the response column {runs.response!r} has the name of an input or parameter; rename it.")
@@ -178,6 +199,9 @@ def check_names(law: Law, runs: Runs, observation: Observation, terms: tuple[Ter
     owners = [(observation.word.replace("_", "-"), "observation", observation.priors())]
     owners += [(term.word, "discrepancy", term.priors(tuple(runs.inputs))) for term in terms]
     seen = dict.fromkeys(law.parameters, "law")
+    for column, each in also.items():
+        if column in {*as_law(each.law).parameters, *law.parameters}:
+            raise ValueError(f"the response column {column!r} has the name of a parameter; rename it.")
     for word, owner, own in owners:
         for name in own:
             if name in law.parameters:

@@ -14,6 +14,7 @@ from scalebayes.discrepancy import AtRuns, Errors, integrated_of, sampled_of, so
 from scalebayes.discrepancy.contract import SampledTerm
 from scalebayes.model.structure import (
     GROUP,
+    KNOWN,
     OBSERVED,
     Block,
     Parameter,
@@ -42,7 +43,7 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
     -------
     pymc.Model
     """
-    of_runs = {OBSERVED, GROUP, *(name for block in structure.blocks for name in block.inputs)}
+    of_runs = {GROUP, *(name for block in structure.blocks for name in (*block.inputs, block.key(OBSERVED)))}
     with double_precision(), pm.Model(coords=dict(coords)) as model:
         # A static shape, because wrap_jax traces the law when the graph is built.
         data = {
@@ -64,16 +65,20 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
     at_runs = {name: value[data[GROUP]] if value.ndim else value for name, value in values.items()}
     law = _with_positions(block)
     mean = wrap_jax(law)(*(data[name] for name in block.inputs), *(at_runs[name] for name in block.parameters))
-    floor, observed, observation = block.floor_of(at_runs), data[OBSERVED], block.observation
-    own = block.observed_with(at_runs)
-    columns = {role: data[f"{role}_column"] for role in observation.columns}
+    floor, observed, observation = block.floor_of(at_runs), data[block.key(OBSERVED)], block.observation
+    own, columns = block.observed_with(at_runs), block.columns(data)
     wide = block.widened_by(mean, own, data, pt)
     for term in sampled_of(block.terms):
         mean, wide = _departed(term, block, structure, mean, floor, wide, columns, data, values)
     integrated = integrated_of(block.terms)
     if not integrated:
+        if block.partial:
+            rows = np.flatnonzero(data[block.key(KNOWN)].get_value())
+            mean, observed = pt.broadcast_to(mean, observed.shape)[rows], observed[rows]
+            wide, columns = ({n: v[rows] if v.ndim else v for n, v in of.items()} for of in (wide, columns))
         distribution = observation.distribution(mean, wide, columns)
-        pm.modelcontext(None).register_rv(distribution, block.observed, observed=observed, dims="run")
+        dims = None if block.partial else "run"
+        pm.modelcontext(None).register_rv(distribution, block.observed, observed=observed, dims=dims)
         return
     owns = [block.own_of(term, at_runs) for term in integrated]
     arguments = [value for own_of_term in owns for value in own_of_term.values()]

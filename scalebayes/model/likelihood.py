@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from scalebayes.discrepancy import AtRuns, Errors, integrated_of, sampled_of, solver
-from scalebayes.model.structure import GROUP, OBSERVED, Structure
+from scalebayes.model.structure import GROUP, OBSERVED, Block, Structure
 from scalebayes.model.values import values
 from scalebayes.numerics.cheaper import cheaper
 from scalebayes.observations.contract import sd_of
@@ -22,8 +22,9 @@ class Likelihood(NamedTuple):
 
     Parameters
     ----------
-    each : array, shape (run,)
-        Log likelihood of each run, given the earlier ones where they depend on each other.
+    each : array, shape (response * run,)
+        Log likelihood of each run, those of one response after those of another, and of each run given the earlier
+        ones where they depend on each other.
     departures : array, shape ()
         Log prior density of what the terms of the discrepancy sample.
     published : dict of str to array
@@ -42,16 +43,32 @@ def likelihood(structure: Structure) -> Callable[[Mapping[str, Any], Mapping[str
     ----------
     structure : Structure
     """
-    block = structure.block
-    observation = block.observation
-    log_density = traced(observation)
+    of_blocks = [_of_block(block, traced(block.observation)) for block in structure.blocks]
 
     def evaluated(free, data):
         found = values(structure, free, data, jnp)
         at_runs = _at_runs({p.name: found[p.name] for p in structure.parameters}, structure, data)
+        parts = [of_block(found, at_runs, free, data) for of_block in of_blocks]
+        if len(parts) == 1:
+            return parts[0]
+        published = {name: value for part in parts for name, value in part.published.items()}
+        return Likelihood(jnp.concatenate([p.each for p in parts]), sum(p.departures for p in parts), published)
+
+    def positive(free, data):
+        known = {name: name in structure.block.positive or name.endswith(_POSITIVE) for name in data}
+        return dict.fromkeys(free, False), known
+
+    return cheaper(evaluated, positive)
+
+
+def _of_block(block: Block, log_density: Callable) -> Callable[..., Likelihood]:
+    """The likelihood of one response, from all values, values at the runs, free variables and data."""
+    observation = block.observation
+
+    def evaluated(found, at_runs, free, data):
         mean = block.law(*(data[name] for name in block.inputs), **{name: at_runs[name] for name in block.parameters})
-        floor, observed = block.floor_of(at_runs), data[OBSERVED]
-        own, columns = block.observed_with(at_runs), {role: data[f"{role}_column"] for role in observation.columns}
+        floor, observed = block.floor_of(at_runs), data[block.key(OBSERVED)]
+        own, columns = block.observed_with(at_runs), block.columns(data)
         wide = block.widened_by(mean, own, data, jnp)
         departures: Any = jnp.zeros(())
         published: dict[str, Any] = {}
@@ -74,11 +91,7 @@ def likelihood(structure: Structure) -> Callable[[Mapping[str, Any], Mapping[str
         )
         return Likelihood(solver.loglik(integrated, errors, owns, data), departures, published)
 
-    def positive(free, data):
-        known = {name: name in block.positive or name.endswith(_POSITIVE) for name in data}
-        return dict.fromkeys(free, False), known
-
-    return cheaper(evaluated, positive)
+    return evaluated
 
 
 def _at_runs(found: Mapping[str, Any], structure: Structure, data: Mapping[str, Any]) -> dict[str, Any]:

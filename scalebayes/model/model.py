@@ -15,7 +15,7 @@ import numpy as np
 from scalebayes.arguments import nearest
 from scalebayes.discrepancy import Term, sampled_of
 from scalebayes.discrepancy.resolve import AUTO, Discrepancy, as_terms, check_together, chosen, words
-from scalebayes.laws import Law, as_law, is_built_in, with_floor
+from scalebayes.laws import Law, as_law, is_built_in
 from scalebayes.laws.powers import NEAR
 from scalebayes.model.checks import (
     check_counts,
@@ -26,6 +26,7 @@ from scalebayes.model.checks import (
     complete_priors,
 )
 from scalebayes.model.prior import prior_draws
+from scalebayes.model.responses import Measured, Response, measured, with_floors
 from scalebayes.model.structure import Structure, describe, safe
 from scalebayes.observations import WORDS as OBSERVATIONS
 from scalebayes.observations import Observation, StudentT, check_observation
@@ -75,6 +76,11 @@ class Model:
         parameters are then those of the best line through all runs, and bands beyond the runs are too narrow.
         "correlated" is for curves that follow their law, with correlated residuals: ``Drift(drift=None)``. "still
         surface" is for a surface that does not drift.
+    also : mapping of str to law or Response, optional
+        Further responses of the same runs, by column, each with a law that shares parameters with ``law``: of loss and
+        accuracy, both inform the exponents. Answers are about the first response;
+        `scalebayes.with_response` turns to another one. A run may lack a further response (NaN). Beside them, a
+        discrepancy is of the first response alone.
     horizon : float, optional
         For curves that drift: the multiple of their largest scale that matters most; 2 if not given. Nobody has to give
         it: forecasts to any distance are made from the same fit, and from twice the horizon on the floor of
@@ -92,6 +98,7 @@ class Model:
     pooling : str or None
     observation : Observation
     discrepancy : tuple of Term
+    also : mapping of str to Response
     why : str
         Why the discrepancy is this one, if it was chosen for the caller; else empty.
     horizon : float or None
@@ -124,6 +131,7 @@ class Model:
     pooling: PoolingWord | None
     observation: Observation
     discrepancy: tuple[Term, ...]
+    also: Mapping[str, Response]
     why: str
     horizon: float | None
     floor_horizon: float | None
@@ -137,6 +145,7 @@ class Model:
         pooling: PoolingWord | None = None,
         observation: Observation | str | None = None,
         discrepancy: Discrepancy | None = AUTO,
+        also: Mapping[str, Callable | Law | Response] | None = None,
         horizon: float | None = None,
     ) -> None:
         law = as_law(law)
@@ -161,10 +170,11 @@ class Model:
         learned = len(runs.levels) > 1 and pooling not in ("shared", "separate")
         stated = next((term.stated for term in terms if term.stated), "")
         defaults = law.default_priors(stated, 1.0 if learned else horizon or 1.0)
-        renamed = dict(zip(inputs, runs.inputs, strict=True))
-        complete = complete_priors(law, {} if priors is None else priors, pooling, renamed, runs, defaults)
-        law = with_floor(law, complete)
-        check_names(law, runs, seen, terms)
+        further = measured(also, law, runs)
+        first = Measured(law, seen, runs, tuple(runs.inputs))
+        complete = complete_priors(first, tuple(further.values()), priors, pooling, defaults)
+        law, others = with_floors(first, further, complete)
+        check_names(law, runs, seen, terms, others)
         check_counts(law, runs)
         if is_built_in(law) and seen.scale.name == "log" and runs.better == "lower":
             check_is_loss(name, runs)
@@ -176,6 +186,7 @@ class Model:
             ("pooling", pooling),
             ("observation", seen),
             ("discrepancy", terms),
+            ("also", MappingProxyType(others)),
             ("why", why),
             ("horizon", None if horizon is None else float(horizon)),
         ):
@@ -184,10 +195,11 @@ class Model:
 
     def __getstate__(self) -> dict:
         # A read-only view cannot be pickled; without this no model could be sent to another process.
-        return {**vars(self), "priors": dict(self.priors)}
+        return {**vars(self), "priors": dict(self.priors), "also": dict(self.also)}
 
     def __setstate__(self, state: dict) -> None:
-        self.__dict__.update(state | {"priors": MappingProxyType(state["priors"])})
+        views = {name: MappingProxyType(state[name]) for name in ("priors", "also")}
+        self.__dict__.update(state | views)
 
     @property
     def name(self) -> str:
@@ -216,7 +228,12 @@ class Model:
 
     @cached_property
     def _described(self) -> tuple[Structure, dict[str, np.ndarray]]:
-        return describe(self.law, self.runs, self.priors, self.observation, self.discrepancy)
+        further = tuple(measured(self.also, self.law, self.runs).values())
+        return describe(self.priors, self._first, self.discrepancy, further)
+
+    @property
+    def _first(self) -> Measured:
+        return Measured(self.law, self.observation, self.runs, tuple(self.runs.inputs))
 
     @property
     def structure(self) -> Structure:
@@ -233,6 +250,7 @@ class Model:
         runs = self.runs
         groups = {runs.group_name: np.asarray(runs.levels)} if runs.group else {}
         own = [self.priors, self.observation.priors(), *(t.priors(tuple(runs.inputs)) for t in self.discrepancy)]
+        own += [check_observation(each.observation).priors() for each in self.also.values()]
         factors = {
             safe(column): np.asarray(runs.factor(column)[0])
             for each in own
@@ -310,6 +328,7 @@ def with_parts(
         priors=complete,
         observation=model.observation if observation is None else observation,
         discrepancy=model.discrepancy if discrepancy is None else discrepancy,
+        also=model.also,
         horizon=model.horizon,
     )
     return recorded(changed, model.given, model.why if discrepancy is None else "")

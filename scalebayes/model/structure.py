@@ -16,6 +16,7 @@ import numpy as np
 from scalebayes.discrepancy import Term, integrated_of, sampled_of, solver
 from scalebayes.laws import Law
 from scalebayes.model.outliers import outlying
+from scalebayes.model.responses import Measured, owners
 from scalebayes.observations import Observation
 from scalebayes.priors import (
     Anchored,
@@ -37,6 +38,7 @@ Link = Literal["identity", "log", "floor", "gamma"]
 OBSERVED, GROUP = "observed_data", "group_index"
 # How far each outlier lies from what the other runs say, on the observation's scale; 0 for all other runs.
 OUTLYING = "outlying"
+KNOWN = "known"  # which runs have a further response
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,10 @@ class Block:
         Inputs that are positive.
     widened : bool
         Whether some runs are outliers, whose noise is widened.
+    suffix : str
+        What the names of its data and of its observation's parameters end with; empty for the first response.
+    partial : bool
+        Whether some runs do not have the response.
     """
 
     law: Callable
@@ -149,6 +155,22 @@ class Block:
     shapes: tuple[tuple[str, tuple[int, ...]], ...] = ()
     positive: tuple[str, ...] = ()
     widened: bool = False
+    suffix: str = ""
+    partial: bool = False
+
+    @property
+    def of_runs(self) -> tuple[str, ...]:
+        """Names of its data with a value for each run, besides the inputs."""
+        further = [OUTLYING] * self.widened + [KNOWN] * self.partial
+        return tuple(map(self.key, [OBSERVED, *further, *(f"{role}_column" for role in self.observation.columns)]))
+
+    def key(self, name: str) -> str:
+        """The name in the graph of one of its data."""
+        return f"{name}{self.suffix}"
+
+    def columns(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """What the observation reads besides the response, by role."""
+        return {role: data[self.key(f"{role}_column")] for role in self.observation.columns}
 
     @property
     def observed(self) -> str:
@@ -165,11 +187,11 @@ class Block:
 
     def observed_with(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The observation's parameters among all values."""
-        return {name: values[name] for name in self.observation.priors()}
+        return {name: values[f"{name}{self.suffix}"] for name in self.observation.priors()}
 
     def widened_by(self, mean: Any, values: Mapping[str, Any], data: Mapping[str, Any], xp: Any) -> Mapping[str, Any]:
         """The observation's parameters; the noise of an outlier is as wide as the outlier is far from the others."""
-        return self.observation.widened(mean, values, data[OUTLYING] ** 2, xp) if self.widened else values
+        return self.observation.widened(mean, values, data[self.key(OUTLYING)] ** 2, xp) if self.widened else values
 
 
 @dataclass(frozen=True)
@@ -202,8 +224,8 @@ class Structure:
 
     @property
     def n_runs(self) -> int:
-        """Number of runs of all blocks."""
-        return sum(block.n_runs for block in self.blocks)
+        """Number of runs; all responses are of the same ones."""
+        return self.block.n_runs
 
     @property
     def kind(self) -> Structure:
@@ -215,7 +237,7 @@ class Structure:
         blocks = tuple(
             replace(
                 block,
-                response="response",
+                response=block.response if block.suffix else "response",
                 n_runs=0,
                 shapes=block.shapes if self.group else tuple((name, shape[:-1]) for name, shape in block.shapes),
             )
@@ -248,52 +270,94 @@ def safe(column: str) -> str:
 
 
 def describe(
-    law: Law, runs: Runs, priors: Mapping[str, Pooling], observation: Observation, terms: tuple[Term, ...]
+    priors: Mapping[str, Pooling], first: Measured, terms: tuple[Term, ...], further: tuple[Measured, ...] = ()
 ) -> tuple[Structure, dict[str, np.ndarray]]:
-    """A model's structure, and its data and prior constants by the names they have in the graph."""
+    """A model's structure, and its data and prior constants by the names they have in the graph.
+
+    Parameters
+    ----------
+    priors : mapping of str to prior
+        Of the laws' parameters.
+    first : Measured
+        The first response.
+    terms : tuple of Term
+        How its runs depart from its law.
+    further : tuple of Measured
+    """
+    runs = first.runs
     inputs = tuple(runs.inputs)
     numbers: dict[str, np.ndarray] = {name: runs.x(name) for name in inputs}
-    columns = {role: runs.column(column) for role, column in observation.columns.items()}
-    numbers[OBSERVED] = observation.observed(runs.y, columns)
-    numbers |= {f"{role}_column": value for role, value in columns.items()}
     if runs.group:
         numbers[GROUP] = runs.group_index
     of_terms = {name: value for term in terms for name, value in term.data(runs).items()}
     of_terms |= solver.data_of(integrated_of(terms), runs)
     numbers |= of_terms
-    far = np.zeros(len(runs)) if observation.sd is None else outlying(runs, numbers[OBSERVED])
-    widened = bool(far.any())
-    if widened:
-        numbers[OUTLYING] = far
+    shapes = tuple((name, value.shape) for name, value in of_terms.items())
+    blocks, typical = [], {}
+    for each in (first, *further):
+        suffix = "" if each is first else f"_{safe(each.runs.response)}"
+        block, own, ordinary = _block(each, () if suffix else terms, () if suffix else shapes, suffix)
+        blocks.append(block)
+        numbers |= own
+        typical[id(each)] = each.runs, ordinary
     end = next((end for term in terms if (end := term.stated_at(runs)) is not None), None)
-    owners = [("law", priors), ("observation", observation.priors())]
-    owners += [("discrepancy", term.priors(inputs)) for term in terms]
+    stated = owners(first, further)
+    owned = [("law", name, prior, stated[name]) for name, prior in priors.items()]
+    owned += [
+        ("observation", name + block.suffix, prior, each)
+        for block, each in zip(blocks, (first, *further), strict=True)
+        for name, prior in each.observation.priors().items()
+    ]
+    owned += [("discrepancy", name, prior, first) for term in terms for name, prior in term.priors(inputs).items()]
     parameters, factors = [], {}
-    for owner, own in owners:
-        for name, pooling in own.items():
-            parameter, constants = _parameter(name, owner, pooling, runs, far == 0, end)
-            for column in pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and runs.group else ():
-                if column != runs.group_name and safe(column) not in factors:
-                    levels, index = runs.factor(column)
-                    factors[safe(column)] = len(levels)
-                    numbers[f"{safe(column)}_of_group"] = index
-            parameters.append(parameter)
-            numbers |= constants
+    for owner, name, pooling, each in owned:
+        parameter, constants = _parameter(name, owner, pooling, *typical[id(each)], end if each is first else None)
+        for column in pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and runs.group else ():
+            if column != runs.group_name and safe(column) not in factors:
+                levels, index = runs.factor(column)
+                factors[safe(column)] = len(levels)
+                numbers[f"{safe(column)}_of_group"] = index
+        parameters.append(parameter)
+        numbers |= constants
+    return Structure(
+        tuple(blocks), tuple(parameters), runs.group_name, len(runs.levels), tuple(factors.items())
+    ), numbers
+
+
+def _block(
+    each: Measured, terms: tuple[Term, ...], shapes: tuple, suffix: str
+) -> tuple[Block, dict[str, np.ndarray], np.ndarray]:
+    """A response as a block, its data, and which of its runs are no outliers."""
+    runs, observation, known = each.runs, each.observation, each.known
+    columns = {role: runs.column(column) for role, column in observation.columns.items()}
+    observed = observation.observed(runs.y, columns)
+    far = np.zeros(len(runs))
+    if observation.sd is not None:
+        far[known] = outlying(each.of_known, observed[known])
+    numbers = {OBSERVED: observed} | {f"{role}_column": value for role, value in columns.items()}
+    if far.any():
+        numbers[OUTLYING] = far
+    if not known.all():
+        numbers[KNOWN] = known
+        # What is not known counts for nothing, but must be a number.
+        for name in (OBSERVED, *(f"{role}_column" for role in columns)):
+            numbers[name] = np.where(known, numbers[name], numbers[name][known][0])
     block = Block(
-        law.function,
-        law.floor,
-        inputs,
-        law.parameters,
+        each.law.function,
+        each.law.floor,
+        each.inputs,
+        each.law.parameters,
         safe(runs.response),
         without_numbers(observation),
         tuple(map(without_numbers, terms)),
         len(runs),
-        tuple((name, value.shape) for name, value in of_terms.items()),
+        shapes,
         runs.scales,
-        widened,
+        bool(far.any()),
+        suffix,
+        not known.all(),
     )
-    structure = Structure((block,), tuple(parameters), runs.group_name, len(runs.levels), tuple(factors.items()))
-    return structure, numbers
+    return block, {block.key(name): value for name, value in numbers.items()}, (far == 0) & known
 
 
 def _parameter(
@@ -330,14 +394,14 @@ def _parameter(
         link, relative = "identity", "level"
         numbers[f"{name}_level"] = level if grouped else level[0]
     if link == "floor":
-        smallest = np.asarray([runs.y[rows].min() for rows in counted])
+        smallest = np.asarray([np.nanmin(runs.y[rows]) for rows in counted])
         numbers[f"{name}_bound"] = smallest if apart else smallest[0]
     if isinstance(prior, Gamma):
         numbers[f"{name}_bound"] = np.asarray(prior.above)
     floor = None
     if isinstance(prior, ResponseShare):
         relative, floor = "response", prior.floor
-        typical = level if end else np.exp([np.log(runs.y[rows]).mean() for rows in counted])
+        typical = level if end else np.exp([np.nanmean(np.log(runs.y[rows])) for rows in counted])
         numbers[f"{name}_typical"] = typical if apart or (end and grouped) else typical[0]
     return Parameter(name, owner, link, word, tuple(map(safe, spreads)), anchor, relative, floor), numbers
 

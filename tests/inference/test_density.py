@@ -31,21 +31,35 @@ CASES = {
     "correlated": {"discrepancy": "correlated"},
     "surface": {"discrepancy": "surface", "pooling": "shared"},
     "still surface, student": {"discrepancy": "still surface", "observation": "student_t", "pooling": "shared"},
+    "joint": {
+        "priors": {"level": sb.pooled(sb.Normal(0, 1), spread=0.5), "k": sb.LogNormal(2.0, 0.5)},
+        "observation": sb.BetaBinomial("items"),
+        "also": {"loss": sb.laws.power_floor},
+    },
 }
 # A gradient of each takes seconds to compile; these few represent the kinds of structure.
-FEW = ("pooled", "crossed", "drift", "surface")
+FEW = ("pooled", "crossed", "drift", "surface", "joint")
 EACH = [case if case in FEW else pytest.param(case, marks=pytest.mark.fits) for case in CASES]
 
 
 def _model(case):
-    """A model of this case; the crossed case has a second group column."""
+    """A model of this case; the crossed case has a second group column, the joint case a loss that some runs lack."""
     table = sb.pile_families().assign(recipe=lambda t: np.where(np.arange(len(t)) % 2, "a", "b"))
+    if case == "joint":
+        right = (100 / (1 + np.exp(2 * table["loss"] - 4))).round()
+        lacking = table.assign(items=100, score=right / 100, loss=table["loss"].where(np.arange(len(table)) % 5 > 0))
+        runs = sb.read_runs(lacking, inputs={"C": "flops"}, response="score", group="family", better="higher")
+        return sb.Model(sb.laws.composed(_score, {"L": sb.laws.power_floor}), runs, **CASES[case])
     group = ["family", "recipe"] if case == "crossed" else "family"
     inputs = {"N": "n_params", "D": "n_tokens"} if "surface" in case else {"C": "flops"}
     runs = sb.read_runs(table, inputs=inputs, response="loss", group=group, run="model")
     return sb.Model(
         sb.laws.chinchilla if "surface" in case else sb.laws.power_floor, runs, **{"discrepancy": None} | CASES[case]
     )
+
+
+def _score(L, *, level, k):
+    return 1 / (1 + jnp.exp(k * (L - 2) - level))
 
 
 def _positions(ready, n):
