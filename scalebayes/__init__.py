@@ -67,8 +67,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.questions.reach import Reach as Reach
     from scalebayes.questions.reach import reach as reach
     from scalebayes.questions.responses import with_response as with_response
+    from scalebayes.questions.schedules import with_schedules as with_schedules
     from scalebayes.runs.checks import RunsWarning as RunsWarning
     from scalebayes.runs.inputs import Input as Input
+    from scalebayes.runs.inputs import schedule as schedule
     from scalebayes.runs.published import pile_families as pile_families
     from scalebayes.runs.reading import read_runs as read_runs
     from scalebayes.runs.runs import Runs as Runs
@@ -143,11 +145,13 @@ _HOME = {
     "reach": "questions.reach",
     "read_runs": "runs.reading",
     "sample": "fits.sampling",
+    "schedule": "runs.inputs",
     "sensitivity": "checks.sensitivity",
     "separate": "priors",
     "shared": "priors",
     "thin": "runs.thinning",
     "with_response": "questions.responses",
+    "with_schedules": "questions.schedules",
 }
 
 __all__ = [*_HOME, "laws"]

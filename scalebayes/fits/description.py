@@ -19,6 +19,7 @@ from scalebayes.model import Model
 from scalebayes.observations import BUILT_IN as OBSERVATIONS
 from scalebayes.observations import Scale, check_observation
 from scalebayes.priors import from_plain, to_plain
+from scalebayes.runs.runs import schedule_of
 
 FORMAT = 3
 _PARTS = {cls.__name__: cls for cls in (*OBSERVATIONS, *TERMS)}
@@ -34,6 +35,7 @@ def describe_model(model: Model) -> dict[str, Any]:
                 "vector": each.is_vector,
                 "kind": each.kind,
                 "unit": each.unit,
+                "schedules": {} if each.schedules is None else {n: len(r) for n, r in each.schedules.rates.items()},
             }
             for name, each in runs.inputs.items()
         },
@@ -78,6 +80,13 @@ def columns_of(model: Model) -> dict[str, tuple]:
     runs = model.runs
     found: dict[str, tuple] = {}
     for name, each in runs.inputs.items():
+        if each.schedules is not None:
+            names, steps = schedule_of(runs.table, each)
+            found[name] = ("run", np.asarray(names, str), {"column": each.columns[0]})
+            if steps is not None:
+                found[f"{name}_step"] = ("run", steps, {"column": each.columns[1]})
+            found[f"{name}_rates"] = (f"{name}_rate", np.concatenate(list(each.schedules.rates.values())))
+            continue
         dims = ("run", f"{name}_part") if each.is_vector else ("run",)
         found[name] = (dims, runs.x(name), {"column": each.label})
     for i, column in enumerate(runs.group):

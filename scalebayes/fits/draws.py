@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import xarray as xr
 from scipy.special import gammaln
 
 from scalebayes.discrepancy import sampled_of
-from scalebayes.fits.description import columns_of
+from scalebayes.fits.description import columns_of, describe_model, plain_number
 from scalebayes.model import Model
 from scalebayes.model.prediction import points_at_runs, predict
 from scalebayes.model.structure import KNOWN, OBSERVED, Parameter
@@ -44,6 +45,21 @@ def tree_of(model: Model, found: Sample, prior: xr.Dataset, seed: int) -> xr.Dat
     if len(runs) <= MOST_RUNS:
         datasets["posterior_predictive"] = _predictive(model, datasets["posterior"], coords["run"], seed)
     return xr.DataTree.from_dict({**datasets, "prior": prior})
+
+
+def redescribed(model: Model, tree: xr.DataTree) -> xr.DataTree:
+    """The same draws, described and with data as those of another model, so that a file of them comes back as it is."""
+    changed = tree.copy()
+    coords = {"run": model.coords()["run"]}
+    changed["constant_data"] = xr.DataTree(_dataset(columns_of(model), coords))
+    about = {
+        "data_hash": model.runs.digest,
+        "law": model.name,
+        "observation": model.observation.word,
+        "model": json.dumps(describe_model(model), default=plain_number),
+    }
+    changed.attrs = {**tree.attrs, **about}
+    return changed
 
 
 def _likelihoods(model: Model, found: Sample) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -22,6 +23,7 @@ from scalebayes.model.responses import Response
 from scalebayes.observations import Observation
 from scalebayes.priors import from_plain
 from scalebayes.runs import Input, Runs
+from scalebayes.runs.inputs import schedule
 
 _GROUPS = {"posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior"}
 _ADVICE = "a file written by 'scalebayes fit' or Fit.save is needed"
@@ -135,6 +137,13 @@ def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable |
     table: dict[str, Any] = {}
     inputs = {}
     for name, each in response["inputs"].items():
+        if each["schedules"]:
+            table[each["columns"][0]] = columns[name].to_numpy().astype(str)
+            table |= {column: columns[f"{name}_step"].to_numpy() for column in each["columns"][1:]}
+            ends = np.cumsum(list(each["schedules"].values()))[:-1]
+            rates = dict(zip(each["schedules"], np.split(columns[f"{name}_rates"].to_numpy(), ends), strict=True))
+            inputs[name] = schedule(each["columns"][0], rates, step=next(iter(each["columns"][1:]), None))
+            continue
         values = columns[name].to_numpy()
         parts = values.T if each["vector"] else [values]
         table |= dict(zip(each["columns"], parts, strict=True))

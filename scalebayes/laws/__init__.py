@@ -13,6 +13,7 @@ from scalebayes.arguments import nearest
 from scalebayes.laws import composition, powers, size_and_data
 from scalebayes.laws.law import Law, Signature, keywords, signature, with_floor
 from scalebayes.laws.powers import *
+from scalebayes.laws.sequences import Segments, segments
 from scalebayes.laws.size_and_data import *
 
 BUILT_IN = tuple(law for family in (powers, size_and_data) for law in family.LAWS)
@@ -21,12 +22,14 @@ _BY_FUNCTION = {law.function: law for law in BUILT_IN}
 __all__ = [
     "BUILT_IN",
     "Law",
+    "Segments",
     "Signature",
     "as_law",
     "composed",
     "is_built_in",
     "keywords",
     "named",
+    "segments",
     "signature",
     "with_floor",
     *powers.__all__,

@@ -55,8 +55,7 @@ def outlying(runs: Runs, observed: np.ndarray) -> np.ndarray:
 
 def _inputs(runs: Runs) -> np.ndarray:
     """The inputs that vary, shape (run, input): scales as logarithms, all standardised."""
-    parts = [np.log(runs.x(name)) if name in runs.scales else runs.x(name) for name in runs.inputs]
-    u = np.concatenate([part.reshape(len(runs), -1) for part in parts], axis=1)
+    u = np.concatenate([runs.features(name) for name in runs.inputs], axis=1)
     sd = u.std(axis=0)
     return (u[:, sd > 0] - u[:, sd > 0].mean(axis=0)) / sd[sd > 0]
 

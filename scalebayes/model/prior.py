@@ -52,7 +52,7 @@ def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
     """
     block, rng = structure.block, np.random.default_rng(0)
     x = [runs.x(name) for name in runs.inputs]
-    parts = [part for column in x for part in np.reshape(column, (len(runs), -1)).T]
+    parts = [part for name in runs.inputs for part in runs.features(name).T]
     extremes = [extreme(part) for part in parts for extreme in (np.argmin, np.argmax)]
     n = prior.sizes["draw"]
     at = np.hstack([np.tile(extremes, (n, 1)), rng.integers(len(runs), size=(n, 4))])
@@ -78,7 +78,10 @@ def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
     first = wrong[0]
     values = ", ".join(f"{name}={value[first]:.4g}" for name, value in parameters.items())
     inputs = ", ".join(
-        f"{name}={np.ravel(column[at[first]])[0]:.4g}" for name, column in zip(runs.inputs, x, strict=True)
+        f"{each.label}={runs.table[each.columns[0]].iloc[at[first]]}"
+        if each.schedules is not None
+        else f"{name}={np.ravel(runs.x(name)[at[first]])[0]:.4g}"
+        for name, each in runs.inputs.items()
     )
     share = len(np.unique(draws[wrong])) / n
     return (

@@ -14,7 +14,8 @@ from scalebayes.arguments import nearest
 from scalebayes.model import Model
 from scalebayes.model.prediction import Points as NewPoints
 from scalebayes.runs.cost import cost_at, cost_of_runs
-from scalebayes.runs.runs import Runs, numbers
+from scalebayes.runs.inputs import Input
+from scalebayes.runs.runs import Runs, numbers, schedule_of
 
 type Points = Mapping[str, Any] | pd.DataFrame | xr.Dataset
 
@@ -79,6 +80,9 @@ def read_points(model: Model, at: Points) -> pd.DataFrame:
         raise TypeError(f"points are a mapping, a DataFrame or a Dataset, got {type(at).__name__}.")
     points: dict[str, Any] = {}
     for name, each in runs.inputs.items():
+        if each.schedules is not None:
+            points |= _of_schedule(table, name, each)
+            continue
         for column in each.columns:
             known = name if not each.is_vector else column
             found = [key for key in dict.fromkeys((known, column)) if key in table.columns]
@@ -112,6 +116,27 @@ def read_points(model: Model, at: Points) -> pd.DataFrame:
         parts = [table[column].astype(str) for column in runs.group]
         points[runs.group_name] = [", ".join(row) for row in zip(*parts, strict=True)]
     return pd.DataFrame(points, index=range(len(table)))
+
+
+def _of_schedule(table: pd.DataFrame, name: str, each: Input) -> dict[str, Any]:
+    """The schedule of each point, and its step; without one the end of the schedule."""
+    assert each.schedules is not None
+    column, *step = each.columns
+    known = ", ".join(map(repr, list(each.schedules.rates)[:8]))
+    if column not in table.columns:
+        raise ValueError(
+            f"each point needs a schedule ({name}): give {column!r} with one of {known}; sb.with_schedules(fit, ...) "
+            "adds others."
+        )
+    names, steps = schedule_of(table, each)
+    for i, problem in enumerate(each.schedules.problems(names, steps)):
+        if problem:
+            raise ValueError(
+                f"point {table.index[i]}: {problem}; the schedules are {known}, and sb.with_schedules(fit, ...) adds "
+                "others."
+            )
+    ends = [float(each.schedules.length(of)) for of in names] if steps is None else steps
+    return {column: names} | dict.fromkeys(step, ends)
 
 
 def _of_mapping(runs: Runs, law: str, at: Mapping, further: set[str]) -> pd.DataFrame:
@@ -168,6 +193,9 @@ def points_of(model: Model, table: pd.DataFrame, level: str | None, *, new_runs:
     runs = model.runs
     x = {}
     for name, each in runs.inputs.items():
+        if each.schedules is not None:
+            x[name] = each.schedules.at(*schedule_of(table, each))
+            continue
         known = [name] if not each.is_vector else list(each.columns)
         if all(column in table for column in known):
             values = table[known].to_numpy(float)
@@ -237,6 +265,13 @@ def _outside(runs: Runs, x: Mapping[str, Any], rows: np.ndarray) -> str:
     for name, each in runs.inputs.items():
         if each.kind == "scale":
             continue
+        if each.schedules is not None:
+            total, seen = x[name][0, 2], runs.x(name)[rows][:, 0, 2]
+            if not seen.min() <= total <= seen.max():
+                side = "below" if total < seen.min() else "above"
+                ends = f"{seen.min():.3g} to {seen.max():.3g}"
+                found.append(f"the sum of {name}, {total:.3g}, lies {side} those of the runs, {ends}")
+            continue
         known = runs.x(name)[rows].reshape(len(rows), -1)
         for column, value, part in zip(each.columns, np.ravel(x[name]), known.T, strict=True):
             label = name if not each.is_vector else column
@@ -251,6 +286,8 @@ def _example(runs: Runs) -> str:
     for name, each in runs.inputs.items():
         if each.kind == "scale":
             found.append(f"{name}={np.exp(np.log(runs.x(name)).mean()):.0e}".replace("e+", "e"))
+        elif each.schedules is not None:
+            found.append(f"{each.columns[0]}={next(iter(each.schedules.rates))!r}")
         elif each.kind == "plain" and not each.is_vector:
             found.append(f"{name}={runs.x(name).mean():.3g}")
     return ", ".join(found)

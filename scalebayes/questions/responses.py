@@ -7,6 +7,7 @@ from dataclasses import replace
 import xarray as xr
 
 from scalebayes.arguments import nearest
+from scalebayes.fits.draws import redescribed
 from scalebayes.fits.fit import Fit
 from scalebayes.laws import as_law
 from scalebayes.model import Model
@@ -59,11 +60,11 @@ def with_response(fit: Fit, response: str) -> Fit:
         own.law, runs, priors=priors, observation=own.observation, discrepancy=None, also=others, horizon=None
     )
     renamed = _renamed(model, turned)
-    tree = fit.idata.copy()
+    tree = redescribed(turned, fit.idata)
     for group in ("posterior", "prior", "log_prior"):
         draws = fit.idata[group].to_dataset()
         tree[group] = xr.DataTree(draws.rename({old: new for old, new in renamed.items() if old in draws}))
-    tree.attrs = {**fit.idata.attrs, "bending": "", "observation": turned.observation.word}
+    tree.attrs["bending"] = ""
     return Fit(turned, tree)
 
 

@@ -42,7 +42,7 @@ def factor(value: float) -> str:
 
 def where(x: Mapping[str, float]) -> str:
     """A point in words: "N = 7e10, D = 1.4e12"."""
-    return ", ".join(f"{name} = {number(value)}" for name, value in x.items())
+    return ", ".join(f"{name} = {value if isinstance(value, str) else number(value)}" for name, value in x.items())
 
 
 def not_converged(diagnostics: Diagnostics) -> list[str]:

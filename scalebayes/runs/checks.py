@@ -10,7 +10,7 @@ import numpy as np
 
 from scalebayes.runs.columns import candidates_for
 from scalebayes.runs.inputs import UNITS
-from scalebayes.runs.runs import RESERVED, Runs, numbers
+from scalebayes.runs.runs import RESERVED, Runs, numbers, schedule_of
 
 _NEAR_WRAPPING, _WRAPS = 1e17, 2.0**63
 _LEAST = {"N": 1e4, "D": 1e4, "C": 1e9}  # if no run has more, the column is in thousands, millions or billions
@@ -75,6 +75,24 @@ def check_numbers(runs: Runs, column: str, role: str, needed: str = "positive fi
                 f"numbers goes round at 9.2e18. Compute it with a decimal point, such as 6.0 * n_params * n_tokens."
             )
     refuse_rows(runs, column, role, f"{needed} numbers", problems)
+
+
+def check_schedules(runs: Runs, name: str) -> None:
+    """Refuse rows whose schedule does not exist, or does not have their step."""
+    each = runs.inputs[name]
+    assert each.schedules is not None
+    column, *step = each.columns
+    for of_steps in step:
+        check_numbers(runs, of_steps, f"the step of input {name}")
+    wrong = each.schedules.problems(*schedule_of(runs.table, each))
+    rows = [i for i, problem in enumerate(wrong) if problem]
+    if rows:
+        first = rows[0]
+        raise ValueError(
+            f"column {column!r} (input {name}): {len(rows)} of {len(runs)} rows have no such schedule or step, first: "
+            f"row {runs.labels[first]}: {wrong[first]}; the schedules are "
+            f"{', '.join(f'{known} ({len(rates)} steps)' for known, rates in list(each.schedules.rates.items())[:8])}."
+        )
 
 
 def check_constants(runs: Runs, name: str) -> None:

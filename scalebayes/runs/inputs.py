@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-Kind = Literal["scale", "plain", "constant"]
+from scalebayes.runs.schedules import Schedules
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["scale", "plain", "constant", "sequence"]
 
 UNITS: Mapping[str, str] = MappingProxyType({"N": "parameters", "D": "tokens", "C": "FLOPs"})
 _COUNTED = ("tokens", "samples", "examples", "images", "characters", "bytes", "steps")
@@ -23,12 +28,15 @@ class Input:
     column : str or tuple of str
         Its column. Several columns are the parts of a vector; they lie along the last axis of the array that the law
         receives.
-    kind : {"scale", "plain", "constant"}
+    kind : {"scale", "plain", "constant", "sequence"}
         A *scale* is positive and counted in logarithms: parameters, tokens, FLOPs. A *plain* input is any finite
         number, also zero or negative: a share, epochs - 1. A *constant* is a plain number that all runs of a group have
-        in common; new points get their group's. A vector is never a scale: its default kind is plain.
+        in common; new points get their group's. A vector is never a scale: its default kind is plain. A *sequence* is
+        the learning rate of a schedule; `schedule` makes it.
     unit : str
         For messages and pictures.
+    schedules : Schedules, optional
+        Of a sequence: the rates of every schedule by its name.
 
     Raises
     ------
@@ -44,6 +52,7 @@ class Input:
     column: str | tuple[str, ...]
     kind: Kind = "scale"
     unit: str = ""
+    schedules: Schedules | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -53,11 +62,13 @@ class Input:
             object.__setattr__(self, "column", tuple(self.column))
         if self.is_vector and self.kind == "scale":
             object.__setattr__(self, "kind", "plain")
+        if (self.kind == "sequence") != (self.schedules is not None):
+            raise ValueError("an input that is a sequence is made by sb.schedule('column', rates).")
 
     @property
     def is_vector(self) -> bool:
-        """Whether it has several columns."""
-        return isinstance(self.column, tuple)
+        """Whether it has several columns, the parts of a vector."""
+        return isinstance(self.column, tuple) and self.kind != "sequence"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -70,8 +81,48 @@ class Input:
         return ", ".join(map(str, self.columns))
 
 
+def schedule(column: str, rates: Mapping[str, Any] | pd.DataFrame, *, step: str | None = None) -> Input:
+    """A learning-rate schedule as an input of a law.
+
+    Rates are stored once for each schedule. The law receives an array of shape (..., 64, 4), which
+    `scalebayes.laws.segments` takes apart: a few of the schedule's steps with weights, by which sums over all steps
+    come out to a millionth.
+
+    Parameters
+    ----------
+    column : str
+        The column with the name of each row's schedule.
+    rates : mapping of str to array, or pandas.DataFrame
+        For each schedule the learning rates at steps 1, 2, ..., warm-up included; in a table, one column for each, with
+        empty cells after the end of a shorter one.
+    step : str, optional
+        The column with the step at which the row was measured; the end of its schedule if not given.
+
+    Returns
+    -------
+    Input
+
+    Raises
+    ------
+    TypeError, ValueError
+        If rates are missing, negative or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> warm_up, decay = np.linspace(3e-6, 3e-4, 100), np.linspace(3e-4, 3e-5, 900)
+    >>> schedule("schedule", {"linear": np.concatenate([warm_up, decay])}, step="step").columns
+    ('schedule', 'step')
+    """
+    columns = (column,) if step is None else (column, step)
+    for each in columns:
+        if not isinstance(each, str):
+            raise TypeError(f"column and step are names of columns, got {each!r}.")
+    return Input(columns, "sequence", schedules=rates if isinstance(rates, Schedules) else Schedules(cast(Any, rates)))
+
+
 def as_input(name: str, given: object) -> Input:
-    """An `Input` from what the caller mapped: a column, several, or an `Input`.
+    """An `Input` from what the caller mapped: a column, several, a column with schedules, or an `Input`.
 
     Raises
     ------
@@ -79,8 +130,10 @@ def as_input(name: str, given: object) -> Input:
         If it is none of these.
     """
     if isinstance(given, Input):
-        return given if given.unit else Input(given.column, given.kind, unit_of(name, given.label))
+        return given if given.unit else replace(given, unit=unit_of(name, given.label))
     unit = unit_of(name, given) if isinstance(given, str) else UNITS.get(name, "")
+    if isinstance(given, tuple) and len(given) in (2, 3) and not isinstance(given[1], str):
+        return schedule(given[0], given[1], step=given[2] if len(given) == 3 else None)
     if isinstance(given, list | tuple) and given:
         return Input(tuple(given), "plain", unit)
     if given is None or isinstance(given, Mapping | set | list | tuple | dict):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scalebayes.arguments import nearest
-from scalebayes.runs.checks import check_constants, check_groups, check_numbers, warn_of
+from scalebayes.runs.checks import check_constants, check_groups, check_numbers, check_schedules, warn_of
 from scalebayes.runs.columns import SYNONYMS, candidates_for, chosen_rows, columns_of, read_table, recognised
 from scalebayes.runs.inputs import Input, as_input
 from scalebayes.runs.runs import Runs
@@ -43,7 +43,8 @@ def read_runs(
         Columns of the law's inputs: ``{"N": "n_params", "D": "n_tokens"}``. N is counted in parameters, D in tokens (or
         examples), C in FLOPs; counts, not millions. Common column names are recognised where exactly one fits. An input
         that may be zero or negative is ``Input("share", kind="plain")``; one that all runs of a group have in common is
-        ``Input("dim", kind="constant")``.
+        ``Input("dim", kind="constant")``. Several columns are the parts of a vector. A learning-rate schedule is
+        `schedule`.
     response : str, optional
         Column of the loss, error or score; a loss is recognised by name where exactly one column fits.
     group : str or sequence of str, optional
@@ -149,8 +150,12 @@ def read_runs(
 
 def check_input(runs: Runs, name: str) -> None:
     """Refuse an input whose columns do not hold what its kind needs."""
-    needed = "positive finite" if runs.inputs[name].kind == "scale" else "finite"
-    for column in runs.inputs[name].columns:
+    each = runs.inputs[name]
+    if each.schedules is not None:
+        check_schedules(runs, name)
+        return
+    needed = "positive finite" if each.kind == "scale" else "finite"
+    for column in each.columns:
         check_numbers(runs, column, f"input {name}", needed)
 
 

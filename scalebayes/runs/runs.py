@@ -159,11 +159,25 @@ class Runs:
         return {}
 
     def x(self, name: str) -> np.ndarray:
-        """An input, as numbers, shape (run,); of a vector (run, part)."""
+        """An input, as numbers, shape (run,); of a vector (run, part), of a schedule (run, segment, 4)."""
         if name not in self._arrays:
-            parts = [numbers(self.table[column]) for column in self.inputs[name].columns]
-            self._arrays[name] = np.stack(parts, 1) if self.inputs[name].is_vector else parts[0]
+            each = self.inputs[name]
+            if each.schedules is not None:
+                self._arrays[name] = each.schedules.at(*schedule_of(self.table, each))
+            else:
+                parts = [numbers(self.table[column]) for column in each.columns]
+                self._arrays[name] = np.stack(parts, 1) if each.is_vector else parts[0]
         return self._arrays[name]
+
+    def features(self, name: str) -> np.ndarray:
+        """An input as a few numbers that vary as it does, shape (run, number): scales as logarithms.
+
+        Of a schedule these are the logarithm of the sum of its rates, and its last rate.
+        """
+        x = self.x(name)
+        if self.inputs[name].schedules is not None:
+            return np.stack([np.log(x[:, 0, 2]), -x[:, :, 1].sum(1)], 1)
+        return np.log(x)[:, None] if name in self.scales else x.reshape(len(self), -1)
 
     def column(self, column: str) -> np.ndarray:
         """Any column, as numbers."""
@@ -187,6 +201,13 @@ class Runs:
         """A hash of every number and group label that a fit uses."""
         parts = [self.y.tobytes(), *(name.encode() + self.x(name).tobytes() for name in sorted(self.inputs))]
         return hashlib.sha256(b"".join([*parts, *(g.encode() + b"\0" for g in self.group_labels)])).hexdigest()[:16]
+
+
+def schedule_of(table: pd.DataFrame, each: Input) -> tuple[list[str], np.ndarray | None]:
+    """The schedule of each row, and the step at which it was measured; None for the end of its schedule."""
+    column, *step = each.columns
+    names = table[column].astype(str).tolist()
+    return names, numbers(table[step[0]]) if step and step[0] in table else None
 
 
 def numbers(column: pd.Series) -> np.ndarray:

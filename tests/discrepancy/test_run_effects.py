@@ -61,6 +61,31 @@ def test_the_likelihood_is_that_of_the_dense_normal_distribution(size):
     assert each.sum() == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("size", [None, 64])
+def test_an_effect_that_changes_along_a_run_has_the_likelihood_of_the_dense_normal_distribution(size):
+    term = sb.RunEffects(sb.LogNormal(0.02, 0.7), along="flops", length=sb.LogNormal(0.5, 0.5))
+    model = _model(_table(), discrepancy=term)
+    values, each = _at_initial(model, size)
+    runs = model.runs
+    error = np.log(runs.y) - np.log(power(runs.x("C"), A=float(values["A"]), alpha=float(values["alpha"])))
+    apart = np.abs(np.log(runs.x("C"))[:, None] - np.log(runs.x("C")))
+    together = (runs.labels[:, None] == runs.labels) * np.exp(-apart / float(values["run_length"]))
+    covariance = float(values["run_effect"]) ** 2 * together + float(values["sigma"]) ** 2 * np.eye(len(runs))
+    expected = stats.multivariate_normal(np.zeros(len(runs)), covariance).logpdf(error)
+    assert each.sum() == pytest.approx(expected, rel=1e-9)
+    own = {name: np.full((1, 1, 1), float(values[name])) for name in ("run_effect", "run_length")}
+    data = {name: model.numbers[name][None] for name in term.of_runs}
+    found, _ = term.covariance(Errors(*[np.zeros((1, len(runs)))] * 4), own, data)
+    np.testing.assert_allclose(found[0], float(values["run_effect"]) ** 2 * together)
+
+
+def test_the_column_along_which_an_effect_changes_is_checked():
+    with pytest.raises(ValueError, match=r"column 'flop', which table does not have .did you mean 'flops'"):
+        _model(_table(), discrepancy=sb.RunEffects(along="flop"))
+    with pytest.raises(TypeError, match="along is the column"):
+        sb.RunEffects(along=1)
+
+
 def test_unequal_noise_within_a_run_is_weighed_by_its_information():
     rng, term = np.random.default_rng(1), sb.RunEffects()
     runs = _model(_table()).runs

@@ -109,6 +109,9 @@ def test_both_responses_of_a_fit_are_forecast_and_come_back_from_its_file(tmp_pa
         sb.load(tmp_path / "joint.nc")
     again = sb.load(tmp_path / "joint.nc", law=LAW)
     pd.testing.assert_frame_equal(sb.forecast(again, at=ahead).table, sb.forecast(fit, at=ahead).table)
+    of_loss.save(tmp_path / "loss.nc")
+    again = sb.load(tmp_path / "loss.nc", also={"score": LAW})
+    pd.testing.assert_frame_equal(sb.forecast(again, at=ahead).table, sb.forecast(of_loss, at=ahead).table)
     other = sb.laws.composed(lambda L, *, level, k: k * L + level, {"L": sb.laws.power_floor})
     with pytest.raises(ValueError, match="holds a fit of another function"):
         sb.load(tmp_path / "joint.nc", law=other)
