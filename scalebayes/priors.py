@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import Any, Literal, cast
 
@@ -22,15 +22,15 @@ def check_numbers(prior: object, *positive: str) -> None:
     """Refuse a field of type float that is not a finite number, or not positive where it must be."""
     name = type(prior).__name__
     name = name.lower() if isinstance(prior, Shared | Pooled | Separate) else name
-    for field in fields(cast(Any, prior)):
-        value = getattr(prior, field.name)
-        if field.type != "float" and not (field.type == "float | None" and value is not None):
+    for each in fields(cast(Any, prior)):
+        value = getattr(prior, each.name)
+        if each.type != "float" and not (each.type == "float | None" and value is not None):
             continue
         if not isinstance(value, Real) or isinstance(value, bool):
-            raise TypeError(f"{name} needs a number for {field.name}, got {value!r} ({type(value).__name__}).")
-        if not math.isfinite(value) or (field.name in positive and value <= 0):
-            needed = "a positive number" if field.name in positive else "a finite number"
-            raise ValueError(f"{name} needs {needed} for {field.name}, got {value!r}.")
+            raise TypeError(f"{name} needs a number for {each.name}, got {value!r} ({type(value).__name__}).")
+        if not math.isfinite(value) or (each.name in positive and value <= 0):
+            needed = "a positive number" if each.name in positive else "a finite number"
+            raise ValueError(f"{name} needs {needed} for {each.name}, got {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -301,9 +301,11 @@ class Pooled:
 
     prior: Prior
     spread: float | Mapping[str, float]
+    on: Mapping[str, Normal] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"pooled({self.prior!r}, spread={self.spread!r})"
+        on = f", on={dict(self.on)!r}" if self.on else ""
+        return f"pooled({self.prior!r}, spread={self.spread!r}{on})"
 
     def spreads(self, group: str) -> dict[str, float]:
         """The spread over each factor; a single number is the spread over the groups themselves."""
@@ -348,7 +350,7 @@ def shared(prior: Prior) -> Shared:
     return Shared(_a_prior(prior))
 
 
-def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
+def pooled(prior: Prior, *, spread: float | Mapping[str, float], on: Mapping[str, Normal] | None = None) -> Pooled:
     r"""A value per group, around a value common to the population of groups.
 
     .. math:: \log x_g \sim \mathrm{Normal}(\log x_\mathrm{population}, \tau), \quad
@@ -360,6 +362,9 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
     .. math:: \log x_g = \log x_\mathrm{population} + \sum_f u_{f, \mathrm{level}_f(g)}, \quad
               u_{f,l} \sim \mathrm{Normal}(0, \tau_f), \quad \tau_f \sim \mathrm{HalfNormal}(\mathrm{spread}_f)
 
+    A parameter may also depend on covariates z of the groups, such as the dimension of a data set:
+    :math:`\log x_g` then has the further terms :math:`c_z (\log z_g - \overline{\log z})`.
+
     Parameters
     ----------
     prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare or Anchored
@@ -368,6 +373,9 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
         Scale of the half-normal prior of tau: 0.3 means "groups differ by some 30%". One number is for the groups
         themselves (every combination of the group columns). A mapping has one number for each factor: a group column,
         or the columns' names joined by ``_`` for their combinations.
+    on : mapping of str to Normal, optional
+        For each column on which the parameter depends the prior of its slope c. The column is positive, and constant
+        in each group; the population's value is that at the mean of its logarithms.
 
     Returns
     -------
@@ -396,7 +404,10 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float]) -> Pooled:
             raise TypeError(f"pooled needs a number for {where}, got {value!r} ({type(value).__name__}).")
         if not math.isfinite(value) or value <= 0:
             raise ValueError(f"pooled needs a positive number for {where}, got {value!r}.")
-    return Pooled(_a_prior(prior), dict(spread) if isinstance(spread, Mapping) else spread)
+    for column, slope in (on or {}).items():
+        if not isinstance(slope, Normal):
+            raise TypeError(f"on has a Normal prior for the slope on {column!r}, got {slope!r}.")
+    return Pooled(_a_prior(prior), dict(spread) if isinstance(spread, Mapping) else spread, dict(on or {}))
 
 
 def separate(prior: Prior) -> Separate:
@@ -474,7 +485,8 @@ def repool(pooling: Pooling, how: str, factors: tuple[str, ...] = ()) -> Pooling
         case "crossed":
             if not isinstance(pooling, Pooled) or isinstance(pooling.spread, Mapping):
                 return pooling
-            return Pooled(pooling.prior, dict.fromkeys(factors, pooling.spread / math.sqrt(len(factors))))
+            each = pooling.spread / math.sqrt(len(factors))
+            return Pooled(pooling.prior, dict.fromkeys(factors, each), pooling.on)
     raise ValueError(f"there is no pooling {how!r}.")
 
 
@@ -503,12 +515,13 @@ def to_plain(value: Any) -> Any:
     {'is': 'LogNormal', 'median': 0.3, 'spread': 0.5}
     """
     if type(value).__name__ in _WORDS:
-        return {"is": type(value).__name__} | {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
-    return value
+        own = {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {"is": type(value).__name__} | {name: each for name, each in own.items() if name != "on" or each}
+    return {name: to_plain(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def from_plain(value: Any) -> Any:
     """The prior that `to_plain` wrote down."""
     if isinstance(value, Mapping) and "is" in value:
         return _WORDS[value["is"]](**{name: from_plain(v) for name, v in value.items() if name != "is"})
-    return value
+    return {name: from_plain(each) for name, each in value.items()} if isinstance(value, Mapping) else value

@@ -97,6 +97,8 @@ def columns_of(model: Model) -> dict[str, tuple]:
             found[role] = ("run", np.asarray(runs.table[named].astype(str), str), {"column": named})
     for role, name in model.observation.columns.items():
         found[f"{role}_column"] = ("run", runs.column(name), {"column": name})
+    for i, column in enumerate(model.covariates):
+        found[f"covariate_{i}"] = ("run", runs.column(column), {"column": column})
     for i, (column, further) in enumerate(model.also.items(), 2):
         found[f"response_{i}"] = ("run", runs.column(column), {"column": column})
         for role, name in check_observation(further.observation).columns.items():

@@ -137,7 +137,7 @@ def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable |
     table: dict[str, Any] = {}
     inputs = {}
     for name, each in response["inputs"].items():
-        if each["schedules"]:
+        if each.get("schedules"):
             table[each["columns"][0]] = columns[name].to_numpy().astype(str)
             table |= {column: columns[f"{name}_step"].to_numpy() for column in each["columns"][1:]}
             ends = np.cumsum(list(each["schedules"].values()))[:-1]
@@ -157,7 +157,7 @@ def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable |
         if described[role]:
             table[described[role]] = columns[role].to_numpy().astype(str)
     for name, variable in columns.items():
-        if str(name).endswith("_column") or str(name).startswith("response_") or name == "cost":
+        if str(name).endswith("_column") or str(name).startswith(("response_", "covariate_")) or name == "cost":
             table[variable.attrs["column"]] = variable.to_numpy()
     by = described["cost"]
     if isinstance(by, dict):

@@ -185,6 +185,31 @@ def _check_factors(name: str, pooling: Pooling, runs: Runs) -> None:
                 f"the prior of {name} has a spread over {column!r}, which is no group column of the runs; "
                 f"there {'is' if len(columns) == 1 else 'are'} {', '.join(map(repr, columns))}."
             )
+    for column in pooling.on if runs.group else ():
+        _check_covariate(name, column, runs)
+
+
+def _check_covariate(name: str, column: str, runs: Runs) -> None:
+    """Refuse a covariate that is not a positive constant of each group, and one that cannot have a slope."""
+    if column not in runs.table.columns:
+        raise ValueError(
+            f"the prior of {name} depends on column {column!r}, which {runs.source} does not have"
+            f"{nearest(column, runs.table.columns)}."
+        )
+    check_numbers(runs, column, f"on which {name} depends")
+    values = runs.column(column)
+    for level in runs.levels:
+        own = np.unique(values[runs.rows(level)])
+        if len(own) > 1:
+            raise ValueError(
+                f"{name} depends on {column!r}, which must be constant in each group, and {level!r} has {len(own)} "
+                "values of it; make it an input of the law."
+            )
+    if len(np.unique(values)) < 3:
+        raise ValueError(
+            f"{name} depends on {column!r}, which has {len(np.unique(values))} different values in "
+            f"{len(runs.levels)} groups; a slope needs three or more."
+        )
 
 
 def check_names(

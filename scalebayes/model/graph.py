@@ -20,6 +20,7 @@ from scalebayes.model.structure import (
     Parameter,
     Structure,
     build_order,
+    covariate,
     deviate,
     publish,
     unlink,
@@ -152,6 +153,8 @@ def _parameter(parameter: Parameter, data: Mapping, values: Mapping, structure: 
             spread = pm.HalfNormal(spread_name, prior[2 + i])
             offset = pm.Normal(offset_name, 0, 1, dims=factor)
             deviation += spread * (offset if factor == group else offset[data[f"{factor}_of_group"]])
+        for slope in parameter.slopes:
+            deviation += values[slope] * data[covariate(slope)]
         value = pm.Deterministic(name, deviate(link, population, deviation, pt), dims=group)
     else:
         value = _free(name, link, prior, bound, group if parameter.pooling == "separate" else None)

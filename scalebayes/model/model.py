@@ -211,6 +211,16 @@ class Model:
         """The law's parameters, in its order."""
         return self.law.parameters
 
+    def on(self, parameter: str) -> tuple[str, ...]:
+        """The columns on which a parameter of the laws depends."""
+        pooling = self.priors.get(parameter)
+        return tuple(pooling.on) if isinstance(pooling, Pooled) and self.runs.group else ()
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """The columns on which some parameters depend."""
+        return tuple(dict.fromkeys(column for name in self.priors for column in self.on(name)))
+
     @property
     def departs(self) -> bool:
         """Whether the mean response may depart from the law."""

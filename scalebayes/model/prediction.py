@@ -19,7 +19,16 @@ from scalebayes.discrepancy import Departure, Errors, Situation, integrated_of, 
 from scalebayes.discrepancy.contract import IntegratedTerm
 from scalebayes.model.evaluation import expected
 from scalebayes.model.model import Model
-from scalebayes.model.structure import OBSERVED, OUTLYING, build_order, deviate, publish, unlink
+from scalebayes.model.structure import (
+    OBSERVED,
+    OUTLYING,
+    Parameter,
+    build_order,
+    deviate,
+    publish,
+    slope_name,
+    unlink,
+)
 from scalebayes.observations import Observation
 from scalebayes.observations.contract import sd_of
 from scalebayes.runs import Runs
@@ -40,11 +49,14 @@ class Points:
         What the observation reads besides the response, by role; needed for new runs only.
     cost : array, shape (point,), or None
         Cost in FLOPs, where it is not a function of the inputs.
+    covariates : mapping of str to float
+        Of a new group: the columns on which its parameters depend.
     """
 
     x: Mapping[str, np.ndarray]
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     cost: np.ndarray | None = None
+    covariates: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.x.values())))
@@ -108,7 +120,7 @@ def predict(
     """
     rng = stream(model.runs, level, seed, given == "prior")
     block, observation = model.structure.block, model.observation
-    found = parameters_of(model, draws, level, new_group=new_group, rng=rng)
+    found = parameters_of(model, draws, level, new_group=new_group, rng=rng, covariates=at.covariates)
     samples = len(next(iter(found.values())))
     further = {} if new_group else _variables(model, draws, level)
     rows = model.runs.rows(None if new_group else level)
@@ -153,6 +165,7 @@ def parameters_of(
     *,
     new_group: bool = False,
     rng: np.random.Generator | None = None,
+    covariates: Mapping[str, float] | None = None,
 ) -> dict[str, np.ndarray]:
     """Parameters of law, observation and discrepancy for one group, each of shape (sample,).
 
@@ -165,9 +178,11 @@ def parameters_of(
     new_group : bool
         Whether the group is new, which needs random numbers.
     rng : numpy.random.Generator, optional
+    covariates : mapping of str to float, optional
+        Of a new group: the columns on which its parameters depend.
     """
     if new_group:
-        return _of_new_group(model, draws, rng or np.random.default_rng(0))
+        return _of_new_group(model, draws, rng or np.random.default_rng(0), covariates or {})
     structure = model.structure
     chosen = draws[[p.name for p in structure.parameters]]
     if level is not None and structure.group in chosen.dims:  # a model may share everything
@@ -291,7 +306,9 @@ def _covariance(model: Model, terms: list[IntegratedTerm], known: Errors, parame
     return reduce(lambda one, other: (one[0] + other[0], one[1] + other[1]), parts)
 
 
-def _of_new_group(model: Model, draws: xr.Dataset, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _of_new_group(
+    model: Model, draws: xr.Dataset, rng: np.random.Generator, covariates: Mapping[str, float]
+) -> dict[str, np.ndarray]:
     """Parameters of a new group: pooled ones drawn from the population, separate ones from their prior."""
     structure = model.structure
     samples = draws.sizes["chain"] * draws.sizes["draw"]
@@ -305,7 +322,10 @@ def _of_new_group(model: Model, draws: xr.Dataset, rng: np.random.Generator) -> 
         if parameter.pooling == "pooled":
             population = draws[parameter.base].to_numpy().reshape(-1)
             spreads = [draws[spread].to_numpy().reshape(-1) for _, spread, _ in parameter.deviations]
-            value = deviate(parameter.link, population, sum(s * rng.standard_normal(samples) for s in spreads), np)
+            deviation = sum(s * rng.standard_normal(samples) for s in spreads)
+            for slope, z in _covariates(model, parameter, covariates).items():
+                deviation = deviation + draws[slope].to_numpy().reshape(-1) * z
+            value = deviate(parameter.link, population, deviation, np)
         elif parameter.pooling == "separate":
             centre, scale, *_ = numbers[f"{parameter.name}_prior"]
             bound = np.min(numbers.get(f"{parameter.name}_bound", 1.0))
@@ -314,3 +334,21 @@ def _of_new_group(model: Model, draws: xr.Dataset, rng: np.random.Generator) -> 
             value = draws[parameter.free].to_numpy().reshape(-1)
         values[parameter.name], _ = publish(parameter, value, numbers, values, np)
     return values
+
+
+def _covariates(model: Model, parameter: Parameter, given: Mapping[str, float]) -> dict[str, float]:
+    """The covariates of a new group, centred as those of the known ones, by the slopes on them."""
+    found = {}
+    for column in model.on(parameter.name):
+        if column not in given:
+            raise ValueError(
+                f"{parameter.name} of a new group depends on {column!r}: give it with the points, "
+                f"at={{..., {column!r}: value}}."
+            )
+        mean = float(np.log(model.runs.column(column)[_first_rows(model.runs)]).mean())
+        found[slope_name(parameter.name, column)] = float(np.log(given[column])) - mean
+    return found
+
+
+def _first_rows(runs: Runs) -> np.ndarray:
+    return np.unique(runs.group_index, return_index=True)[1]

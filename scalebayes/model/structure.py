@@ -7,7 +7,7 @@ compilation serves both.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from scalebayes.priors import (
     ResponseShare,
     Separate,
     Share,
+    Shared,
     without_numbers,
 )
 from scalebayes.runs import Runs
@@ -61,6 +62,8 @@ class Parameter:
         Whether the free value is a share of the typical response, or the log-odds of a share of a curve's level.
     floor : str or None
         The parameter above which the typical response is counted, if any.
+    slopes : tuple of str
+        Names of the slopes on covariates of the groups; `covariate` has the name of the covariate itself.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Parameter:
     anchor: tuple[str, str, str] | None = None
     relative: Literal["", "response", "level"] = ""
     floor: str | None = None
+    slopes: tuple[str, ...] = ()
 
     @property
     def at_reference(self) -> str:
@@ -310,18 +314,45 @@ def describe(
     ]
     owned += [("discrepancy", name, prior, first) for term in terms for name, prior in term.priors(inputs).items()]
     parameters, factors = [], {}
-    for owner, name, pooling, each in owned:
+    for owner, name, pooling, each in _with_slopes(owned):
         parameter, constants = _parameter(name, owner, pooling, *typical[id(each)], end if each is first else None)
         for column in pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and runs.group else ():
             if column != runs.group_name and safe(column) not in factors:
                 levels, index = runs.factor(column)
                 factors[safe(column)] = len(levels)
                 numbers[f"{safe(column)}_of_group"] = index
+        for column in pooling.on if isinstance(pooling, Pooled) and runs.group else ():
+            numbers[covariate(slope_name(name, column))] = centred(runs, column)
         parameters.append(parameter)
         numbers |= constants
     return Structure(
         tuple(blocks), tuple(parameters), runs.group_name, len(runs.levels), tuple(factors.items())
     ), numbers
+
+
+def _with_slopes(owned: list) -> Iterator[tuple[str, str, Pooling, Measured]]:
+    """The parameters of a model, each after the slopes on covariates that it is built from."""
+    for owner, name, pooling, each in owned:
+        for column, slope in pooling.on.items() if isinstance(pooling, Pooled) and each.runs.group else ():
+            yield owner, slope_name(name, column), Shared(slope), each
+        yield owner, name, pooling, each
+
+
+def slope_name(parameter: str, column: str) -> str:
+    """The name of a parameter's slope on a covariate."""
+    return f"{parameter}_on_{safe(column)}"
+
+
+def covariate(slope: str) -> str:
+    """The name in the graph of the covariate that a slope is about, shape (group,)."""
+    return f"{slope}_of_group"
+
+
+def centred(runs: Runs, column: str) -> np.ndarray:
+    """The logarithm of a column that is constant in each group, less its mean over groups."""
+    _, first = np.unique(runs.group_index, return_index=True)
+    logs = np.log(runs.column(column)[first])
+    return logs - logs.mean()
 
 
 def _block(
@@ -403,7 +434,9 @@ def _parameter(
         relative, floor = "response", prior.floor
         typical = level if end else np.exp([np.nanmean(np.log(runs.y[rows])) for rows in counted])
         numbers[f"{name}_typical"] = typical if apart or (end and grouped) else typical[0]
-    return Parameter(name, owner, link, word, tuple(map(safe, spreads)), anchor, relative, floor), numbers
+    on = pooling.on if isinstance(pooling, Pooled) and grouped else {}
+    slopes = tuple(slope_name(name, column) for column in on)
+    return Parameter(name, owner, link, word, tuple(map(safe, spreads)), anchor, relative, floor, slopes), numbers
 
 
 def _constants(prior: Prior) -> tuple[Link, tuple[float, ...]]:

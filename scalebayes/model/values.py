@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from scalebayes.discrepancy import sampled_of
-from scalebayes.model.structure import Parameter, Structure, build_order, publish, unlink
+from scalebayes.model.structure import Parameter, Structure, build_order, covariate, publish, unlink
 
 PRIOR = "log_prior_terms"
 
@@ -133,6 +133,9 @@ def _pooled(structure: Structure, centres, free, exponentials, numbers, xp: Any)
             of_levels = of_levels[..., numbers[f"{factor}_of_group"]]
         for name, of_groups in zip(names, xp.unstack(of_levels, axis=-2), strict=True):
             added[name] = added[name] + of_groups
+    for p in pooled:
+        for slope in p.slopes:
+            added[p.name] = added[p.name] + free[slope] * numbers[covariate(slope)]
     found = {p.name: centres[p.name] + added[p.name] for p in pooled if p.link == "identity"}
     positive = [p.name for p in pooled if p.link != "identity"]
     if positive:

@@ -70,6 +70,7 @@ def read_points(model: Model, at: Points) -> pd.DataFrame:
     """
     runs, law = model.runs, model.name
     further = {*model.observation.columns.values(), *([runs.cost] if isinstance(runs.cost, str) else [])}
+    further |= set(model.covariates)
     if isinstance(at, xr.Dataset):
         table = at.to_dataframe().reset_index()
     elif isinstance(at, pd.DataFrame):
@@ -220,7 +221,11 @@ def points_of(model: Model, table: pd.DataFrame, level: str | None, *, new_runs:
             )
         columns[role] = np.full(len(table), usual[0])
     cost = table[runs.cost].to_numpy(float) if isinstance(runs.cost, str) and runs.cost in table else None
-    return NewPoints(x, columns, cost)
+    own = {} if level in runs.levels else {c: float(table[c].iloc[0]) for c in model.covariates if c in table}
+    for column in own:
+        if table[column].nunique() > 1:
+            raise ValueError(f"a new group has one value of {column!r}, got {table[column].nunique()}.")
+    return NewPoints(x, columns, cost, own)
 
 
 def extrapolation(runs: Runs, at: NewPoints, level: str | None) -> pd.DataFrame:

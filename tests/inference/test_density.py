@@ -26,6 +26,7 @@ CASES = {
     "gaussian, sigma pooled": {"observation": sb.Gaussian(sigma=sb.pooled(sb.LogNormal(0.005, 1.0), spread=0.5))},
     "mixed": {"priors": {"E": sb.LogNormal(1.2, 0.2), "alpha": sb.separate(sb.Normal(0.2, 0.1))}},
     "crossed": {"priors": CROSSED},
+    "covariate": {"priors": {"alpha": sb.pooled(sb.LogNormal(0.2, 0.5), spread=0.3, on={"width": sb.Normal(-1, 0.3)})}},
     "drift": {"discrepancy": "drift"},
     "drift, separate": {"discrepancy": "drift", "pooling": "separate"},
     "correlated": {"discrepancy": "correlated"},
@@ -38,13 +39,14 @@ CASES = {
     },
 }
 # A gradient of each takes seconds to compile; these few represent the kinds of structure.
-FEW = ("pooled", "crossed", "drift", "surface", "joint")
+FEW = ("pooled", "crossed", "drift", "surface", "joint", "covariate")
 EACH = [case if case in FEW else pytest.param(case, marks=pytest.mark.fits) for case in CASES]
 
 
 def _model(case):
     """A model of this case; the crossed case has a second group column, the joint case a loss that some runs lack."""
     table = sb.pile_families().assign(recipe=lambda t: np.where(np.arange(len(t)) % 2, "a", "b"))
+    table = table.assign(width=table["family"].astype("category").cat.codes + 1.0)
     if case == "joint":
         right = (100 / (1 + np.exp(2 * table["loss"] - 4))).round()
         lacking = table.assign(items=100, score=right / 100, loss=table["loss"].where(np.arange(len(table)) % 5 > 0))
