@@ -35,6 +35,7 @@ def describe_model(model: Model) -> dict[str, Any]:
                 "vector": each.is_vector,
                 "kind": each.kind,
                 "unit": each.unit,
+                "error": each.error,
                 "schedules": {} if each.schedules is None else {n: len(r) for n, r in each.schedules.rates.items()},
             }
             for name, each in runs.inputs.items()
@@ -97,6 +98,9 @@ def columns_of(model: Model) -> dict[str, tuple]:
             found[role] = ("run", np.asarray(runs.table[named].astype(str), str), {"column": named})
     for role, name in model.observation.columns.items():
         found[f"{role}_column"] = ("run", runs.column(name), {"column": name})
+    for name, each in runs.inputs.items():
+        if isinstance(each.error, str):
+            found[f"{name}_error_column"] = ("run", runs.column(each.error), {"column": each.error})
     for i, column in enumerate(model.covariates):
         found[f"covariate_{i}"] = ("run", runs.column(column), {"column": column})
     for i, (column, further) in enumerate(model.also.items(), 2):

@@ -21,7 +21,7 @@ from scalebayes.inference.data import REAL, Data
 from scalebayes.inference.density import Density
 from scalebayes.inference.transport import Block, Transport
 from scalebayes.model import Model
-from scalebayes.model.structure import GROUP, KNOWN, Structure
+from scalebayes.model.structure import ERROR, GROUP, KNOWN, Structure
 from scalebayes.model.values import PRIOR, free_variables, level_of, log_prior, prior_terms, squeezed, values
 from scalebayes.numerics.fingerprint import fingerprint
 from scalebayes.numerics.padding import padded_size, repeat_last
@@ -59,7 +59,8 @@ def prepare(model: Model, size: int | None = None) -> Prepared:
     size = size or padded_size(n)
     numbers, block, grouped = dict(model.numbers), structure.block, bool(structure.group)
     further = [name for each in structure.blocks for name in each.of_runs]
-    for name in (*block.inputs, *([GROUP] if grouped else []), *further):
+    errors = [f"{name}{ERROR}" for name in block.uncertain]
+    for name in (*block.inputs, *errors, *([GROUP] if grouped else []), *further):
         numbers[name] = repeat_last(numbers[name], size)
     for term in block.terms:
         own = {name: numbers[name] for name in term.data_names}

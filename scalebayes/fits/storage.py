@@ -148,7 +148,10 @@ def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable |
         parts = values.T if each["vector"] else [values]
         table |= dict(zip(each["columns"], parts, strict=True))
         inputs[name] = Input(
-            tuple(each["columns"]) if each["vector"] else each["columns"][0], each["kind"], each["unit"]
+            tuple(each["columns"]) if each["vector"] else each["columns"][0],
+            each["kind"],
+            each["unit"],
+            error=each.get("error", 0.0),
         )
     table[response["response"]] = columns["response"].to_numpy()
     for i, column in enumerate(described["group"]):

@@ -260,6 +260,12 @@ def check_response(runs: Runs, observation: Observation) -> None:
             )
         check_numbers(runs, column, role)
         columns[role] = runs.column(column)
+    uncertain = [name for name in runs.inputs if runs.error(name) is not None]
+    if uncertain and observation.sd is None:
+        raise ValueError(
+            f"input {uncertain[0]} is known with an error, which widens the noise, and a "
+            f"{observation.word.replace('_', '-')} observation has none to widen; take sb.StudentT() or sb.Gaussian()."
+        )
     with np.errstate(divide="ignore", invalid="ignore"):
         wrong = ~np.isfinite(observation.observed(runs.y, columns))
     problem = "zero or negative" if observation.scale.name == "log" and (runs.y[wrong] <= 0).all() else "not possible"

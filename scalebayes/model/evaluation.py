@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from scalebayes.model.structure import Block
 from scalebayes.numerics.fingerprint import fingerprint
 from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
@@ -34,6 +35,20 @@ def expected(law: Callable, x: Sequence[np.ndarray], parameters: Mapping[str, np
         theta = {name: np.asarray(value, float) for name, value in parameters.items()}
         padded = [repeat_last(np.asarray(values, float), size) for values in x]
         return np.asarray(_over_draws(law, _code(law))(padded, theta))[:, :points]
+
+
+def variance_of_inputs(
+    block: Block, x: Sequence[np.ndarray], parameters: Mapping[str, np.ndarray], errors: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """The variance on the observation's scale that errors of inputs bring, shape (sample, point)."""
+    points = len(x[0])
+    size = padded_size(points)
+    with double_precision():
+        theta = {name: np.asarray(value, float) for name, value in parameters.items()}
+        padded = [repeat_last(np.asarray(values, float), size) for values in x]
+        known = {name: repeat_last(np.asarray(value, float), size) for name, value in errors.items()}
+        of_draw = jax.vmap(lambda one: block.with_errors(padded, one, known)[1])
+        return np.asarray(jax.jit(of_draw)(theta))[:, :points]
 
 
 def elementwise(law: Callable) -> Callable:

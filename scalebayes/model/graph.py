@@ -13,6 +13,7 @@ from pytensor import wrap_jax
 from scalebayes.discrepancy import AtRuns, Errors, integrated_of, sampled_of, solver
 from scalebayes.discrepancy.contract import SampledTerm
 from scalebayes.model.structure import (
+    ERROR,
     GROUP,
     KNOWN,
     OBSERVED,
@@ -65,10 +66,14 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
     """Declare the observed variable of a response."""
     at_runs = {name: value[data[GROUP]] if value.ndim else value for name, value in values.items()}
     law = _with_positions(block)
-    mean = wrap_jax(law)(*(data[name] for name in block.inputs), *(at_runs[name] for name in block.parameters))
+    arguments = [data[name] for name in block.inputs] + [at_runs[name] for name in block.parameters]
+    mean, of_inputs = wrap_jax(law)(*arguments), 0.0
+    if block.uncertain:
+        errors = {name: data[f"{name}{ERROR}"] for name in block.uncertain}
+        of_inputs = wrap_jax(_of_inputs(block))(*arguments, *errors.values())
     floor, observed, observation = block.floor_of(at_runs), data[block.key(OBSERVED)], block.observation
     own, columns = block.observed_with(at_runs), block.columns(data)
-    wide = block.widened_by(mean, own, data, pt)
+    wide = block.widened_by(mean, own, data, pt, of_inputs)
     for term in sampled_of(block.terms):
         mean, wide = _departed(term, block, structure, mean, floor, wide, columns, data, values)
     integrated = integrated_of(block.terms)
@@ -130,6 +135,18 @@ def _departed(term: SampledTerm, block: Block, structure: Structure, mean, floor
         shape = ((structure.n_groups,) if structure.group else ()) + tuple(sizes[dim] for dim in further)
         pm.Deterministic(name, pt.reshape(value, shape), dims=(*dims, *further))
     return mean, own
+
+
+def _of_inputs(block: Block):
+    """The variance that errors of inputs bring, called by position: inputs, parameters, errors."""
+    width, end = len(block.inputs), len(block.inputs) + len(block.parameters)
+
+    def variance(*arguments):
+        theta = dict(zip(block.parameters, arguments[width:end], strict=True))
+        errors = dict(zip(block.uncertain, arguments[end:], strict=True))
+        return block.with_errors(arguments[:width], theta, errors)[1]
+
+    return variance
 
 
 def _with_positions(block: Block):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from scalebayes.discrepancy import AtRuns, Errors, integrated_of, sampled_of, solver
-from scalebayes.model.structure import GROUP, OBSERVED, Block, Structure
+from scalebayes.model.structure import ERROR, GROUP, OBSERVED, Block, Structure
 from scalebayes.model.values import values
 from scalebayes.numerics.cheaper import cheaper
 from scalebayes.observations.contract import sd_of
@@ -66,10 +66,11 @@ def _of_block(block: Block, log_density: Callable) -> Callable[..., Likelihood]:
     observation = block.observation
 
     def evaluated(found, at_runs, free, data):
-        mean = block.law(*(data[name] for name in block.inputs), **{name: at_runs[name] for name in block.parameters})
+        x, theta = [data[name] for name in block.inputs], {name: at_runs[name] for name in block.parameters}
+        mean, of_inputs = block.with_errors(x, theta, {name: data[f"{name}{ERROR}"] for name in block.uncertain})
         floor, observed = block.floor_of(at_runs), data[block.key(OBSERVED)]
         own, columns = block.observed_with(at_runs), block.columns(data)
-        wide = block.widened_by(mean, own, data, jnp)
+        wide = block.widened_by(mean, own, data, jnp, of_inputs)
         departures: Any = jnp.zeros(())
         published: dict[str, Any] = {}
         for term in sampled_of(block.terms):

@@ -10,16 +10,17 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from scalebayes.discrepancy import Departure, Errors, Situation, integrated_of, sampled_of, solver
 from scalebayes.discrepancy.contract import IntegratedTerm
-from scalebayes.model.evaluation import expected
+from scalebayes.model.evaluation import expected, variance_of_inputs
 from scalebayes.model.model import Model
 from scalebayes.model.structure import (
+    ERROR,
     OBSERVED,
     OUTLYING,
     Parameter,
@@ -284,12 +285,18 @@ def _errors(model: Model, level: str | None, parameters: Mapping[str, np.ndarray
     """Errors of a group's runs about the law on the observation's scale, shape (sample, run)."""
     runs, observation, rows = model.runs, model.observation, model.runs.rows(level)
     law = {name: parameters[name] for name in model.parameters}
-    f = expected(model.law.function, [runs.x(name)[rows] for name in runs.inputs], law)
+    x = [runs.x(name)[rows] for name in runs.inputs]
+    f = expected(model.law.function, x, law)
+    block = model.structure.block
+    of_inputs: Any = 0.0
+    if block.uncertain:
+        errors = {name: model.numbers[f"{name}{ERROR}"][rows] for name in block.uncertain}
+        of_inputs = variance_of_inputs(block, x, law, errors)
     floor = np.reshape(model.law.floor_of(law), (-1, 1))
     values = {name: parameters[name][:, None] for name in observation.priors()}
     columns = {role: runs.column(column)[rows] for role, column in observation.columns.items()}
     own = {name: value[rows] for name, value in model.numbers.items() if name == OUTLYING}
-    wide = model.structure.block.widened_by(f, values, own, np)
+    wide = block.widened_by(f, values, own, np, of_inputs)
     sd, noise = (np.broadcast_to(sd_of(observation, f, each, columns), f.shape) for each in (values, wide))
     error = model.numbers[OBSERVED][rows] - observation.scale.forward(f)
     return Errors(error, observation.scale.above(f, floor), sd, noise)

@@ -7,7 +7,7 @@ compilation serves both.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ OBSERVED, GROUP = "observed_data", "group_index"
 # How far each outlier lies from what the other runs say, on the observation's scale; 0 for all other runs.
 OUTLYING = "outlying"
 KNOWN = "known"  # which runs have a further response
+ERROR = "_error"  # an ending: of the standard error of an input, as a share of it
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,8 @@ class Block:
         What the names of its data and of its observation's parameters end with; empty for the first response.
     partial : bool
         Whether some runs do not have the response.
+    uncertain : tuple of str
+        Inputs that are known with an error.
     """
 
     law: Callable
@@ -161,6 +164,7 @@ class Block:
     widened: bool = False
     suffix: str = ""
     partial: bool = False
+    uncertain: tuple[str, ...] = ()
 
     @property
     def of_runs(self) -> tuple[str, ...]:
@@ -193,9 +197,32 @@ class Block:
         """The observation's parameters among all values."""
         return {name: values[f"{name}{self.suffix}"] for name in self.observation.priors()}
 
-    def widened_by(self, mean: Any, values: Mapping[str, Any], data: Mapping[str, Any], xp: Any) -> Mapping[str, Any]:
-        """The observation's parameters; the noise of an outlier is as wide as the outlier is far from the others."""
-        return self.observation.widened(mean, values, data[self.key(OUTLYING)] ** 2, xp) if self.widened else values
+    def widened_by(
+        self, mean: Any, values: Mapping[str, Any], data: Mapping[str, Any], xp: Any, of_inputs: Any = 0.0
+    ) -> Mapping[str, Any]:
+        """The observation's parameters with the variance that errors of inputs bring.
+
+        The noise of an outlier is as wide as the outlier is far from the others.
+        """
+        if not self.widened and not self.uncertain:
+            return values
+        variance = of_inputs + (data[self.key(OUTLYING)] ** 2 if self.widened else 0.0)
+        return self.observation.widened(mean, values, variance, xp)
+
+    def with_errors(self, x: Sequence[Any], theta: Mapping[str, Any], errors: Mapping[str, Any]) -> tuple[Any, Any]:
+        """The law's mean, and on the observation's scale the variance that the errors of inputs bring; in JAX."""
+        import jax
+        import jax.numpy as jnp
+
+        def on_scale(*x):
+            return self.observation.scale.forward(self.law(*x, **theta), jnp)
+
+        variance: Any = 0.0
+        for i, name in enumerate(self.inputs):
+            if name in self.uncertain:
+                moved = [x[i] * errors[name] if j == i else jnp.zeros_like(each) for j, each in enumerate(x)]
+                variance = variance + jax.jvp(on_scale, tuple(x), tuple(moved))[1] ** 2
+        return self.law(*x, **theta), variance
 
 
 @dataclass(frozen=True)
@@ -291,6 +318,9 @@ def describe(
     runs = first.runs
     inputs = tuple(runs.inputs)
     numbers: dict[str, np.ndarray] = {name: runs.x(name) for name in inputs}
+    for name in inputs:
+        if (error := runs.error(name)) is not None:
+            numbers[f"{name}{ERROR}"] = error
     if runs.group:
         numbers[GROUP] = runs.group_index
     of_terms = {name: value for term in terms for name, value in term.data(runs).items()}
@@ -387,6 +417,7 @@ def _block(
         bool(far.any()),
         suffix,
         not known.all(),
+        tuple(name for name in each.inputs if runs.error(name) is not None),
     )
     return block, {block.key(name): value for name, value in numbers.items()}, (far == 0) & known
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -37,6 +38,10 @@ class Input:
         For messages and pictures.
     schedules : Schedules, optional
         Of a sequence: the rates of every schedule by its name.
+    error : float or str
+        How well a scale is known: its standard error as a share of it, or the column with that. 0.05 is five per cent,
+        of a size read from a figure, for example. To first order it widens the noise by the law's slope times the
+        error.
 
     Raises
     ------
@@ -53,6 +58,7 @@ class Input:
     kind: Kind = "scale"
     unit: str = ""
     schedules: Schedules | None = None
+    error: float | str = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -62,6 +68,10 @@ class Input:
             object.__setattr__(self, "column", tuple(self.column))
         if self.is_vector and self.kind == "scale":
             object.__setattr__(self, "kind", "plain")
+        if self.error != 0.0 and self.kind != "scale":
+            raise ValueError(f"only a scale has an error, a share of it; this input is {self.kind!r}.")
+        if not isinstance(self.error, str) and not (isinstance(self.error, Real) and 0 <= self.error < 1):
+            raise ValueError(f"error is a share of the input from 0 to 1, or a column, got {self.error!r}.")
         if (self.kind == "sequence") != (self.schedules is not None):
             raise ValueError("an input that is a sequence is made by sb.schedule('column', rates).")
 

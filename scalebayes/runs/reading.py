@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scalebayes.arguments import nearest
-from scalebayes.runs.checks import check_constants, check_groups, check_numbers, check_schedules, warn_of
+from scalebayes.runs.checks import (
+    check_constants,
+    check_groups,
+    check_numbers,
+    check_schedules,
+    refuse_rows,
+    warn_of,
+)
 from scalebayes.runs.columns import SYNONYMS, candidates_for, chosen_rows, columns_of, read_table, recognised
 from scalebayes.runs.inputs import Input, as_input
 from scalebayes.runs.runs import Runs
@@ -154,6 +161,20 @@ def check_input(runs: Runs, name: str) -> None:
     if each.schedules is not None:
         check_schedules(runs, name)
         return
+    if isinstance(each.error, str):
+        if each.error not in runs.table.columns:
+            raise ValueError(
+                f"the error of input {name} is to be column {each.error!r}, which {runs.source} does not have"
+                f"{nearest(each.error, runs.table.columns)}; its columns are {columns_of(runs.table)}."
+            )
+        check_numbers(runs, each.error, f"the error of input {name}", "finite")
+        refuse_rows(
+            runs,
+            each.error,
+            f"the error of input {name}",
+            "shares of the input from 0 to 1",
+            {"outside": ~((runs.column(each.error) >= 0) & (runs.column(each.error) < 1))},
+        )
     needed = "positive finite" if each.kind == "scale" else "finite"
     for column in each.columns:
         check_numbers(runs, column, f"input {name}", needed)

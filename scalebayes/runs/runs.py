@@ -179,6 +179,13 @@ class Runs:
             return np.stack([np.log(x[:, 0, 2]), -x[:, :, 1].sum(1)], 1)
         return np.log(x)[:, None] if name in self.scales else x.reshape(len(self), -1)
 
+    def error(self, name: str) -> np.ndarray | None:
+        """The standard error of an input as a share of it, shape (run,); None if it is known exactly."""
+        error = self.inputs[name].error
+        if isinstance(error, str):
+            return self.column(error)
+        return np.full(len(self), float(error)) if error else None
+
     def column(self, column: str) -> np.ndarray:
         """Any column, as numbers."""
         return numbers(self.table[column])
@@ -200,6 +207,8 @@ class Runs:
     def digest(self) -> str:
         """A hash of every number and group label that a fit uses."""
         parts = [self.y.tobytes(), *(name.encode() + self.x(name).tobytes() for name in sorted(self.inputs))]
+        errors = [(name, self.error(name)) for name in sorted(self.inputs)]
+        parts += [f"error of {name}".encode() + error.tobytes() for name, error in errors if error is not None]
         return hashlib.sha256(b"".join([*parts, *(g.encode() + b"\0" for g in self.group_labels)])).hexdigest()[:16]
 
 

@@ -27,6 +27,7 @@ CASES = {
     "mixed": {"priors": {"E": sb.LogNormal(1.2, 0.2), "alpha": sb.separate(sb.Normal(0.2, 0.1))}},
     "crossed": {"priors": CROSSED},
     "covariate": {"priors": {"alpha": sb.pooled(sb.LogNormal(0.2, 0.5), spread=0.3, on={"width": sb.Normal(-1, 0.3)})}},
+    "errors of an input": {},
     "drift": {"discrepancy": "drift"},
     "drift, separate": {"discrepancy": "drift", "pooling": "separate"},
     "correlated": {"discrepancy": "correlated"},
@@ -39,7 +40,7 @@ CASES = {
     },
 }
 # A gradient of each takes seconds to compile; these few represent the kinds of structure.
-FEW = ("pooled", "crossed", "drift", "surface", "joint", "covariate")
+FEW = ("pooled", "crossed", "drift", "surface", "joint", "covariate", "errors of an input")
 EACH = [case if case in FEW else pytest.param(case, marks=pytest.mark.fits) for case in CASES]
 
 
@@ -54,6 +55,7 @@ def _model(case):
         return sb.Model(sb.laws.composed(_score, {"L": sb.laws.power_floor}), runs, **CASES[case])
     group = ["family", "recipe"] if case == "crossed" else "family"
     inputs = {"N": "n_params", "D": "n_tokens"} if "surface" in case else {"C": "flops"}
+    inputs = {"C": sb.Input("flops", error=0.1)} if case == "errors of an input" else inputs
     runs = sb.read_runs(table, inputs=inputs, response="loss", group=group, run="model")
     return sb.Model(
         sb.laws.chinchilla if "surface" in case else sb.laws.power_floor, runs, **{"discrepancy": None} | CASES[case]
