@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from scalebayes.model.evaluation import elementwise, expected
 from scalebayes.model.prediction import Points, law_parameters, predict
 from scalebayes.numerics.precision import double_precision
 from scalebayes.numerics.roots import bisect
-from scalebayes.questions.groups import Group, check_comparable, check_levels
+from scalebayes.questions.groups import Group, check_comparable, check_group, check_levels
 from scalebayes.questions.paths import Held, Path, observed_scales, path_along
 from scalebayes.runs import Runs
 
@@ -32,10 +33,13 @@ class Together:
     fit : Fit or Average
     levels : tuple of str or None
         The groups; None stands for the one curve of a fit without groups.
+    settings : tuple of mapping
+        Inputs that are held for each of them, if they are settings of one group.
     """
 
     fit: Fit | Average
     levels: tuple[str | None, ...]
+    settings: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def parts(self) -> list[tuple[Fit, float]]:
@@ -49,7 +53,9 @@ class Together:
 
     def paths(self, axis: str, path: Held) -> list[list[Path]]:
         """The path along which inputs grow, for each fit and each of its groups."""
-        return [[path_along(each.model, axis, path, level) for level in self.levels] for each, _ in self.parts]
+        held = [_with_setting(path, setting) for setting in self.settings] or [path] * len(self.levels)
+        of_levels = list(zip(held, self.levels, strict=True))
+        return [[path_along(each.model, axis, own, level) for own, level in of_levels] for each, _ in self.parts]
 
     def drawn(
         self, of: Callable[[Fit, Sequence[Path]], np.ndarray], paths: Sequence[Sequence[Path]]
@@ -60,6 +66,49 @@ class Together:
     def mixed(self, drawn: Sequence[np.ndarray]) -> np.ndarray:
         """Draws of all fits, mixed in the proportion of their weights."""
         return mixed(drawn, [weight for _, weight in self.parts])
+
+
+def _with_setting(path: Held, setting: Mapping[str, Any]) -> Held:
+    if callable(path):
+        raise ValueError("settings are compared along a path of held values, and the path given is a function.")
+    if isinstance(path, Mapping):
+        twice = [name for name in setting if name in path]
+        if twice:
+            raise ValueError(f"{twice[0]} is held by the path and by a setting; leave it out of one of them.")
+        return {**path, **setting}
+    return dict(setting)
+
+
+def settings_compared(
+    fit: object, between: Mapping[str, Mapping[str, Any]], group: object
+) -> tuple[list[Together], tuple[str, ...]]:
+    """Settings of one group of a fit, by their names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are fewer than two settings, or they hold different inputs, or no one group is named.
+    """
+    if not isinstance(fit, Fit | Average):
+        raise TypeError(f"settings are of one fit, got {type(fit).__name__}.")
+    if (
+        not isinstance(between, Mapping)
+        or len(between) < 2
+        or not all(isinstance(s, Mapping) for s in between.values())
+    ):
+        raise TypeError(
+            "between names two settings or more, each with the inputs it holds, such as "
+            f"{{'dense': {{'X': 1}}, 'sparse': {{'X': 64}}}}; got {between!r}."
+        )
+    names = [set(setting) for setting in between.values()]
+    if any(other != names[0] for other in names):
+        raise ValueError(f"settings hold the same inputs; got {', '.join(str(sorted(each)) for each in names)}.")
+    runs = members(fit)[0][0].model.runs
+    levels = (group,) if group is None or isinstance(group, str) else tuple(group)  # type: ignore[arg-type]
+    if len(levels) != 1 or (runs.group and levels[0] is None):
+        raise ValueError(f"settings are compared within one group: groups= one of {', '.join(runs.levels)}.")
+    level = check_group(runs, levels[0])
+    return [Together(fit, (level,) * len(between), tuple(between.values()))], tuple(map(str, between))
 
 
 def compared(
@@ -136,9 +185,18 @@ def evaluated(model: Model, path: Path, scale: np.ndarray, theta: Mapping[str, n
     """The law along a path, at scales of shape (sample or 1, point), for parameters of shape (sample,)."""
     wide = {name: np.asarray(value, float)[:, None] for name, value in theta.items()}
     shape = (len(next(iter(wide.values()))), scale.shape[1])
-    x = [np.broadcast_to(np.asarray(values, float), shape) for values in path.inputs(scale, wide)]
+    x = [
+        _over(values, shape, model.runs.x(n).ndim - 1)
+        for n, values in zip(model.runs.inputs, path.inputs(scale, wide), strict=True)
+    ]
     with double_precision():
         return np.asarray(elementwise(model.law.function)(x, wide))
+
+
+def _over(values: np.ndarray, shape: tuple[int, ...], own: int) -> np.ndarray:
+    """Values of an input over a shape, which its own last axes follow: the parts of a vector."""
+    values = np.asarray(values, float)
+    return np.broadcast_to(values, (*shape, *values.shape[values.ndim - own :]))
 
 
 def along_draws(model: Model, path: Path, theta: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
@@ -240,15 +298,19 @@ def mean_along(
     For a fit that departs from its law, a compute-optimal path is the posterior's median path, the same for all draws,
     because the departure is drawn jointly along one path.
     """
-    found = []
-    for level, path in zip(levels, paths, strict=True):
-        theta = parameters_along(fit, level)
-        if fit.model.departs:
-            at = _points(fit.model, path, scales, theta)
-            found.append(predict(fit.model, fit.posterior, at, level, seed=seed, new_runs=False).mean)
-        else:
-            found.append(evaluated(fit.model, path, scales[None], theta))
-    return np.stack(found, 1)
+    if not fit.model.departs:
+        each = zip(levels, paths, strict=True)
+        return np.stack(
+            [evaluated(fit.model, path, scales[None], parameters_along(fit, level)) for level, path in each], 1
+        )
+    found: dict[int, np.ndarray] = {}
+    for level in dict.fromkeys(levels):  # settings of one group depart together
+        own = [i for i, other in enumerate(levels) if other == level]
+        points = [points_along(fit.model, paths[i], scales, parameters_along(fit, level)).x for i in own]
+        x = {name: np.concatenate([each[name] for each in points]) for name in fit.model.runs.inputs}
+        drawn = predict(fit.model, fit.posterior, Points(x), level, seed=seed, new_runs=False).mean
+        found |= dict(zip(own, np.split(drawn, len(own), axis=1), strict=True))
+    return np.stack([found[i] for i in range(len(levels))], 1)
 
 
 def prior_along(fit: Fit, levels: Sequence[str | None], paths: Sequence[Path], scale: float, seed: int) -> np.ndarray:
@@ -257,7 +319,7 @@ def prior_along(fit: Fit, levels: Sequence[str | None], paths: Sequence[Path], s
     for level, path in zip(levels, paths, strict=True):
         theta, at = parameters_along(fit, level, "prior"), np.asarray([scale])
         if fit.model.departs:
-            points = _points(fit.model, path, at, theta)
+            points = points_along(fit.model, path, at, theta)
             drawn = predict(fit.model, prior, points, level, given="prior", seed=seed, new_runs=False).mean
             found.append(drawn[:, 0])
             continue
@@ -275,17 +337,26 @@ def alongside(
     if not fit.model.departs:
         there = evaluated(fit.model, path, target[None], theta)[:, 0]
         return there, expected(fit.model.law.function, [at.x[name] for name in fit.model.runs.inputs], theta)
-    first = _points(fit.model, path, target, theta)
+    first = points_along(fit.model, path, target, theta)
     x = {name: np.concatenate([first.x[name], at.x[name]]) for name in fit.model.runs.inputs}
     drawn = predict(fit.model, fit.posterior, Points(x), level, seed=seed, new_runs=False).mean
     return drawn[:, 0], drawn[:, 1:]
 
 
-def _points(model: Model, path: Path, scales: np.ndarray, theta: Mapping[str, np.ndarray]) -> Points:
+def points_along(model: Model, path: Path, scales: np.ndarray, theta: Mapping[str, np.ndarray]) -> Points:
     """The points of a path that is the same for all draws: for a compute-optimal one its median over the draws."""
+    runs = model.runs
+    own = {name: runs.x(name).ndim - 1 for name in runs.inputs}
     if not path.of_draw:
-        found = [np.broadcast_to(np.asarray(values, float), scales.shape) for values in path.inputs(scales, theta)]
-    else:
-        wide = {name: value[:, None] for name, value in theta.items()}
-        found = [np.exp(np.median(np.log(values), axis=0)) for values in path.inputs(scales[None], wide)]
-    return Points(dict(zip(model.runs.inputs, found, strict=True)))
+        along = path.inputs(scales, theta)
+        found = [_over(values, scales.shape, n) for values, n in zip(along, own.values(), strict=True)]
+        return Points(dict(zip(own, found, strict=True)))
+    wide = {name: value[:, None] for name, value in theta.items()}
+    along = path.inputs(scales[None], wide)
+    middle = [
+        np.exp(np.median(np.log(values), axis=0)) if name in runs.scales else values[0]
+        for name, values in zip(own, along, strict=True)
+    ]
+    return Points(
+        dict(zip(own, [_over(v, scales.shape, n) for v, n in zip(middle, own.values(), strict=True)], strict=True))
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,17 +23,26 @@ _OF_PROFILE = 40  # steps of the profile on either side of the optimum
 _WIDEST = np.log(1e4)
 
 
-def tokens_at(cost: Callable | None, served: float) -> Callable:
-    """A function (N, budget) to the tokens that the budget pays for."""
+N_AND_D = ("N", "D")
+
+
+def tokens_at(
+    cost: Callable | None, served: float, over: tuple[str, str] = N_AND_D, held: Mapping[str, Any] | None = None
+) -> Callable:
+    """A function (N, budget) to the tokens that the budget pays for; of other inputs, the first to the second."""
     if cost is None:
         return lambda n, c: (c - _FLOPS_SERVED * n * served) / (FLOPS_PER_TOKEN * n)
+    first, second = over
+    others = dict(held or {})
 
     def solved(n, c):
         c = c - _FLOPS_SERVED * n * served
         shape = jnp.broadcast_shapes(jnp.shape(n), jnp.shape(c))
         low, high = jnp.zeros(shape), jnp.full(shape, np.log(1e30))
         return jnp.exp(
-            bisect(lambda log_d: of_function(cost, {"N": n, "D": jnp.exp(log_d)}) > c, low, high, 2 * _STEPS)
+            bisect(
+                lambda log_d: of_function(cost, {first: n, second: jnp.exp(log_d), **others}) > c, low, high, 2 * _STEPS
+            )
         )
 
     return solved
@@ -49,7 +58,10 @@ def _worth(unique: float | None) -> Callable:
 
 
 class Problem(NamedTuple):
-    """What is searched along a budget: a law, its cost, and a sign, 1 if lower responses are better, -1 if higher."""
+    """What is searched along a budget: a law, its cost, and a sign, 1 if lower responses are better, -1 if higher.
+
+    The budget is divided between the two inputs in ``over``; values of the others are arguments of its functions.
+    """
 
     law: Callable
     inputs: tuple[str, ...]
@@ -57,15 +69,16 @@ class Problem(NamedTuple):
     served: float
     unique: float | None
     sign: float
+    over: tuple[str, str] = N_AND_D
 
 
 @lru_cache(maxsize=32)
 def responses(problem: Problem) -> Callable:
-    """The law as a function of (N, D, parameters), with repeated tokens counted at their worth."""
+    """The law as a function of (N, D, parameters, other inputs), with repeated tokens counted at their worth."""
     worth = _worth(problem.unique)
 
-    def loss(n, d, theta):
-        both = {"N": n, "D": worth(d)}
+    def loss(n, d, theta, held):
+        both = {**held, problem.over[0]: n, problem.over[1]: worth(d)}
         return problem.law(*(both[name] for name in problem.inputs), **theta) + 0 * n
 
     return jax.jit(loss)
@@ -73,27 +86,31 @@ def responses(problem: Problem) -> Callable:
 
 @lru_cache(maxsize=32)
 def searched(problem: Problem) -> Callable:
-    """A function (low, high, budgets, parameters) to log N of the best response, for every draw and budget."""
-    tokens, loss_at = tokens_at(problem.cost, problem.served), responses(problem)
+    """A function (low, high, budgets, parameters, other inputs) to log N of the best response, by draw and budget."""
+    loss_at = responses(problem)
 
-    def one(low, high, c, theta):
+    def one(low, high, c, theta, held):
+        tokens = tokens_at(problem.cost, problem.served, problem.over, held)
+
         def loss(log_n):
             n = jnp.exp(log_n)
-            return problem.sign * loss_at(n, tokens(n, c), theta)
+            return problem.sign * loss_at(n, tokens(n, c), theta, held)
 
         grid = jnp.linspace(low, high, _GRID)
         best = jnp.argmin(jax.vmap(loss)(grid))
         # No derivative: a user's cost need not be smooth, and the minimum may lie at an end.
         return golden_section(loss, grid[jnp.maximum(best - 1, 0)], grid[jnp.minimum(best + 1, _GRID - 1)], _STEPS)
 
-    return jax.jit(jax.vmap(jax.vmap(one, (0, 0, 0, None)), (None, None, None, 0)))
+    return jax.jit(jax.vmap(jax.vmap(one, (0, 0, 0, None, None)), (None, None, None, 0, None)))
 
 
-def sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np.ndarray]:
+def sizes(
+    budgets, cost, served, most_n, most_d, ratio, over: tuple[str, str] = N_AND_D, held: Mapping[str, Any] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and highest log N at which each budget buys at least one token and meets the constraints."""
     grid = np.linspace(0.0, np.log(1e20), 20_001)
     low, high = np.empty(len(budgets)), np.empty(len(budgets))
-    tokens = tokens_at(cost, served)
+    tokens = tokens_at(cost, served, over, held)
     for j, c in enumerate(budgets):
         with double_precision():
             n, d = np.exp(grid), np.asarray(tokens(np.exp(grid), c))
@@ -106,12 +123,13 @@ def sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np.
             )
         if cost is not None:
             with double_precision():
-                spent = np.asarray(of_function(cost, {"N": n, "D": d})) + _FLOPS_SERVED * n * served
+                at = {**(held or {}), over[0]: n, over[1]: d}
+                spent = np.asarray(of_function(cost, at)) + _FLOPS_SERVED * n * served
             pays &= np.abs(spent / c - 1) < _UNSPENT
             if not pays.any():
                 raise ValueError(
-                    f"the cost given comes to {number(c)} FLOPs at no N up to 1e20 and D up to 1e30; it has to rise in "
-                    "both."
+                    f"the cost given comes to {number(c)} FLOPs at no {over[0]} up to 1e20 and {over[1]} up to 1e30; "
+                    "it has to rise in both."
                 )
         fine = pays & (n < (most_n or np.inf)) & (d < (most_d or np.inf))
         if ratio is not None:
@@ -132,7 +150,14 @@ def sizes(budgets, cost, served, most_n, most_d, ratio) -> tuple[np.ndarray, np.
 
 
 def profile_of(
-    loss_at, tokens, theta: Mapping, n: np.ndarray, budget: float, ends: tuple[float, float] | None, sign: float
+    loss_at,
+    tokens,
+    theta: Mapping,
+    n: np.ndarray,
+    budget: float,
+    ends: tuple[float, float] | None,
+    sign: float,
+    over: tuple[str, str] = N_AND_D,
 ) -> dict[str, np.ndarray]:
     """Expected loss, from some of the draws, over a range of sizes around the median optimum."""
     centre = float(np.median(np.log(n)))
@@ -147,12 +172,12 @@ def profile_of(
     with double_precision():
         d = np.asarray(tokens(sizes, budget))
         loss = np.asarray(loss_at(sizes[None], d[None], few)).mean(0)
-    return {"N": sizes, "D": d, "loss": loss, "excess": sign * loss - (sign * loss).min()}
+    return {over[0]: sizes, over[1]: d, "loss": loss, "excess": sign * loss - (sign * loss).min()}
 
 
-def plan_of(profile: Mapping[str, np.ndarray], margin: float) -> dict[str, float]:
+def plan_of(profile: Mapping[str, np.ndarray], margin: float, over: tuple[str, str] = N_AND_D) -> dict[str, float]:
     """The plan with the best expected response, and the range of the plans that are almost as good."""
-    sizes, d, excess = profile["N"], profile["D"], profile["excess"]
+    sizes, d, excess = profile[over[0]], profile[over[1]], profile["excess"]
     best = int(excess.argmin())
     log_n = np.log(sizes)
     refined = log_n[best]

@@ -24,6 +24,7 @@ from scalebayes.questions.along import (
     mean_along,
     parameters_along,
     prior_along,
+    settings_compared,
     side_by_side,
 )
 from scalebayes.questions.distance import in_inputs, with_distance
@@ -236,6 +237,7 @@ def crossover(
     axis: str,
     to: float,
     groups: Sequence[Group] | Group | None = None,
+    between: Mapping[str, Mapping[str, Any]] | None = None,
     start: float | None = None,
     path: Held = None,
     margin: float = 0.0,
@@ -272,6 +274,9 @@ def crossover(
         Target scale.
     groups : sequence of str or tuple, optional
         The groups, or the names of the fits, to compare; all by default.
+    between : mapping of str to mapping, optional
+        Settings of one group to compare instead, by name, each with the inputs that it holds:
+        ``{"dense": {"X": 1}, "sparse": {"X": 64}}``.
     start : float, optional
         Decision scale; by default the largest scale at which all groups have runs.
     path : mapping, "optimal" or Callable, optional
@@ -300,7 +305,7 @@ def crossover(
     """
     check_prob(prob)
     check_seed(seed)
-    sources, levels = compared(fit, groups)
+    sources, levels = compared(fit, groups) if between is None else settings_compared(fit, between, groups)
     runs = sources[0].runs
     if not (isinstance(margin, Real) and np.isfinite(margin) and margin >= 0):
         raise ValueError(f"margin is a difference of {runs.response} from 0 on, got {margin!r}.")

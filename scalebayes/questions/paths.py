@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ from scalebayes.runs.cost import FLOPS_PER_TOKEN, cost_of_runs
 _GRID, _HALVINGS = 48, 60
 _WIDEST = 46.0  # range of log N on either side of equal N and D: twenty decades
 
-type Held = Mapping[str, float] | Callable | str | None
+type Held = Mapping[str, Any] | Callable | str | None
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ def path_along(model: Model, axis: str, path: Held, level: str | None = None) ->
     axis : str
         A scale among the inputs, or ``"C"`` for a law of N and D, FLOPs by C = 6 N D.
     path : mapping, Callable, "optimal" or None
-        The values to hold (``{"D/N": 20}``, ``{"N": 1e9}``), or a function of the scale to a mapping of all inputs.
-        None is the optimal path along C, and no held value along another axis. Each group keeps its own value of an
-        input that is constant in each group.
+        The values to hold (``{"D/N": 20}``, ``{"N": 1e9}``), or a function of the scale to a mapping of all inputs. A
+        vector is held at all its parts, a schedule by its name. None is the optimal path along C, and no held value
+        along another axis; along C, values of all inputs besides N and D are held on the optimal path. Each group keeps
+        its own value of an input that is constant in each group.
     level : str or None
         The group.
 
@@ -75,42 +78,71 @@ def path_along(model: Model, axis: str, path: Held, level: str | None = None) ->
     moving = tuple(key for key in runs.inputs if key not in constants)
 
     def every(found: Mapping[str, np.ndarray]) -> tuple[np.ndarray, ...]:
-        values = {**found, **constants}
-        return tuple(np.broadcast_arrays(*(values[key] for key in runs.inputs)))
+        values = {key: np.asarray(value, float) for key, value in {**found, **constants}.items()}
+        # Parts of a vector and segments of a schedule have axes of their own, after those of the scale.
+        wide = {key: runs.x(key).ndim - 1 for key in runs.inputs}
+        shape = np.broadcast_shapes(*(v.shape[: v.ndim - wide[key]] for key, v in values.items()))
+        return tuple(
+            np.broadcast_to(values[k], (*shape, *values[k].shape[values[k].ndim - n :])) for k, n in wide.items()
+        )
 
     if callable(path):
         given = _of_caller(path, moving, runs.scales)
         return Path("the path given", lambda scale, theta: every(given(scale)))
-    splits = axis == "C" and set(moving) == {"N", "D"}
-    if path == "optimal" or (path is None and splits):
-        if not splits:
+    further = set(moving) - {"N", "D"}
+    splits = axis == "C" and {"N", "D"} <= set(moving)
+    held = (
+        {key: held_value(runs, key, value, constants) for key, value in path.items()}
+        if isinstance(path, Mapping)
+        else {}
+    )
+    if path == "optimal" or (splits and further == set(held) and (path is None or further)):
+        if not splits or further != set(held):
+            lacking = ", ".join(sorted(further - set(held)))
             raise ValueError(
                 f"a compute-optimal path is along C, for a law of N and D; {name} has {', '.join(runs.inputs)} and the "
                 f"axis is {axis!r}."
+                + (f" Hold {lacking} as well: path={{{lacking.split(',')[0]!r}: value}}." if splits else "")
             )
 
         def optimal(flops, theta):
-            n, d = optimum(model, flops, theta, constants)
-            return every({"N": n, "D": d})
+            n, d = optimum(model, flops, theta, constants | held)
+            return every({"N": n, "D": d, **held})
 
-        return Path("its own compute-optimal path", optimal, of_draw=True)
+        said = "".join(f" at {key} = {_said(path[key])}" for key in held) if isinstance(path, Mapping) else ""
+        return Path(f"its own compute-optimal path{said}", optimal, of_draw=True)
     if path is not None and not isinstance(path, Mapping):
         kind = ValueError if isinstance(path, str) else TypeError
         raise kind(f"a path is 'optimal', what is held, for example {{'D/N': 20}}, or a function, got {path!r}.")
-    held = dict(path or {})
-    for key, value in held.items():
-        if key in constants:
-            raise ValueError(
-                f"{key} is a constant of each group, and each keeps its own along a path; leave it out of the path."
-            )
-        if key in runs.inputs and runs.inputs[key].kind == "plain":
-            if not np.isfinite(value).all():
-                raise ValueError(f"{key} must be a finite number, got {value!r}.")
-            continue
-        check_positive(value, key)
     along = _held_path(name, moving, axis, held)
-    said = ", ".join(f"{key} = {number(value)}" for key, value in held.items()) or axis
+    said = ", ".join(f"{key} = {_said(value)}" for key, value in (path or {}).items()) or axis
     return Path(said, lambda scale, theta: every(along(scale)))
+
+
+def held_value(runs: Runs, key: str, value: Any, constants: Mapping[str, Any]) -> Any:
+    """A value that is held along a path, as the law takes it."""
+    if key in constants:
+        raise ValueError(
+            f"{key} is a constant of each group, and each keeps its own along a path; leave it out of the path."
+        )
+    each = runs.inputs.get(key)
+    if each is not None and each.schedules is not None:
+        names, steps = ([value], None) if isinstance(value, str) else ([value[0]], np.asarray([value[1]], float))
+        problem = each.schedules.problems(names, steps)[0]
+        if problem:
+            raise ValueError(f"a path holds {key} at a schedule, or a schedule and a step: {problem}.")
+        return each.schedules.at(names, steps)[0]
+    if each is not None and each.kind == "plain":
+        held = np.asarray(value, float)
+        if held.shape != np.shape(runs.x(key))[1:] or not np.isfinite(held).all():
+            parts = f"{len(each.columns)} finite numbers" if each.is_vector else "a finite number"
+            raise ValueError(f"{key} must be {parts}, got {value!r}.")
+        return held if each.is_vector else float(held)
+    return check_positive(value, key)
+
+
+def _said(value: Any) -> str:
+    return number(float(value)) if isinstance(value, Real) else str(value)
 
 
 def _of_caller(path: Callable, inputs: tuple[str, ...], positive: tuple[str, ...]) -> Callable:
@@ -193,7 +225,7 @@ def observed_scales(runs: Runs, axis: str, level: str | None) -> np.ndarray:
 
 
 def optimum(
-    model: Model, flops: np.ndarray, theta: Mapping[str, np.ndarray], constants: Mapping[str, float] | None = None
+    model: Model, flops: np.ndarray, theta: Mapping[str, np.ndarray], constants: Mapping[str, Any] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""N and D of the best response at a compute of C = 6 N D.
 
@@ -224,7 +256,7 @@ def lowest(
     flops: np.ndarray,
     theta: Mapping[str, np.ndarray],
     sign: float = 1.0,
-    constants: Mapping[str, float] | None = None,
+    constants: Mapping[str, Any] | None = None,
 ) -> np.ndarray:
     """N of the lowest response, or of the highest if the sign is -1.
 
@@ -232,21 +264,19 @@ def lowest(
     """
     names = tuple(theta)
     arrays = np.broadcast_arrays(flops, *(np.asarray(theta[name], float) for name in names))
-    held = tuple(sorted((constants or {}).items()))
+    held = {name: np.asarray(value, float) for name, value in sorted((constants or {}).items())}
     with double_precision():
-        found = _search(law.function, law.inputs, names, sign, held)(*(array.ravel() for array in arrays))
+        found = _search(law.function, law.inputs, names, sign)(held, *(array.ravel() for array in arrays))
     return np.asarray(found).reshape(arrays[0].shape)
 
 
 @lru_cache(maxsize=32)
-def _search(
-    law: Callable, inputs: tuple[str, ...], names: tuple[str, ...], sign: float, held: tuple[tuple[str, float], ...]
-) -> Callable:
-    def one(flops, *values):
+def _search(law: Callable, inputs: tuple[str, ...], names: tuple[str, ...], sign: float) -> Callable:
+    def one(held, flops, *values):
         theta, middle = dict(zip(names, values, strict=True)), 0.5 * jnp.log(flops / FLOPS_PER_TOKEN)
 
         def loss(log_n):
-            x = {"N": jnp.exp(log_n), "D": jnp.exp(2 * middle - log_n), **dict(held)}
+            x = {"N": jnp.exp(log_n), "D": jnp.exp(2 * middle - log_n), **held}
             return sign * law(*(x[name] for name in inputs), **theta)
 
         grid = middle + jnp.linspace(-_WIDEST, _WIDEST, _GRID)
@@ -254,4 +284,4 @@ def _search(
         rising = jax.grad(loss)
         return jnp.exp(bisect(lambda log_n: rising(log_n) > 0, grid[best - 1], grid[best + 1], _HALVINGS))
 
-    return jax.jit(jax.vmap(one))
+    return jax.jit(lambda held, *arrays: jax.vmap(lambda *each: one(held, *each))(*arrays))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,16 @@ import xarray as xr
 from scalebayes.arguments import check_prob, check_seed
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.model.prediction import Points, parameters_of, stream
-from scalebayes.questions.along import along_draws, ends_about, first_reached, inverted, mean_along, scales_about
+from scalebayes.model.prediction import parameters_of, stream
+from scalebayes.questions.along import (
+    along_draws,
+    ends_about,
+    first_reached,
+    inverted,
+    mean_along,
+    points_along,
+    scales_about,
+)
 from scalebayes.questions.distance import unseen_response, with_distance
 from scalebayes.questions.groups import NO_RUNS, Group, check_group, check_one
 from scalebayes.questions.paths import Held, largest_scale, path_along
@@ -41,7 +50,7 @@ class Reach:
         Probability of the equal-tailed interval.
     response : str
         Name of the response.
-    held : dict of str to float
+    held : dict of str to float or str
         The inputs that were held, with their values.
     path : str
         The path in words.
@@ -55,7 +64,7 @@ class Reach:
     draws: xr.DataArray
     prob: float
     response: str
-    held: dict[str, float]
+    held: dict[str, float | str]
     path: str
     unit: str
     diagnostics: Diagnostics
@@ -189,9 +198,8 @@ def reach(
             "extrapolation_cost": np.nan,
         }
         if 0 < median < np.inf:
-            there = along.inputs(np.asarray(median), theta)
-            at = {n: np.asarray([np.median(value)]) for n, value in zip(runs.inputs, there, strict=True)}
-            beyond = extrapolation(runs, Points(at), known).iloc[0].to_dict()
+            at = points_along(model, along, np.asarray([median]), theta)
+            beyond = extrapolation(runs, at, known).iloc[0].to_dict()
         finite = scale[np.isfinite(scale)]
         earliest = float(np.quantile(finite, (1 - prob) / 2)) if finite.size else np.inf
         named = {} if label is None else {"group": label}
@@ -211,7 +219,7 @@ def reach(
         found.append(scale.reshape(chains, draws))
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], "group": ["" if g is None else g for g in levels]}
     array = xr.DataArray(np.stack(found, -1), coords, ("chain", "draw", "group"), name=axis)
-    held = {name: float(value) for name, value in path.items()} if isinstance(path, dict) else {}
+    held = {n: float(v) if isinstance(v, Real) else str(v) for n, v in path.items()} if isinstance(path, dict) else {}
     table = pd.DataFrame(rows)
     unseen = unseen_response(runs, levels if not new_group else (None,), float(target))
     diagnostics = with_distance(fit, float(table["extrapolation"].max()), unseen)

@@ -40,7 +40,7 @@ def factor(value: float) -> str:
     return f"{number(float(f'{value:.3g}'))}x"
 
 
-def where(x: Mapping[str, float]) -> str:
+def where(x: Mapping[str, float | str]) -> str:
     """A point in words: "N = 7e10, D = 1.4e12"."""
     return ", ".join(f"{name} = {value if isinstance(value, str) else number(value)}" for name, value in x.items())
 

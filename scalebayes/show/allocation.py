@@ -36,8 +36,11 @@ def plot_allocation(answer: Allocation) -> Figure:
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True, sharey=True)[0]
     for panel, group in zip(panels, groups, strict=True):
         _contours(panel, answer, group)
-    figure.supxlabel(named("N", "parameters"), fontsize=10)
-    figure.supylabel(named("D", answer.unit), fontsize=10)
+    first, second = (
+        named(name, "" if name == unit else unit) for name, unit in zip(answer.over, answer.units, strict=True)
+    )
+    figure.supxlabel(first, fontsize=10)
+    figure.supylabel(second, fontsize=10)
     within = f"thick: expected {answer.response} within {number(answer.margin)} of the best"
     title(figure, f"{answer.law}: {within}; bars: {100 * answer.prob:g}% of the optimum", answer.diagnostics.problems)
     return figure
@@ -48,18 +51,19 @@ def _contours(panel: Axes, answer: Allocation, group: str) -> None:
     table = answer.table if level is None else answer.table[answer.table["group"] == level]
     profile = answer.profile if level is None else answer.profile[answer.profile["group"] == level]
     runs = answer.runs if level is None else answer.runs[answer.runs["group"] == level]
-    n, d = (answer.contours[name].to_numpy() for name in ("N", "D"))
+    first, second = answer.over
+    n, d = (answer.contours[name].to_numpy() for name in answer.over)
     loss = answer.contours.sel(group=group).to_numpy()
     # Levels are even in logs of the response above its minimum; evenly spaced ones would crowd where it is steep.
     above = np.log(loss - loss.min() + 0.01 * np.ptp(loss))
     levels = np.exp(np.linspace(above.min(), above.max(), _LEVELS)) + loss.min() - 0.01 * np.ptp(loss)
     lines = panel.contour(n, d, loss, levels=levels[1:-1], colors="0.75", linewidths=0.7)
     panel.clabel(lines, fontsize=6, fmt="%.3g")
-    panel.plot(runs["N"], runs["D"], ".", color="0.4", ms=3)
+    panel.plot(runs[first], runs[second], ".", color="0.4", ms=3)
     panel.plot(table["plan_n"], table["plan_d"], "o", color="C3", ms=4, zorder=4)
     for row in table.to_dict("records"):
-        own = profile[(profile["C"] == row["C"]) & (profile["N"].between(row["near_n_lower"], row["near_n_upper"]))]
-        panel.plot(own["N"], own["D"], color="C3", lw=4, alpha=0.35, solid_capstyle="round")
+        own = profile[(profile["C"] == row["C"]) & (profile[first].between(row["near_n_lower"], row["near_n_upper"]))]
+        panel.plot(own[first], own[second], color="C3", lw=4, alpha=0.35, solid_capstyle="round")
         panel.plot(
             [row["n_opt_lower"], row["n_opt_upper"]], [row["d_opt_upper"], row["d_opt_lower"]], color="C3", lw=1.2
         )
