@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.checks.sensitivity import Sensitivity as Sensitivity
     from scalebayes.checks.sensitivity import sensitivity as sensitivity
     from scalebayes.discrepancy import Drift as Drift
+    from scalebayes.discrepancy import EvaluationEffects as EvaluationEffects
     from scalebayes.discrepancy import RunEffects as RunEffects
     from scalebayes.discrepancy import Surface as Surface
     from scalebayes.fits.averaging import Average as Average
@@ -95,6 +96,7 @@ _HOME = {
     "ConvergenceWarning": "inference.diagnostics",
     "Crossover": "questions.crossover",
     "Drift": "discrepancy",
+    "EvaluationEffects": "discrepancy",
     "Fit": "fits.fit",
     "Fleet": "fits.many",
     "FloorShare": "priors",

@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 
 from scalebayes.discrepancy.contract import AtRuns, Departure, Errors, Situation, Term, integrated_of, sampled_of
 from scalebayes.discrepancy.drift import Drift
+from scalebayes.discrepancy.evaluation_effects import EvaluationEffects
 from scalebayes.discrepancy.run_effects import RunEffects
 from scalebayes.discrepancy.surface import Surface
 
-BUILT_IN = (Drift, Surface, RunEffects)
+BUILT_IN = (Drift, Surface, RunEffects, EvaluationEffects)
 WORDS: Mapping[str, Callable[[], Term]] = {
     "drift": Drift,
     "correlated": lambda: Drift(drift=None),
     "surface": Surface,
     "still surface": lambda: Surface(drift=None),
     "run effects": RunEffects,
+    "evaluation effects": EvaluationEffects,
 }
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Departure",
     "Drift",
     "Errors",
+    "EvaluationEffects",
     "RunEffects",
     "Situation",
     "Surface",

@@ -170,6 +170,10 @@ class Term(Protocol):
         """Whether a table is better sampled alone than in a batch."""
 
     @property
+    def across_evaluations(self) -> bool:
+        """Whether groups that were measured in different evaluations become comparable."""
+
+    @property
     def influential(self) -> tuple[str, ...]:
         """The fields whose priors matter most at points far from the runs."""
 

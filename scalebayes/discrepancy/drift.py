@@ -78,6 +78,7 @@ class Drift:
     data_names: ClassVar[tuple[str, ...]] = ("curve_slots", "curve_distance")
     # If only its drift moves a curve from run to run, its density is high and its mass small.
     modeless: ClassVar[bool] = True
+    across_evaluations: ClassVar[bool] = False
     alone: ClassVar[bool] = False
     influential: ClassVar[tuple[str, ...]] = ("drift",)
     of_runs: ClassVar[tuple[str, ...]] = ("curve_distance",)

@@ -62,6 +62,7 @@ class RunEffects:
     departs_beyond: ClassVar[bool] = False
     takes_horizon: ClassVar[bool] = False
     modeless: ClassVar[bool] = False
+    across_evaluations: ClassVar[bool] = False
     alone: ClassVar[bool] = False
     influential: ClassVar[tuple[str, ...]] = ()
     data_names: ClassVar[tuple[str, ...]] = ("run_number", "run_order", "run_begin", "run_place")
@@ -136,14 +137,7 @@ class RunEffects:
             stay = jnp.where(first, 0.0, jnp.exp(-jnp.where(first, 0.0, step) / length))
             return jnp.zeros_like(error).at[order].set(_filtered(error, variance, tau2, stay))
 
-        def earlier(each):
-            before = jnp.cumsum(each) - each
-            return before - before[begin]
-
-        shrunk = tau2 / (1 + tau2 * earlier(1 / variance))
-        mean, total = shrunk * earlier(error / variance), variance + shrunk
-        each = -0.5 * ((error - mean) ** 2 / total + jnp.log(2 * jnp.pi * total))
-        return jnp.zeros_like(error).at[order].set(each)
+        return jnp.zeros_like(error).at[order].set(given_earlier(error, variance, tau2, begin))
 
     def covariance(self, errors: Errors, own: Mapping[str, Any], data: Mapping[str, Any], xp: Any = np):
         """Covariance of the errors of a group's rows, shape (..., run, run); the noise loses no variance to it."""
@@ -164,6 +158,25 @@ class RunEffects:
     def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
         """An effect of its own for each new run; the known runs say nothing about it."""
         return self.before_runs(at, rng)
+
+
+def given_earlier(error, variance, tau2, begin):
+    """Log likelihood of rows in order of their effects, each given the earlier ones of its effect; in JAX.
+
+    Parameters
+    ----------
+    error, variance, tau2 : array, shape (run,)
+    begin : array of int, shape (run,)
+        Where the rows of each row's effect begin.
+    """
+
+    def earlier(each):
+        before = jnp.cumsum(each) - each
+        return before - before[begin]
+
+    shrunk = tau2 / (1 + tau2 * earlier(1 / variance))
+    mean, total = shrunk * earlier(error / variance), variance + shrunk
+    return -0.5 * ((error - mean) ** 2 / total + jnp.log(2 * jnp.pi * total))
 
 
 def _filtered(error, variance, tau2, stay):

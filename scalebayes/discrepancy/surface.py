@@ -60,6 +60,7 @@ class Surface:
     data_names: ClassVar[tuple[str, ...]] = tuple(f"surface_{name}" for name in Surroundings._fields)
     modeless: ClassVar[bool] = False
     # A gradient of a surface takes long by itself, and its chains use all processors.
+    across_evaluations: ClassVar[bool] = False
     alone: ClassVar[bool] = True
     influential: ClassVar[tuple[str, ...]] = ("misfit", "drift")
     helpers: ClassVar[tuple[str, ...]] = ("surface_coordinates",)

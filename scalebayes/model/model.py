@@ -222,6 +222,11 @@ class Model:
         return tuple(dict.fromkeys(column for name in self.priors for column in self.on(name)))
 
     @property
+    def across_evaluations(self) -> bool:
+        """Whether groups that were measured in different evaluations are comparable."""
+        return any(term.across_evaluations for term in self.discrepancy)
+
+    @property
     def departs(self) -> bool:
         """Whether the mean response may depart from the law."""
         return any(term.moves_mean for term in self.discrepancy)

@@ -124,9 +124,10 @@ def compared(
         If there are fewer than two groups, a group does not exist, or their responses are measured differently.
     """
     if isinstance(fit, Fit | Average):
-        runs = members(fit)[0][0].model.runs
+        model = members(fit)[0][0].model
+        runs = model.runs
         levels = check_levels(runs, groups)
-        check_comparable({level: (runs, level) for level in levels})
+        check_comparable({level: (runs, level) for level in levels}, model.across_evaluations)
         return [Together(fit, levels)], levels
     if not isinstance(fit, Mapping):
         raise TypeError(f"a Fit, an Average, or several of them by name are compared, got {type(fit).__name__}.")

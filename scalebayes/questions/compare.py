@@ -215,7 +215,7 @@ def compare(
     margin = dict(margin or {})
     model, posterior = fit.model, fit.posterior
     levels = check_levels(model.runs, groups)
-    check_comparable({level: (model.runs, level) for level in levels})
+    check_comparable({level: (model.runs, level) for level in levels}, model.across_evaluations)
     prior, dim = fit.idata["prior"].to_dataset(), model.runs.group_name
     unlike = [name for name in model.parameters if dim in posterior[name].dims]
     for name, width in margin.items():

@@ -62,9 +62,12 @@ def _known(runs: Runs, label: str) -> str:
     return label
 
 
-def check_comparable(groups: Mapping[str, tuple[Runs, str | None]]) -> None:
-    """Refuse groups whose losses are measured with different tokenizers or on different evaluation sets."""
-    for what in ("tokenizer", "evaluation"):
+def check_comparable(groups: Mapping[str, tuple[Runs, str | None]], across: bool = False) -> None:
+    """Refuse groups whose losses are measured with different tokenizers or on different evaluation sets.
+
+    With effects of evaluations, groups may be compared across several of them.
+    """
+    for what in ("tokenizer",) if across else ("tokenizer", "evaluation"):
         used = {}
         for name, (runs, level) in groups.items():
             column = getattr(runs, what)

@@ -188,7 +188,7 @@ def next_run(
         raise ValueError("groups= names the groups of a decision; group= names the one group of a width or an optimum.")
     if goal == "decision":
         levels: tuple = check_levels(runs, groups)
-        check_comparable({level: (runs, level) for level in levels})
+        check_comparable({level: (runs, level) for level in levels}, fit.model.across_evaluations)
     else:
         check_group(runs, group, False)
         levels = check_levels(runs, [group] if group is not None else None, fewest=1) if runs.group else (None,)
