@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import scalebayes as sb
 
@@ -134,3 +135,75 @@ def test_the_losses_of_runs_sharpen_the_forecast_of_their_accuracy():
     ahead = {"N": [1e11]}
     wide, narrow = (sb.forecast(each, at=ahead).table.iloc[0] for each in (alone, joint))
     assert narrow["upper"] - narrow["lower"] < wide["upper"] - wide["lower"]
+
+
+# Simulation-based calibration
+
+TABLES, RUNS = 100, 24
+
+
+def loss(C, *, a, b):
+    """A loss with a known floor."""
+    return 1.0 + jnp.exp(a - b * jnp.log(C / 1e20))
+
+
+BOTH = sb.laws.composed(score, {"L": loss})
+NOISE = sb.Gaussian(sb.LogNormal(0.02, 0.5))
+OF_BOTH = {"a": sb.Normal(0, 0.3), "b": sb.Normal(0.2, 0.05), "level": sb.Normal(0, 0.5), "k": sb.LogNormal(2, 0.3)}
+
+
+def _of_both(table, grouped):
+    priors = OF_BOTH | (
+        {"a": sb.pooled(OF_BOTH["a"], spread=0.2), "level": sb.pooled(OF_BOTH["level"], spread=0.3)} if grouped else {}
+    )
+    group = {"group": "group"} if grouped else {}
+    runs = sb.read_runs(table, inputs={"C": "flops"}, response="score", better="higher", **group)
+    return sb.Model(
+        BOTH, runs, priors=priors, observation=sb.Binomial("items"), also={"loss": sb.Response(loss, NOISE)}
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*fits failed or have not converged:scalebayes.ConvergenceWarning")
+@pytest.mark.parametrize("grouped", [False, True])
+def test_parameters_and_forecasts_of_simulated_joint_tables_are_calibrated(grouped):
+    rng = np.random.default_rng(3)
+    empty = pd.DataFrame({"flops": np.geomspace(1e18, 1e22, RUNS), "items": 50.0, "score": 0.5, "loss": 2.0})
+    empty["group"] = np.resize(["one", "two", "three"], RUNS)
+    prior = _of_both(empty, grouped).prior(TABLES, seed=4)["prior"].to_dataset().isel(chain=0)
+    models, truths = {}, []
+    for i in range(TABLES):
+        truth = {name: prior[name].isel(draw=i) for name in (*OF_BOTH, "sigma_loss")}
+        theta = {
+            n: v.sel(group=empty["group"].to_numpy()).to_numpy() if "group" in v.dims else float(v)
+            for n, v in truth.items()
+        }
+        mean = np.asarray(loss(empty["flops"].to_numpy(), a=theta["a"], b=theta["b"]))
+        chance = np.asarray(score(mean, level=theta["level"], k=theta["k"]))
+        measured = np.exp(np.log(mean) + theta["sigma_loss"] * rng.normal(size=RUNS))
+        table = empty.assign(loss=measured, score=rng.binomial(50, chance) / 50)
+        # Of some runs the loss is not known.
+        table["loss"] = table["loss"].where(rng.random(RUNS) < 0.8)
+        models[str(i)] = _of_both(table, grouped)
+        first = {
+            n: float(np.ravel(v)[0] if not grouped else v.sel(group="one") if "group" in v.dims else v)
+            for n, v in truth.items()
+        }
+        ahead = np.asarray(loss(1e24, a=first["a"], b=first["b"]))
+        truths.append(first | {"ahead": float(score(ahead, level=first["level"], k=first["k"]))})
+    fleet = sb.fit_many(models, draws=500)
+    fits = {int(name): fleet[name] for name in fleet if fleet.table.loc[name, "converged"]}
+    assert len(fits) >= 95
+    inside = {name: [] for name in truths[0]}
+    for i, fit in fits.items():
+        drawn = {
+            n: fit.posterior[n].sel(group="one") if "group" in fit.posterior[n].dims else fit.posterior[n]
+            for n in truths[i]
+            if n != "ahead"
+        }
+        drawn["ahead"] = sb.forecast(fit, at={"C": [1e24]}, group="one" if grouped else None).draws["mean_response"]
+        for name, values in drawn.items():
+            low, high = np.quantile(values, [0.055, 0.945])
+            inside[name].append(low <= truths[i][name] <= high)
+    for name, held in inside.items():
+        assert stats.binomtest(sum(held), len(held), 0.89).pvalue > 1e-4, (name, sum(held), len(held))
