@@ -15,6 +15,11 @@ import scalebayes as sb
 
 PAGE = "dependent.md"
 REPEATS, SHARE = 5, 1 / 3
+WAYS = {
+    "rows independent": None,
+    "run effects": sb.RunEffects(),
+    "effects that change along a run": sb.RunEffects(along="n_tokens"),
+}
 
 
 def isoflop() -> list[str]:
@@ -23,13 +28,7 @@ def isoflop() -> list[str]:
     table = table[(table["param_count"] == "standard") & (table["loss_split"] == "val")]
     recipe = table["dataset"] + " " + table["recipe"]
     table = table.assign(group=recipe, run=recipe + " " + table["n_params"].astype(str))
-    ways = {
-        "law alone, rows independent": None,
-        "law alone, run effects": sb.RunEffects(),
-        "surface, rows independent": "surface",
-        "surface and run effects (default)": "auto",
-    }
-    return _covered(table, sb.laws.chinchilla, {"N": "n_params", "D": "n_tokens"}, {}, ways)
+    return _covered(table, sb.laws.chinchilla, {"N": "n_params", "D": "n_tokens"}, {}, WAYS)
 
 
 def repeated(N, D, U, *, E, A, B, alpha, beta, R_D):
@@ -53,12 +52,7 @@ def epochs() -> list[str]:
         "beta": sb.LogNormal(0.3, 0.5),
         "R_D": sb.LogNormal(15.0, 1.0),
     }
-    ways = {
-        "law alone, rows independent": None,
-        "law alone, run effects": sb.RunEffects(),
-        "law alone, effects that change along a run": sb.RunEffects(along="n_tokens"),
-    }
-    return _covered(table, repeated, {"N": "n_params", "D": "n_tokens", "U": "unique"}, priors, ways)
+    return _covered(table, repeated, {"N": "n_params", "D": "n_tokens", "U": "unique"}, priors, WAYS)
 
 
 def curves() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,9 @@ from scalebayes.model.structure import Block, Structure
 from scalebayes.model.values import squeezed, values
 from scalebayes.numerics.precision import double_precision
 from scalebayes.runs import Runs
+from scalebayes.runs.checks import RunsWarning
 
+_FAR_OFF = 0.05  # of a rate
 _MOST_OUTSIDE = 0.5  # largest share of means, by the prior, that the observation does not allow
 
 
@@ -74,6 +77,7 @@ def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
     finite = np.all([np.isfinite(value) for value in parameters.values()], axis=0)
     wrong = np.flatnonzero(np.isnan(response) & finite)
     if not len(wrong):
+        _warn_of_level(block, response[np.isfinite(response)], runs)
         return _outside(block, response)
     first = wrong[0]
     values = ", ".join(f"{name}={value[first]:.4g}" for name, value in parameters.items())
@@ -89,6 +93,25 @@ def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
         f"{share:.1%} of the draws from its prior; a law must give a number wherever its priors allow. "
         "Narrow the priors, or mend the law."
     )
+
+
+def _warn_of_level(block: Block, response: np.ndarray, runs: Runs) -> None:
+    """Warn of rates clearly outside all means of a law between 0 and 1: its guess level or ceiling is wrong."""
+    if block.observation.scale.bounds != (0.0, 1.0) or not len(response):
+        return
+    y = runs.y
+    for beyond, end, where, most, what in (
+        (y < response.min() - _FAR_OFF, response.min(), "below", "lowest", "guess level is too high"),
+        (y > response.max() + _FAR_OFF, response.max(), "above", "highest", "ceiling is too low"),
+    ):
+        if beyond.any():
+            first = int(np.flatnonzero(beyond)[0])
+            warnings.warn(
+                f"{beyond.sum()} of {len(runs)} runs lie {where} {end:.3g}, the {most} mean that {_name(block)} has "
+                f"by its priors, first: run {runs.labels[first]}: {y[first]:.3g}; its {what}, or its priors are.",
+                RunsWarning,
+                stacklevel=4,
+            )
 
 
 def _outside(block: Block, response: np.ndarray) -> str:

@@ -13,6 +13,7 @@ import xarray as xr
 from scalebayes.arguments import nearest
 from scalebayes.model import Model
 from scalebayes.model.prediction import Points as NewPoints
+from scalebayes.runs.checks import unlike_proportions
 from scalebayes.runs.cost import cost_at, cost_of_runs
 from scalebayes.runs.inputs import Input
 from scalebayes.runs.runs import Runs, numbers, schedule_of
@@ -104,6 +105,15 @@ def read_points(model: Model, at: Points) -> pd.DataFrame:
             points[known] = _checked(table, found[0], positive=each.kind == "scale")
     if len(table) == 0:
         raise ValueError("there are no points to forecast at.")
+    for name, each in runs.inputs.items():
+        if each.is_vector and not unlike_proportions(runs.x(name)).any():
+            rows = np.stack([points[column] for column in each.columns], 1)
+            bad = np.flatnonzero(unlike_proportions(rows))
+            if len(bad):
+                raise ValueError(
+                    f"the parts of {name} ({each.label}) sum to one in all runs, and to {rows[bad[0]].sum():g} at "
+                    f"point {table.index[bad[0]]}: give proportions."
+                )
     for column in sorted(further & set(table.columns)):
         points[column] = _checked(table, column, positive=True)
     of_group = [column for column in runs.group if column in table.columns]
@@ -141,6 +151,7 @@ def _of_schedule(table: pd.DataFrame, name: str, each: Input) -> dict[str, Any]:
 
 
 def _of_mapping(runs: Runs, law: str, at: Mapping, further: set[str]) -> pd.DataFrame:
+    at = _with_parts(runs, at)
     widths = {name: np.size(value) for name, value in at.items()}
     if len(set(widths.values()) - {1}) > 1:
         raise ValueError(
@@ -159,6 +170,24 @@ def _of_mapping(runs: Runs, law: str, at: Mapping, further: set[str]) -> pd.Data
     columns = {name: np.ravel(value) for name, value in at.items()}
     wide = {name: value if len(value) == len(rows) else np.repeat(value, len(rows)) for name, value in columns.items()}
     return pd.DataFrame(wide, index=rows)
+
+
+def _with_parts(runs: Runs, at: Mapping[str, Any]) -> dict[str, Any]:
+    """The same points, a vector that is given whole with a column for each of its parts."""
+    found: dict[str, Any] = {}
+    for name, value in at.items():
+        each = runs.inputs.get(name)
+        if each is None or not each.is_vector:
+            found[name] = value
+            continue
+        rows = np.atleast_2d(np.asarray(value, float))
+        if rows.ndim != 2 or rows.shape[1] != len(each.columns):
+            raise ValueError(
+                f"{name} has {len(each.columns)} parts, {each.label}, at each point; got an array of shape "
+                f"{np.shape(value)}."
+            )
+        found |= dict(zip(each.columns, rows.T, strict=True))
+    return found
 
 
 def _checked(table: pd.DataFrame, column: str, positive: bool) -> np.ndarray:

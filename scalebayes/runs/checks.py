@@ -77,6 +77,22 @@ def check_numbers(runs: Runs, column: str, role: str, needed: str = "positive fi
     refuse_rows(runs, column, role, f"{needed} numbers", problems)
 
 
+def check_proportions(runs: Runs, name: str) -> None:
+    """Refuse rows of a vector that do not sum to one where most rows do."""
+    bad = unlike_proportions(runs.x(name))
+    if 0 < bad.sum() < 0.5 * len(runs):
+        first = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"the parts of input {name} ({runs.inputs[name].label}) sum to one in most rows, and not in {bad.sum()} of "
+            f"{len(runs)}, first: row {runs.labels[first]}: {runs.x(name)[first].sum():g}. {LEAVE_OUT}"
+        )
+
+
+def unlike_proportions(values: np.ndarray) -> np.ndarray:
+    """Which rows of a vector are no proportions, shape (row,): with a negative part, or another sum than one."""
+    return (values < 0).any(axis=1) | (np.abs(values.sum(axis=1) - 1) > 1e-3)
+
+
 def check_schedules(runs: Runs, name: str) -> None:
     """Refuse rows whose schedule does not exist, or does not have their step."""
     each = runs.inputs[name]
@@ -201,7 +217,7 @@ def warn_of(runs: Runs) -> None:
     -----
     RunsWarning
     """
-    for said in (_repeated(runs), _swapped(runs), _units(runs), _wrapped(runs)):
+    for said in (_repeated(runs), _swapped(runs), _units(runs), _wrapped(runs), _epochs(runs)):
         if said:
             warnings.warn(said, RunsWarning, stacklevel=3)
 
@@ -243,6 +259,20 @@ def _units(runs: Runs) -> str:
                 f"column {each.label!r} (input {name}) goes up to {largest:.4g}; {each.unit} are counted one "
                 "by one, 70e9 and not 70."
             )
+    return ""
+
+
+def _epochs(runs: Runs) -> str:
+    """Fewer epochs than one, as an input: laws of repeated data count the first pass as one."""
+    for name, each in runs.inputs.items():
+        if each.kind == "scale" and re.fullmatch(r"(n_|num_)?epochs?", each.label.lower()):
+            few = runs.x(name) < 1
+            if few.any():
+                return (
+                    f"column {each.label!r} (input {name}) has fewer epochs than one in {few.sum()} of {len(runs)} "
+                    f"rows, first: row {runs.labels[np.flatnonzero(few)[0]]}; a run that has not seen all its data has "
+                    "repeated nothing: count it as one epoch, of the data that it saw."
+                )
     return ""
 
 

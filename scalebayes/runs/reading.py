@@ -14,6 +14,7 @@ from scalebayes.runs.checks import (
     check_constants,
     check_groups,
     check_numbers,
+    check_proportions,
     check_schedules,
     refuse_rows,
     warn_of,
@@ -178,6 +179,8 @@ def check_input(runs: Runs, name: str) -> None:
     needed = "positive finite" if each.kind == "scale" else "finite"
     for column in each.columns:
         check_numbers(runs, column, f"input {name}", needed)
+    if each.is_vector:
+        check_proportions(runs, name)
 
 
 def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:

@@ -70,6 +70,13 @@ def plot(
     check_one(fit, "a plot of curves")
     runs = fit.model.runs
     inputs = list(runs.scales)
+    lacking = [name for name, each in runs.inputs.items() if each.schedules is not None]
+    if lacking or not inputs:
+        what = f"{lacking[0]} is a schedule" if lacking else f"it has {', '.join(runs.inputs)}"
+        raise ValueError(
+            f"curves are drawn along a positive scale, and {fit.model.name} cannot be: {what}. Draw the table of "
+            "sb.forecast instead."
+        )
     axis = inputs[-1] if axis is None and inputs else axis
     if axis not in inputs:
         raise ValueError(f"{fit.model.name} has no input {axis!r} to plot along; it has {', '.join(inputs)}.")
@@ -128,6 +135,7 @@ def _panel(panel: Axes, fit: Fit, axis: str, level: str | None, ends: tuple[floa
     rows = runs.rows(level)
     others = [name for name in runs.scales if name != axis]
     plain = [name for name, each in runs.inputs.items() if each.kind == "plain" and not each.is_vector]
+    vectors = [name for name, each in runs.inputs.items() if each.is_vector and each.kind == "plain"]
     largest = runs.x(axis)[rows].max()
     abscissa = np.geomspace(min(runs.x(axis)[rows].min(), ends[1]), ends[1], _POINTS)
     mapped: ScalarMappable | None = None
@@ -143,6 +151,8 @@ def _panel(panel: Axes, fit: Fit, axis: str, level: str | None, ends: tuple[floa
     for value, colour in slices:
         held = {name: float(np.exp(np.log(runs.x(name)[rows]).mean())) for name in others[1:]}
         held |= {name: float(runs.x(name)[rows].mean()) for name in plain}
+        for name in vectors:
+            held |= dict(zip(runs.inputs[name].columns, runs.x(name)[rows].mean(0), strict=True))
         at = pd.DataFrame({axis: abscissa} | ({others[0]: value} if others else {}) | held)
         band = forecast(fit, at=at, group=level, prob=prob).table
         panel.fill_between(abscissa, band["new_run_lower"], band["new_run_upper"], color=colour, alpha=0.13, lw=0)
