@@ -21,6 +21,7 @@ from scalebayes.laws import Law
 from scalebayes.model import Model
 from scalebayes.model.model import PoolingWord
 from scalebayes.model.prediction import points_at_runs, predict
+from scalebayes.model.responses import Response
 from scalebayes.numerics import scores
 from scalebayes.observations import Observation
 from scalebayes.priors import Pooling, Prior
@@ -47,6 +48,7 @@ def backtest(
     priors: Mapping[str, Prior | Pooling] | None = None,
     observation: Observation | str | None = None,
     discrepancy: Discrepancy | None = AUTO,
+    also: Mapping[str, Callable | Law | Response] | None = None,
     horizon: float | None = None,
     points: int | None = None,
     tested: int = 40,
@@ -84,8 +86,9 @@ def backtest(
         How the curves of a pool divide the parameters, see `Model`.
     cluster : str, optional
         A column; curves with the same value of it are not independent, and are resampled together for intervals.
-    priors, observation, discrepancy, horizon
-        See `Model`. The discrepancy is for every law that names none, a prior for every law with that parameter. Least
+    priors, observation, discrepancy, also, horizon
+        See `Model`. Of runs that are held out, no further response is known either. The discrepancy is for every law
+        that names none, a prior for every law with that parameter. Least
         squares use the first law.
     points : int, optional
         For laws of one input: most runs of a curve to fit, see `thin`; by default 24, or 12 in a fit to a pool.
@@ -116,13 +119,15 @@ def backtest(
     if isinstance(law, Fit):
         runs, priors, observation, discrepancy = _of_fit(law.model, runs, priors, observation, discrepancy)
         horizon = law.model.horizon if horizon is None else horizon
+        also = law.model.also if also is None else also
     if runs is None:
         raise TypeError("runs are needed, from sb.read_runs(table, ...), or a fit instead of the law.")
     if not is_whole(tested, 1):
         raise ValueError(f"tested is a whole number from 1 on, got {tested!r}.")
     averaged = averaged_laws(law.model.law if isinstance(law, Fit) else law, discrepancy)
     first, priors = averaged[0].law, priors or {}
-    checked_priors(priors, [each.law for each in averaged])
+    further = [each.law if isinstance(each, Response) else each for each in (also or {}).values()]
+    checked_priors(priors, [*(each.law for each in averaged), *further])
     runs = select_inputs(runs, first.name, first.inputs)
     known_by = masks(runs, train, cutoffs, top)
     pools, clusters = _columns(runs, pool, pooling, cluster)
@@ -138,6 +143,7 @@ def backtest(
         priors=priors,
         pooling=pooling,
         observation=observation,
+        also=also,
         horizon=horizon,
     )
     if not methods and len(reasons := set(refused.values())) == 1:  # the reason lies in the arguments, not in a curve
@@ -162,7 +168,7 @@ def backtest(
         judged.append({**names, **row})
         by_member += [{**names, **each} for each in of_each]
         if by_run is not None:
-            where = {name: runs.x(name)[rows] for name in runs.inputs}
+            where = _inputs(runs, rows)
             distance = {"scale": scale[rows], "reach": scale[rows] / scale[known].max()}
             points_of.append(pd.DataFrame({**names, **where, **distance}).join(by_run))
         if baselines:
@@ -182,6 +188,17 @@ def backtest(
         next(iter(models.values())).observation.scale.name,
         MappingProxyType(clusters),
     )
+
+
+def _inputs(runs: Runs, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The inputs of some runs, by name; the parts of a vector and what tells a schedule by their columns."""
+    found: dict[str, np.ndarray] = {}
+    for name, each in runs.inputs.items():
+        if runs.x(name).ndim == 1:
+            found[name] = runs.x(name)[rows]
+        else:
+            found |= {column: runs.table[column].to_numpy()[rows] for column in each.columns}
+    return found
 
 
 def _of_fit(model: Model, runs: Any, priors: Any, observation: Any, discrepancy: Any) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from scalebayes.discrepancy.resolve import AUTO, Discrepancy, as_terms
 from scalebayes.fits.averaging import name_of
 from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
+from scalebayes.model.responses import Response
 from scalebayes.priors import with_pooling
 from scalebayes.runs import Runs
 from scalebayes.runs.splits import subset
@@ -92,6 +93,7 @@ def plan(
     priors: Mapping,
     pooling: Any,
     observation: Any,
+    also: Mapping | None = None,
     horizon: float | None,
 ) -> tuple[dict[str, Model], dict[tuple[str, str], list[Method]], dict[tuple[str, str], str]]:
     """Models by the names of their fits, the methods of each curve at each setting, and why some curves have none.
@@ -108,7 +110,7 @@ def plan(
         Whether the curves of a pool are fitted together.
     points : int, optional
         Most runs of a curve that are fitted.
-    priors, observation, horizon
+    priors, observation, also, horizon
         See `Model`; the horizon is for the laws that drift.
     pooling
         See `Model`; for curves that are fitted together.
@@ -124,7 +126,7 @@ def plan(
     apart = pooled and any(each.separate for each in averaged)
     for each in averaged:
         together = pooled and not each.separate
-        own = own_priors(each.law, priors)
+        own = own_priors(each.law, priors, also)
         if not together:  # a single curve has no population
             own = {name: with_pooling(prior).prior for name, prior in own.items()}
         fit_of = {(s, level): _key(s, pools[level] if together else level) for s, level in parts}
@@ -143,6 +145,7 @@ def plan(
                     pooling=how,
                     observation=observation,
                     discrepancy=_given(each),
+                    also=also,
                     horizon=horizon if _may_drift(each, table) else None,
                 )
             except ValueError as why:
@@ -169,6 +172,7 @@ def plan(
         priors=priors,
         pooling=pooling,
         observation=observation,
+        also=also,
         horizon=horizon,
     )
     return *found[:2], refused | found[2]
@@ -186,9 +190,11 @@ def _may_drift(member: Member, runs: Runs) -> bool:
     return any(term.takes_horizon for term in member.discrepancy)
 
 
-def own_priors(law: Callable | Law, priors: Mapping) -> dict:
-    """The priors of a law's own parameters."""
-    return {name: prior for name, prior in priors.items() if name in as_law(law).parameters}
+def own_priors(law: Callable | Law, priors: Mapping, also: Mapping | None = None) -> dict:
+    """The priors of a law's own parameters, and of those of the laws of further responses."""
+    every = [law, *(each.law if isinstance(each, Response) else each for each in (also or {}).values())]
+    known = {name for each in every for name in as_law(each).parameters}
+    return {name: prior for name, prior in priors.items() if name in known}
 
 
 def checked_priors(priors: Mapping, several: Sequence[Callable | Law]) -> None:

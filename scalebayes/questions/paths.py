@@ -218,8 +218,8 @@ def observed_scales(runs: Runs, axis: str, level: str | None) -> np.ndarray:
     cost = cost_of_runs(runs) if axis == "C" else None
     if cost is None:
         raise ValueError(
-            f"how far the runs go along {axis!r} is not known; it is no input ({', '.join(runs.inputs)}), nor C for N "
-            "and D."
+            f"how far the runs go along {axis!r} is not known; it is no positive scale among the inputs "
+            f"({', '.join(runs.inputs)}), nor C for N and D."
         )
     return cost[rows]
 

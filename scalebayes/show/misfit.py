@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,9 @@ def plot_misfit(answer: Misfit) -> Figure:
 
     table = answer.table
     inputs = list(table.columns[: table.columns.get_loc("response")].drop(["run", "group"], errors="ignore"))
+    if not inputs:  # vectors and schedules have no axis
+        table, inputs = table.assign(order=np.arange(len(table))), ["order"]
+        answer = replace(answer, table=table, units={"order": "rows of the table"})
     figure = Figure(figsize=(4.6 * len(inputs), 3.8), layout="constrained")
     panels = figure.subplots(1, len(inputs), squeeze=False, sharey=True)[0]
     for panel, name in zip(panels, inputs, strict=True):

@@ -119,6 +119,16 @@ def test_both_responses_of_a_fit_are_forecast_and_come_back_from_its_file(tmp_pa
 
 
 @pytest.mark.fits
+def test_a_joint_fit_is_back_tested_with_its_further_responses():
+    fit = sb.sample(_model(), draws=500)
+    tested = sb.backtest(fit, top=0.25, baselines=False)
+    assert tested.curves["converged"].all()
+    assert len(tested.points) == 3
+    loo = sb.compare_laws({"joint": fit, "again": fit})
+    assert np.isfinite(loo.table["elpd_loo"]).all()
+
+
+@pytest.mark.fits
 def test_the_losses_of_runs_sharpen_the_forecast_of_their_accuracy():
     alone = sb.fit(
         LAW,

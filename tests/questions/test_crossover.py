@@ -275,7 +275,7 @@ def test_runs_at_equal_compute_do_not_turn_round(public_data):
         ),
         (
             lambda f: sb.crossover(f, axis="N", to=1e24, path=lambda c: {"C": c}),
-            "how far the runs go along 'N' is not known; it is no input (C), nor C for N and D.",
+            "how far the runs go along 'N' is not known; it is no positive scale among the inputs (C), nor C for N and D.",
         ),
         (
             lambda f: sb.crossover(f, axis="C", to=1e24, path=lambda c: {"C": c * np.nan}),
