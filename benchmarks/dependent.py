@@ -17,7 +17,8 @@ PAGE = "dependent.md"
 REPEATS, SHARE = 5, 1 / 3
 WAYS = {
     "rows independent": None,
-    "run effects": sb.RunEffects(),
+    "run effects, default prior": sb.RunEffects(),
+    "run effects of about a percent": sb.RunEffects(sb.LogNormal(0.01, 0.5)),
     "effects that change along a run": sb.RunEffects(along="n_tokens"),
 }
 
@@ -40,7 +41,9 @@ def repeated(N, D, U, *, E, A, B, alpha, beta, R_D):
 
 def epochs() -> list[str]:
     """Checkpoints of runs on repeated data: a third of the runs of each data set held back, at random."""
-    table = pd.read_csv(table_at("epochs", "datablations_curves.csv")).rename(columns={"curve_id": "run"})
+    # Runs of 44 epochs overfit, which the law, as its authors say, does not describe.
+    table = pd.read_csv(table_at("epochs", "datablations_curves.csv")).query("epochs_at_end < 44")
+    table = table.rename(columns={"curve_id": "run"})
     last = table.groupby("run")["n_tokens"].transform("max")
     # The first part of a run, its warm-up, follows no law of final values.
     table = table.assign(unique=last / table["epochs_at_end"], group=table["dataset"])[table["n_tokens"] > 0.05 * last]
@@ -61,7 +64,9 @@ def curves() -> list[str]:
     runs = sb.read_runs(table, inputs={"D": "n_samples"}, response="error", group="model_name")
     lines = []
     for name, discrepancy in (("law alone, rows independent", None), ("drift (default)", "auto")):
-        found = sb.backtest(sb.laws.power_floor, runs, cutoffs=[0.3], discrepancy=discrepancy, baselines=False)
+        found = sb.backtest(
+            sb.laws.power_floor, runs, cutoffs=[0.3], discrepancy=discrepancy, baselines=False, skip=True
+        )
         points = found.points
         final = points.loc[points.groupby("curve")["scale"].idxmax()]
         inside = (final["lower_89"] <= final["response"]) & (final["response"] <= final["upper_89"])

@@ -37,7 +37,7 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
     ----------
     structure : Structure
     numbers : mapping of str to array
-        From `scalebayes.model.structure.describe`.
+        From `scalebayes.model.describing.describe`.
     coords : mapping of str to sequence
         Labels of ``run`` and of the group dimension.
 

@@ -25,9 +25,10 @@ from scalebayes.model.checks import (
     check_response,
     complete_priors,
 )
+from scalebayes.model.describing import describe
 from scalebayes.model.prior import prior_draws
 from scalebayes.model.responses import Measured, Response, measured, with_floors
-from scalebayes.model.structure import Structure, describe, safe
+from scalebayes.model.structure import Structure, safe
 from scalebayes.observations import WORDS as OBSERVATIONS
 from scalebayes.observations import Observation, StudentT, check_observation
 from scalebayes.priors import Pooled, Pooling, Prior, repool_fields, with_pooling
