@@ -53,7 +53,7 @@ def redescribed(model: Model, tree: xr.DataTree) -> xr.DataTree:
     coords = {"run": model.coords()["run"]}
     changed["constant_data"] = xr.DataTree(_dataset(columns_of(model), coords))
     about = {
-        "data_hash": model.runs.digest,
+        "data_hash": model.digest,
         "law": model.name,
         "observation": model.observation.word,
         "model": json.dumps(describe_model(model), default=plain_number),

@@ -417,7 +417,7 @@ def _digest(model: Model) -> str:
     description = describe_model(model)
     for response in description["responses"]:
         response["law_source"] = ""
-    written = json.dumps(description, sort_keys=True, default=plain_number) + model.runs.digest
+    written = json.dumps(description, sort_keys=True, default=plain_number) + model.digest
     return hashlib.sha256(written.encode()).hexdigest()[:16]
 
 

@@ -244,7 +244,7 @@ def _attributes(model: Model) -> dict[str, Any]:
     return {
         "inference_library": "scalebayes",
         "inference_library_version": versions["scalebayes"],
-        "data_hash": model.runs.digest,
+        "data_hash": model.digest,
         "law": model.name,
         "observation": model.observation.word,
         "format_version": FORMAT,

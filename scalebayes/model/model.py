@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -260,6 +261,15 @@ class Model:
     def numbers(self) -> Mapping[str, np.ndarray]:
         """Its data and prior constants, by the names they have in the graph."""
         return MappingProxyType(self._described[1])
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of every number that the likelihood uses, and of the labels of the groups."""
+        parts = [
+            f"{name} {value.dtype} {value.shape}".encode() + value.tobytes()
+            for name, value in sorted(self.numbers.items())
+        ]
+        return hashlib.sha256(b"".join([*parts, self.runs.digest.encode()])).hexdigest()[:16]
 
     def coords(self) -> dict[str, np.ndarray]:
         """Labels of the dimensions: ``run``, and the groups under the name of their column."""

@@ -87,7 +87,8 @@ def path_along(model: Model, axis: str, path: Held, level: str | None = None) ->
         )
 
     if callable(path):
-        given = _of_caller(path, moving, runs.scales)
+        several = tuple(key for key in moving if runs.x(key).ndim > 1)
+        given = _of_caller(path, moving, runs.scales, several)
         return Path("the path given", lambda scale, theta: every(given(scale)))
     further = set(moving) - {"N", "D"}
     splits = axis == "C" and {"N", "D"} <= set(moving)
@@ -145,14 +146,21 @@ def _said(value: Any) -> str:
     return number(float(value)) if isinstance(value, Real) else str(value)
 
 
-def _of_caller(path: Callable, inputs: tuple[str, ...], positive: tuple[str, ...]) -> Callable:
+def _of_caller(
+    path: Callable, inputs: tuple[str, ...], positive: tuple[str, ...], several: tuple[str, ...]
+) -> Callable:
+    """A caller's path as a function of the scale; ``several`` are the inputs that are vectors or schedules."""
+
     def at(scale):
         found = path(scale)
         if not isinstance(found, Mapping) or set(found) != set(inputs):
             given = ", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
             raise ValueError(f"a path takes a scale to a mapping of {', '.join(inputs)}; got {given}.")
-        values = {name: np.broadcast_to(np.asarray(found[name], float), np.shape(scale)) for name in inputs}
+        values = {name: np.asarray(found[name], float) for name in inputs}
+        values |= {name: np.broadcast_to(values[name], np.shape(scale)) for name in inputs if name not in several}
         for key, value in values.items():
+            if key in several:
+                continue
             wrong = ~(np.isfinite(value) & ((value > 0) | (key not in positive)))
             if wrong.any():
                 place = np.flatnonzero(wrong.ravel())[0]

@@ -55,6 +55,13 @@ def test_priors_of_shared_parameters_are_stated_by_the_response_of_the_smaller_l
     assert joint.also["loss"].law.floor == "E"
 
 
+def test_the_digest_of_a_model_counts_every_response_and_column():
+    table = _table()
+    changed = [table.assign(loss=table["loss"] * 1.01), table.assign(items=table["items"] * 2)]
+    assert len({_model(_runs(each)).digest for each in (table, *changed)}) == 3
+    assert _model(_runs(table)).digest == _model(_runs(table.copy())).digest
+
+
 @pytest.mark.parametrize(
     ("also", "message"),
     [
