@@ -264,10 +264,10 @@ class Model:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of every number that the likelihood uses, and of the labels of the groups."""
+        """A hash of every number of the runs that the likelihood uses, and of the labels of the groups."""
+        data = {name: value for name, value in self.numbers.items() if not name.endswith("_prior")}
         parts = [
-            f"{name} {value.dtype} {value.shape}".encode() + value.tobytes()
-            for name, value in sorted(self.numbers.items())
+            f"{name} {value.dtype} {value.shape}".encode() + value.tobytes() for name, value in sorted(data.items())
         ]
         return hashlib.sha256(b"".join([*parts, self.runs.digest.encode()])).hexdigest()[:16]
 

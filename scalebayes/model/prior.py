@@ -77,8 +77,10 @@ def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
     finite = np.all([np.isfinite(value) for value in parameters.values()], axis=0)
     wrong = np.flatnonzero(np.isnan(response) & finite)
     if not len(wrong):
-        _warn_of_level(block, response[np.isfinite(response)], runs)
-        return _outside(block, response)
+        problem = _outside(block, response)
+        if not problem:
+            _warn_of_level(block, response[np.isfinite(response)], runs)
+        return problem
     first = wrong[0]
     values = ", ".join(f"{name}={value[first]:.4g}" for name, value in parameters.items())
     inputs = ", ".join(

@@ -186,7 +186,8 @@ def test_a_horizon_that_is_none_is_refused(horizon, table, refuses):
 @pytest.mark.parametrize("discrepancy", [3, True, sb.Drift, {"drift": 1}])
 def test_a_discrepancy_of_the_wrong_kind_is_refused(discrepancy, table, refuses):
     message = (
-        "discrepancy is 'auto', 'drift', 'correlated', 'surface', 'still surface', 'run effects', a value such as "
+        "discrepancy is 'auto', 'drift', 'correlated', 'surface', 'still surface', 'run effects', "
+        "'evaluation effects', a value such as "
         f"sb.Drift(), a tuple of them, or None, got {discrepancy!r}."
     )
     with refuses(ValueError, message):
