@@ -69,7 +69,7 @@ def curves() -> list[str]:
         )
         points = found.points
         final = points.loc[points.groupby("curve")["scale"].idxmax()]
-        inside = (final["lower_89"] <= final["response"]) & (final["response"] <= final["upper_89"])
+        inside = (final["lower"] <= final["response"]) & (final["response"] <= final["upper"])
         good = found.curves["converged"].mean()
         lines.append(f"| {name} | {len(final)} | {inside.mean():.2f} | | {good:.0%} |")
     return lines
