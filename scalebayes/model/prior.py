@@ -101,10 +101,12 @@ def _warn_of_level(block: Block, response: np.ndarray, runs: Runs) -> None:
     """Warn of rates clearly outside all means of a law between 0 and 1: its guess level or ceiling is wrong."""
     if block.observation.scale.bounds != (0.0, 1.0) or not len(response):
         return
-    y = runs.y
+    y, items = runs.y, block.observation.columns.get("items")
+    # Of few items a rate may lie far off by chance: four standard deviations, at most, are none of the law's business.
+    far = _FAR_OFF + (0.0 if items is None else 4 * np.sqrt(0.25 / runs.column(items)))
     for beyond, end, where, most, what in (
-        (y < response.min() - _FAR_OFF, response.min(), "below", "lowest", "guess level is too high"),
-        (y > response.max() + _FAR_OFF, response.max(), "above", "highest", "ceiling is too low"),
+        (y < response.min() - far, response.min(), "below", "lowest", "guess level is too high"),
+        (y > response.max() + far, response.max(), "above", "highest", "ceiling is too low"),
     ):
         if beyond.any():
             first = int(np.flatnonzero(beyond)[0])

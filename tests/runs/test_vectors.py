@@ -83,7 +83,7 @@ def test_a_guess_level_above_what_is_observed_is_noticed():
     def rate(C, *, a, b):
         return 0.5 + 0.5 / (1 + jnp.exp(-a - b * jnp.log(C / 1e20)))
 
-    table = pd.DataFrame({"flops": np.geomspace(1e18, 1e22, 8), "score": np.linspace(0.3, 0.9, 8), "items": 10})
+    table = pd.DataFrame({"flops": np.geomspace(1e18, 1e22, 8), "score": np.linspace(0.3, 0.9, 8), "items": 2000})
     runs = sb.read_runs(table, inputs={"C": "flops"}, response="score", better="higher")
     priors = {"a": sb.Normal(0, 1), "b": sb.Normal(0.4, 0.2)}
     model = sb.Model(rate, runs, priors=priors, observation=sb.BetaBinomial("items", rounded=True))
