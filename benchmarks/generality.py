@@ -142,24 +142,22 @@ def over_training():
     return fit, f"{said(fit, 'eta')} (.129 .129 .127 by least squares)"
 
 
-def pass_at_k():
-    def law(N, *, c, alpha):
-        return jnp.exp(-c * (N / 1e9) ** -alpha)
+def passing(N, *, c, alpha):
+    return jnp.exp(-c * (N / 1e9) ** -alpha)
 
+
+def pass_at_k():
     rng = np.random.default_rng(0)
     n = np.repeat(np.geomspace(1e7, 3e9, 12), 4)
     passes = rng.binomial(200, np.exp(-4.0 * (n / 1e9) ** -0.12))
     table = pd.DataFrame({"n": n, "rate": passes / 200, "samples": 200, "seed": np.arange(48)})
     runs = sb.read_runs(table, inputs={"N": "n"}, response="rate", better="higher", run="seed")
     priors = {"c": L(4, 0.7), "alpha": L(0.15, 0.7)}
-    fit = sb.fit(law, runs, priors=priors, observation=sb.Binomial("samples"))
+    fit = sb.fit(passing, runs, priors=priors, observation=sb.Binomial("samples"))
     return fit, f"{(passes == 0).sum()} of 48 counts are zero: {said(fit, 'alpha')} (.12)"
 
 
 def until_passed():
-    def law(N, *, c, alpha):
-        return jnp.exp(-c * (N / 1e9) ** -alpha)
-
     rng = np.random.default_rng(0)
     n = np.repeat(np.geomspace(1e7, 3e9, 12), 4)
     failures = rng.negative_binomial(3, np.exp(-4.0 * (n / 1e9) ** -0.12))
@@ -171,7 +169,7 @@ def until_passed():
         run="seed",
     )
     priors = {"c": L(4, 0.7), "alpha": L(0.15, 0.7)}
-    fit = sb.fit(law, runs, priors=priors, observation=sb.NegativeBinomial(3))
+    fit = sb.fit(passing, runs, priors=priors, observation=sb.NegativeBinomial(3))
     return fit, f"{said(fit, 'alpha')} (.12)"
 
 

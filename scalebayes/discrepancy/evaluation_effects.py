@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from scalebayes.discrepancy.contract import Departure, Errors, Situation
-from scalebayes.discrepancy.run_effects import given_earlier
+from scalebayes.discrepancy.run_effects import given_earlier, of_its_own
 from scalebayes.observations.noise import Gaussian
 from scalebayes.priors import Gamma, LogNormal, Pooled, Pooling, Separate, shared, with_pooling
 from scalebayes.runs.runs import Runs
@@ -123,9 +123,7 @@ class EvaluationEffects:
 
     def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
         """An evaluation of its own for each new run."""
-        tau = at.parameters["evaluation_effect"][:, None]
-        points = len(next(iter(at.x.values())))
-        return Departure(residual=tau * rng.standard_normal((len(tau), points)))
+        return of_its_own(at, at.parameters["evaluation_effect"], rng)
 
     def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
         """An evaluation of its own for each new run."""

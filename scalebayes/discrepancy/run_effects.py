@@ -151,13 +151,17 @@ class RunEffects:
 
     def before_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
         """An effect of its own for each new run."""
-        tau = at.parameters["run_effect"][:, None]
-        points = len(next(iter(at.x.values())))
-        return Departure(residual=tau * rng.standard_normal((len(tau), points)))
+        return of_its_own(at, at.parameters["run_effect"], rng)
 
     def given_runs(self, at: Situation, rng: np.random.Generator) -> Departure:
         """An effect of its own for each new run; the known runs say nothing about it."""
         return self.before_runs(at, rng)
+
+
+def of_its_own(at: Situation, tau: np.ndarray, rng: np.random.Generator) -> Departure:
+    """An effect of its own for each new run, from standard deviations of shape (sample,)."""
+    points = len(next(iter(at.x.values())))
+    return Departure(residual=tau[:, None] * rng.standard_normal((len(tau), points)))
 
 
 def given_earlier(error, variance, tau2, begin):

@@ -251,15 +251,13 @@ def for_loo(fit: Fit) -> xr.DataTree:
     """
     likelihood = fit.idata["log_likelihood"].to_dataset()
     name = fit.model.structure.block.observed
-    if fit.model.also:
-        # A run is left out with all its responses.
-        together = sum(each.fillna(0.0) for each in likelihood.data_vars.values())
-        likelihood = likelihood[[name]].assign({name: together})
-        tree = fit.idata.copy()
-        tree["log_likelihood"] = xr.DataTree(likelihood)
-        if not fit.model.discrepancy:
-            return tree
+    if fit.model.also and fit.model.discrepancy:
         raise ValueError("leaving one run out is not known for several responses beside a discrepancy.")
+    if fit.model.also:  # a run is left out with all its responses
+        together = sum(each.fillna(0.0) for each in likelihood.data_vars.values())
+        tree = fit.idata.copy()
+        tree["log_likelihood"] = xr.DataTree(likelihood[[name]].assign({name: together}))
+        return tree
     if all(term.sampled for term in fit.model.discrepancy):
         return fit.idata
     tree = fit.idata.copy()

@@ -41,6 +41,7 @@ def _function(
     names: dict[str, tuple[tuple[str, ...], tuple[str, ...]]],
     inputs: tuple[str, ...],
 ) -> Callable:
+    # Its signature is stated where it is made, and every part is called with its own names only.
     def law(*arrays, **theta):
         x = dict(zip(inputs, arrays, strict=True))
         for name, part in parts.items():

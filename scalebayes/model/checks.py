@@ -30,7 +30,7 @@ from scalebayes.priors import (
     with_pooling,
 )
 from scalebayes.runs import Runs
-from scalebayes.runs.checks import check_group_sizes, check_numbers, refuse_rows
+from scalebayes.runs.checks import check_group_sizes, check_numbers
 
 # The loss of a uniform guess over a million words: ln(1e6) nats.
 _LARGEST_LOSS = 13.8
@@ -247,29 +247,6 @@ def check_counts(law: Law, runs: Runs) -> None:
             f"{'is' if len(runs) == 1 else 'are'} {len(runs)} run{'s' if len(runs) != 1 else ''}. "
             "Add runs, or take a law with fewer parameters."
         )
-
-
-def check_response(runs: Runs, observation: Observation) -> None:
-    """Refuse responses that the observation cannot have produced."""
-    columns = {}
-    for role, column in observation.columns.items():
-        if column not in runs.table.columns:
-            raise ValueError(
-                f"{role} is to be column {column!r}, which {runs.source} does not have"
-                f"{nearest(column, runs.table.columns)}; its columns are {', '.join(map(repr, runs.table.columns))}."
-            )
-        check_numbers(runs, column, role)
-        columns[role] = runs.column(column)
-    uncertain = [name for name in runs.inputs if runs.error(name) is not None]
-    if uncertain and observation.sd is None:
-        raise ValueError(
-            f"input {uncertain[0]} is known with an error, which widens the noise, and a "
-            f"{observation.word.replace('_', '-')} observation has none to widen; take sb.StudentT() or sb.Gaussian()."
-        )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        wrong = ~np.isfinite(observation.observed(runs.y, columns))
-    problem = "zero or negative" if observation.scale.name == "log" and (runs.y[wrong] <= 0).all() else "not possible"
-    refuse_rows(runs, runs.response, "the response", observation.needs, {problem: wrong})
 
 
 def check_is_loss(law: str, runs: Runs) -> None:

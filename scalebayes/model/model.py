@@ -23,12 +23,11 @@ from scalebayes.model.checks import (
     check_is_loss,
     check_names,
     check_pooling,
-    check_response,
     complete_priors,
 )
 from scalebayes.model.describing import describe
 from scalebayes.model.prior import prior_draws
-from scalebayes.model.responses import Measured, Response, measured, with_floors
+from scalebayes.model.responses import Measured, Response, check_response, measured, with_floors
 from scalebayes.model.structure import Structure, safe
 from scalebayes.observations import WORDS as OBSERVATIONS
 from scalebayes.observations import Observation, StudentT, check_observation

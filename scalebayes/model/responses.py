@@ -15,7 +15,6 @@ from scalebayes.observations.noise import StudentT
 from scalebayes.priors import Pooling
 from scalebayes.runs import Runs
 from scalebayes.runs.checks import check_numbers, refuse_rows
-from scalebayes.runs.runs import numbers
 
 
 @dataclass(frozen=True)
@@ -117,23 +116,34 @@ def _measured(column: str, given: object, first: Law, runs: Runs) -> Measured:
     found = Measured(law, observation, own, tuple(renamed[name] for name in law.inputs))
     if found.known.sum() < 2:
         raise ValueError(f"column {column!r} (a further response) holds fewer than two numbers.")
-    _check(found.of_known, observation)
+    check_numbers(found.of_known, column, "a further response", "finite")
+    check_response(found.of_known, observation, "a further response")
     text = runs.table[column].notna().to_numpy() & ~found.known
     refuse_rows(runs, column, "a further response", "numbers, or nothing where it is not known", {"no number": text})
     return found
 
 
-def _check(runs: Runs, observation: Observation) -> None:
-    """Refuse values that the observation cannot have produced."""
-    check_numbers(runs, runs.response, "a further response", "finite")
-    for role, column in observation.columns.items():
+def check_response(runs: Runs, observation: Observation, role: str = "the response") -> None:
+    """Refuse responses that the observation cannot have produced."""
+    columns = {}
+    for of, column in observation.columns.items():
         if column not in runs.table.columns:
-            raise ValueError(f"{role} is to be column {column!r}, which {runs.source} does not have.")
-        check_numbers(runs, column, role)
-    columns = {role: numbers(runs.table[column]) for role, column in observation.columns.items()}
+            raise ValueError(
+                f"{of} is to be column {column!r}, which {runs.source} does not have"
+                f"{nearest(column, runs.table.columns)}; its columns are {', '.join(map(repr, runs.table.columns))}."
+            )
+        check_numbers(runs, column, of)
+        columns[of] = runs.column(column)
+    uncertain = [name for name in runs.inputs if runs.error(name) is not None]
+    if uncertain and observation.sd is None:
+        raise ValueError(
+            f"input {uncertain[0]} is known with an error, which widens the noise, and a "
+            f"{observation.word.replace('_', '-')} observation has none to widen; take sb.StudentT() or sb.Gaussian()."
+        )
     with np.errstate(divide="ignore", invalid="ignore"):
         wrong = ~np.isfinite(observation.observed(runs.y, columns))
-    refuse_rows(runs, runs.response, "a further response", observation.needs, {"not possible": wrong})
+    problem = "zero or negative" if observation.scale.name == "log" and (runs.y[wrong] <= 0).all() else "not possible"
+    refuse_rows(runs, runs.response, role, observation.needs, {problem: wrong})
 
 
 def owners(first: Measured, further: Iterable[Measured]) -> dict[str, Measured]:

@@ -186,7 +186,8 @@ class Block:
         """
         if not self.widened and not self.uncertain:
             return values
-        variance = of_inputs + (data[self.key(OUTLYING)] ** 2 if self.widened else 0.0)
+        variance = data[self.key(OUTLYING)] ** 2 if self.widened else 0.0
+        variance = variance + of_inputs if self.uncertain else variance
         return self.observation.widened(mean, values, variance, xp)
 
     def with_errors(self, x: Sequence[Any], theta: Mapping[str, Any], errors: Mapping[str, Any]) -> tuple[Any, Any]:
