@@ -45,6 +45,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.priors import Gamma as Gamma
     from scalebayes.priors import LogNormal as LogNormal
     from scalebayes.priors import Normal as Normal
+    from scalebayes.priors import RangeShare as RangeShare
+    from scalebayes.priors import ResponseLevel as ResponseLevel
     from scalebayes.priors import ResponseShare as ResponseShare
     from scalebayes.priors import Share as Share
     from scalebayes.priors import pooled as pooled
@@ -114,6 +116,8 @@ _HOME = {
     "Normal": "priors",
     "Reach": "questions.reach",
     "Response": "model.responses",
+    "RangeShare": "priors",
+    "ResponseLevel": "priors",
     "ResponseShare": "priors",
     "RunEffects": "discrepancy",
     "Runs": "runs.runs",

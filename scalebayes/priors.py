@@ -226,63 +226,171 @@ class ResponseShare:
 
 
 @dataclass(frozen=True)
-class Anchored:
-    r"""An amplitude whose prior is stated where the runs are, not at N = 1.
+class ResponseLevel:
+    r"""A level in the response's units, of either sign, stated relative to the observed responses.
 
-    At N = 1, A has no meaning, and its correlation with alpha is 0.999. The value of its term at a reference scale has
-    neither fault.
+    .. math:: x = \bar y + z\, (y_{\max} - y_{\min}), \quad z \sim \mathrm{Normal}(\mathrm{at}, \mathrm{sd})
 
-    .. math:: A = a\, N_\mathrm{ref}^{\alpha} \quad (\texttt{form="amplitude"}), \qquad
-              N_c = N_\mathrm{ref}\, a^{1/\alpha} \quad (\texttt{form="scale"})
-
-    so that a, in the response's units, is :math:`A N^{-\alpha}` or :math:`(N_c/N)^{\alpha}` at the reference.
+    It suits responses that may be negative: ratings, losses below a baseline.
 
     Parameters
     ----------
-    value : LogNormal or ResponseShare
-        Prior of a.
-    input, exponent : str
-        Names of the input and the exponent of the term.
-    form : {"amplitude", "scale"}
-        How the law writes the term.
-    reference : float, optional
-        Scale of the anchor, in the input's units; the geometric mean of the input's column if not given.
+    at, sd : float
+        In ranges of the responses, from their mean; ``sd`` > 0.
 
     Raises
     ------
     ValueError
-        If ``form`` is neither of these, or ``reference`` is not positive.
+        If a number is not finite or ``sd`` is not positive.
+
+    Examples
+    --------
+    >>> ResponseLevel(at=0.0, sd=1.0)
+    ResponseLevel(at=0.0, sd=1.0)
+    """
+
+    at: float
+    sd: float
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "sd")
+
+
+@dataclass(frozen=True)
+class RangeShare:
+    r"""A positive quantity in the response's units, stated relative to the range of the observed responses.
+
+    .. math:: x = s\, (y_{\max} - y_{\min}), \quad \log s \sim \mathrm{Normal}(\log \mathrm{share}, \mathrm{spread})
+
+    Parameters
+    ----------
+    share, spread : float
+        Both > 0.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive.
+
+    Examples
+    --------
+    >>> RangeShare(share=0.5, spread=1.0)
+    RangeShare(share=0.5, spread=1.0)
+    """
+
+    share: float
+    spread: float
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "share", "spread")
+
+
+@dataclass(frozen=True)
+class Anchored:
+    r"""A prior that is stated where the runs are, not at N = 1.
+
+    At N = 1, A has no meaning, and its correlation with alpha is 0.999. The value of its term at a reference scale has
+    neither fault. With a the value that has the prior, and the reference of every input the geometric mean of its
+    column, the parameter is
+
+    .. math::
+
+        A &= a \prod_i N_{i,\mathrm{ref}}^{\alpha_i} & (\texttt{form="amplitude"}) \\
+        N_c &= N_\mathrm{ref}\, a^{1/\alpha} & (\texttt{form="scale"}) \\
+        c &= a - \mathrm{factor} \sum_i b_i \log N_{i,\mathrm{ref}} & (\texttt{form="intercept"}) \\
+        N_0 &= N_\mathrm{ref}\, a^{w} & (\texttt{form="place"})
+
+    so that a is :math:`A N^{-\alpha}`, :math:`(N_c/N)^{\alpha}` or :math:`c + \mathrm{factor}\, b \log N` at the
+    reference. A place, such as that of a break, has w: half the range of the runs in natural logs, at least 1.
+
+    Parameters
+    ----------
+    value : Normal, LogNormal, ResponseShare, ResponseLevel or RangeShare
+        Prior of a; positive for a scale and a place.
+    input : str or tuple of str
+        The input of the term, or all of them where it is a product.
+    exponent : str or tuple of str, optional
+        For each input the parameter that is its exponent, or its slope for an intercept; ``"-eta"`` is minus eta. A
+        place has none.
+    form : {"amplitude", "scale", "intercept", "place"}
+        How the law writes the term.
+    reference : float, optional
+        Scale of the anchor of a single input, in its units.
+    factor : float
+        What multiplies the slope times the natural logarithm, for an intercept: ``1 / log(10)`` where the law has
+        log10.
+
+    Raises
+    ------
+    ValueError
+        If ``form`` is none of these, inputs and exponents do not match, or ``reference`` is not positive.
     TypeError
-        If ``value`` is not a prior of a positive quantity.
+        If ``value`` is not a prior, or none of a positive quantity where one is needed.
 
     Examples
     --------
     >>> Anchored(LogNormal(median=0.3, spread=1.0), input="N", exponent="alpha", reference=1e9).reference
     1000000000.0
+    >>> Anchored(LogNormal(median=1.0, spread=0.5), input="N", form="place").terms
+    (('N', '', 1.0),)
     """
 
-    value: LogNormal | ResponseShare
-    input: str
-    exponent: str
-    form: Literal["amplitude", "scale"] = "amplitude"
+    value: Normal | LogNormal | ResponseShare | ResponseLevel | RangeShare
+    input: str | tuple[str, ...]
+    exponent: str | tuple[str, ...] | None = None
+    form: Literal["amplitude", "scale", "intercept", "place"] = "amplitude"
     reference: float | None = None
+    factor: float = 1.0
 
     def __post_init__(self) -> None:
         check_numbers(self, "reference")
-        if self.form not in ("amplitude", "scale"):
-            raise ValueError(f"Anchored needs form 'amplitude' or 'scale', got {self.form!r}.")
-        if not isinstance(self.value, LogNormal | ResponseShare):
-            raise TypeError(f"Anchored needs a LogNormal or ResponseShare value, got {self.value!r}.")
+        if self.form not in ("amplitude", "scale", "intercept", "place"):
+            raise ValueError(f"Anchored needs form 'amplitude', 'scale', 'intercept' or 'place', got {self.form!r}.")
+        positive = self.form in ("scale", "place")
+        if not isinstance(self.value, LogNormal | ResponseShare | RangeShare | Normal | ResponseLevel) or (
+            positive and isinstance(self.value, Normal | ResponseLevel)
+        ):
+            needed = "a LogNormal or ResponseShare value" if positive else "a prior such as LogNormal or ResponseShare"
+            raise TypeError(f"Anchored needs {needed}, got {self.value!r}.")
+        # A file has lists.
+        for name in ("input", "exponent"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        inputs, exponents = _several(self.input), _several(self.exponent)
+        if len(exponents) != (0 if self.form == "place" else len(inputs)):
+            needed = "no exponent" if self.form == "place" else f"an exponent for {' and '.join(map(repr, inputs))}"
+            raise ValueError(f"Anchored with form {self.form!r} needs {needed}, got {self.exponent!r}.")
+        if len(inputs) > 1 and (positive or self.reference is not None):
+            what = f"form {self.form!r}" if positive else "a reference"
+            raise ValueError(f"Anchored with {what} needs one input, got {self.input!r}.")
+
+    @property
+    def positive(self) -> bool:
+        """Whether the parameter is positive."""
+        return self.form != "intercept" and not isinstance(self.value, Normal | ResponseLevel)
+
+    @property
+    def terms(self) -> tuple[tuple[str, str, float], ...]:
+        """For each input its name, the parameter that is its exponent ("" for none) and the sign of that."""
+        exponents = _several(self.exponent) or ("",)
+        return tuple(
+            (name, exponent.removeprefix("-"), -1.0 if exponent.startswith("-") else 1.0)
+            for name, exponent in zip(_several(self.input), exponents, strict=True)
+        )
 
 
-Prior = Normal | LogNormal | Gamma | FloorShare | Share | ResponseShare | Anchored
+def _several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if names is None else (names,) if isinstance(names, str) else tuple(names)
+
+
+Prior = Normal | LogNormal | Gamma | FloorShare | Share | ResponseShare | ResponseLevel | RangeShare | Anchored
 
 
 def needs(prior: Prior) -> tuple[str, ...]:
     """Names of the other parameters that a prior refers to: the exponent of an anchor, the floor of a share."""
     value = prior.value if isinstance(prior, Anchored) else prior
-    exponent = (prior.exponent,) if isinstance(prior, Anchored) else ()
-    return exponent + ((value.floor,) if isinstance(value, ResponseShare) and value.floor else ())
+    exponents = tuple(e for _, e, _ in prior.terms if e) if isinstance(prior, Anchored) else ()
+    return exponents + ((value.floor,) if isinstance(value, ResponseShare) and value.floor else ())
 
 
 @dataclass(frozen=True, repr=False)
@@ -330,7 +438,7 @@ def shared(prior: Prior) -> Shared:
 
     Parameters
     ----------
-    prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare or Anchored
+    prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare, ResponseLevel, RangeShare or Anchored
         Prior of that value.
 
     Returns
@@ -367,7 +475,7 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float], on: Mapping[str
 
     Parameters
     ----------
-    prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare or Anchored
+    prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare, ResponseLevel, RangeShare or Anchored
         Prior of the population's value.
     spread : float or mapping of str to float
         Scale of the half-normal prior of tau: 0.3 means "groups differ by some 30%". One number is for the groups
@@ -415,7 +523,7 @@ def separate(prior: Prior) -> Separate:
 
     Parameters
     ----------
-    prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare or Anchored
+    prior : Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare, ResponseLevel, RangeShare or Anchored
         Prior of each value.
 
     Returns
@@ -504,7 +612,10 @@ def repool_fields[T](value: T, how: str) -> T:
 
 _WORDS = {
     cls.__name__: cls
-    for cls in (Shared, Pooled, Separate, Normal, LogNormal, Gamma, FloorShare, Share, ResponseShare, Anchored)
+    for cls in (
+        *(Shared, Pooled, Separate, Normal, LogNormal, Gamma, FloorShare, Share),
+        *(ResponseShare, ResponseLevel, RangeShare, Anchored),
+    )
 }
 
 

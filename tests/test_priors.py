@@ -36,8 +36,25 @@ def test_what_is_no_prior_is_refused(prior, shown, refuses, table):
         (
             sb.Anchored,
             {"value": PRIOR, "input": "N", "exponent": "alpha", "form": "offset"},
-            "Anchored needs form 'amplitude' or 'scale', got 'offset'.",
+            "Anchored needs form 'amplitude', 'scale', 'intercept' or 'place', got 'offset'.",
         ),
+        (
+            sb.Anchored,
+            {"value": PRIOR, "input": ("N", "D"), "exponent": "alpha"},
+            "Anchored with form 'amplitude' needs an exponent for 'N' and 'D', got 'alpha'.",
+        ),
+        (
+            sb.Anchored,
+            {"value": PRIOR, "input": "N", "exponent": "alpha", "form": "place"},
+            "Anchored with form 'place' needs no exponent, got 'alpha'.",
+        ),
+        (
+            sb.Anchored,
+            {"value": PRIOR, "input": ("N", "D"), "exponent": ("a", "b"), "form": "scale"},
+            "Anchored with form 'scale' needs one input, got ('N', 'D').",
+        ),
+        (sb.ResponseLevel, {"at": 0, "sd": 0}, "ResponseLevel needs a positive number for sd, got 0."),
+        (sb.RangeShare, {"share": 0, "spread": 1}, "RangeShare needs a positive number for share, got 0."),
         (sb.pooled, {"prior": PRIOR, "spread": 0}, "pooled needs a positive number for spread, got 0."),
     ],
 )
@@ -51,10 +68,14 @@ def test_a_prior_of_something_else_than_numbers_is_refused(refuses):
         sb.LogNormal(median=0.3, spread="wide")
 
 
-def test_an_anchor_that_may_be_negative_is_refused(refuses):
+def test_an_anchored_scale_that_may_be_negative_is_refused(refuses):
     message = "Anchored needs a LogNormal or ResponseShare value, got Normal(mean=0.0, sd=1.0)."
     with refuses(TypeError, message):
-        sb.Anchored(sb.Normal(mean=0.0, sd=1.0), input="N", exponent="alpha")
+        sb.Anchored(sb.Normal(mean=0.0, sd=1.0), input="N", exponent="alpha", form="scale")
+    with refuses(
+        TypeError, "Anchored needs a prior such as LogNormal or ResponseShare, got FloorShare(logit=0, sd=1)."
+    ):
+        sb.Anchored(sb.FloorShare(0, 1), input="N", exponent="alpha")
 
 
 @pytest.mark.parametrize(

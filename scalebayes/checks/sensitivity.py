@@ -17,7 +17,19 @@ from scalebayes.fits.many import fit_many
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
 from scalebayes.model.model import with_parts
-from scalebayes.priors import Anchored, FloorShare, Gamma, LogNormal, Normal, Pooling, Prior, ResponseShare, Share
+from scalebayes.priors import (
+    Anchored,
+    FloorShare,
+    Gamma,
+    LogNormal,
+    Normal,
+    Pooling,
+    Prior,
+    RangeShare,
+    ResponseLevel,
+    ResponseShare,
+    Share,
+)
 from scalebayes.questions.forecast import forecast
 from scalebayes.questions.groups import Group, check_one
 from scalebayes.questions.points import Points
@@ -193,7 +205,7 @@ def _shifted(prior: Prior, by: float) -> Prior:
     match prior:
         case LogNormal():
             return replace(prior, median=prior.median * by)
-        case ResponseShare():
+        case ResponseShare() | RangeShare():
             return replace(prior, share=prior.share * by)
         case FloorShare() | Share():
             return replace(prior, logit=prior.logit + math.log(by))
@@ -201,5 +213,7 @@ def _shifted(prior: Prior, by: float) -> Prior:
             return replace(prior, value=cast(Any, _shifted(prior.value, by)))
         case Gamma():
             return replace(prior, rate=prior.rate / by)
+        case ResponseLevel():
+            return replace(prior, at=prior.at + prior.sd * (by - 1 if by > 1 else 1 - 1 / by))
         case Normal():
             return replace(prior, mean=prior.mean + prior.sd * (by - 1 if by > 1 else 1 - 1 / by))

@@ -141,9 +141,9 @@ class Fit:
 
     def _said(self, p: Parameter) -> str:
         """A parameter with its interval; of an amplitude, its term at the reference scale, which the runs determine."""
-        if p.anchor is None or p.anchor[2] != "amplitude":
+        if p.anchor is None or p.anchor.form != "amplitude" or len(p.anchor.terms) > 1:
             return f"{p.name} {_interval(self.posterior[p.name])}"
-        name, exponent, _ = p.anchor
+        ((name, exponent, _),) = p.anchor.terms
         scale = f"{float(self.model.numbers[f'{p.name}_reference']):.3g}"
         return f"{p.name} {name}^-{exponent} {_interval(self.posterior[p.at_reference])} at {name} = {scale}"
 

@@ -141,16 +141,18 @@ def _anchored(name: str, pooling: Pooling, law: Law, renamed: Mapping[str, str],
     anchor = pooling.prior
     if not isinstance(anchor, Anchored):
         return pooling
-    anchor = replace(anchor, input=renamed.get(anchor.input, anchor.input))
-    if anchor.input not in runs.inputs:
-        raise ValueError(
-            f"the prior of {name} is anchored by input {anchor.input!r}, which {law.signature} does not have."
-        )
-    if anchor.input not in runs.scales:
-        raise ValueError(
-            f"the prior of {name} is anchored by input {anchor.input!r}, which is no positive scale; "
-            "give the parameter a prior of its own, such as LogNormal."
-        )
+    names = tuple(renamed.get(name, name) for name, _, _ in anchor.terms)
+    for name_of_input in names:
+        if name_of_input not in runs.inputs:
+            raise ValueError(
+                f"the prior of {name} is anchored by input {name_of_input!r}, which {law.signature} does not have."
+            )
+        if name_of_input not in runs.scales:
+            raise ValueError(
+                f"the prior of {name} is anchored by input {name_of_input!r}, which is no positive scale; "
+                "give the parameter a prior of its own, such as LogNormal."
+            )
+    anchor = replace(anchor, input=names[0] if isinstance(anchor.input, str) else names)
     return replace(pooling, prior=anchor)
 
 

@@ -16,11 +16,13 @@ from scalebayes.model.structure import (
     KNOWN,
     OBSERVED,
     OUTLYING,
+    Anchor,
     Block,
     Link,
     Parameter,
     Structure,
     covariate,
+    reference_of,
     safe,
     slope_name,
 )
@@ -33,6 +35,8 @@ from scalebayes.priors import (
     Pooled,
     Pooling,
     Prior,
+    RangeShare,
+    ResponseLevel,
     ResponseShare,
     Separate,
     Share,
@@ -168,17 +172,20 @@ def _parameter(
     parts = [runs.rows(level) for level in runs.levels] if apart else [runs.rows(None)]
     prior, anchor, numbers = pooling.prior, None, {}
     if isinstance(prior, Anchored):
-        anchor = (prior.input, prior.exponent, prior.form)
-        x = runs.x(prior.input)
-        typical = end.scale if end else np.exp([np.log(x[rows]).mean() for rows in parts])
-        per_group = grouped if end else apart
-        typical = np.asarray(prior.reference) if prior.reference else typical if per_group else typical[0]
-        numbers[f"{name}_reference"] = np.asarray(typical, float)
+        anchor = Anchor(prior.form, prior.terms, prior.factor)
+        for i, (column, _, _) in enumerate(prior.terms):
+            x = runs.x(column)
+            typical = end.scale if end else np.exp([np.log(x[rows]).mean() for rows in parts])
+            per_group = grouped if end else apart
+            typical = np.asarray(prior.reference) if prior.reference else typical if per_group else typical[0]
+            numbers[reference_of(name, i, anchor)] = np.asarray(typical, float)
+        if prior.form == "place":
+            numbers[f"{name}_breadth"] = np.asarray(max(np.log(x.max() / x.min()) / 2, 1.0))
         prior = prior.value
     link, constants = _constants(prior)
     spreads = pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and grouped else {}
     numbers[f"{name}_prior"] = np.asarray([*constants, *spreads.values()], float)
-    relative: Literal["", "response", "level"] = ""
+    relative: Literal["", "response", "level", "range"] = ""
     if isinstance(prior, Share):
         link, relative = "identity", "level"
         numbers[f"{name}_level"] = np.asarray(1.0)
@@ -197,6 +204,13 @@ def _parameter(
         relative, floor = "response", prior.floor
         typical = level if end else np.exp([np.nanmean(np.log(runs.y[rows])) for rows in counted])
         numbers[f"{name}_typical"] = typical if apart or (end and grouped) else typical[0]
+    if isinstance(prior, ResponseLevel | RangeShare):
+        relative = "range"
+        own = runs.y[ordinary] if ordinary.any() else runs.y
+        numbers[f"{name}_range"] = np.asarray(np.nanmax(own) - np.nanmin(own) or 1.0)
+    if isinstance(prior, ResponseLevel):
+        middle = np.asarray([np.nanmean(runs.y[rows]) for rows in counted])
+        numbers[f"{name}_middle"] = middle if apart else middle[0]
     on = pooling.on if isinstance(pooling, Pooled) and grouped else {}
     slopes = tuple(slope_name(name, column) for column in on)
     return Parameter(name, owner, link, word, tuple(map(safe, spreads)), anchor, relative, floor, slopes), numbers
@@ -204,13 +218,13 @@ def _parameter(
 
 def _constants(prior: Prior) -> tuple[Link, tuple[float, ...]]:
     match prior:
-        case Normal(mean, sd):
+        case Normal(mean, sd) | ResponseLevel(mean, sd):
             return "identity", (mean, sd)
         case LogNormal(median, spread):
             return "log", (float(np.log(median)), spread)
         case FloorShare(logit, sd) | Share(logit, sd):
             return "floor", (logit, sd)
-        case ResponseShare(share, spread, _):
+        case ResponseShare(share, spread, _) | RangeShare(share, spread):
             return "log", (float(np.log(share)), spread)
         case Gamma(shape, rate, _):
             return "gamma", (shape, rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
@@ -13,6 +14,9 @@ from scalebayes.model.structure import Block
 from scalebayes.numerics.fingerprint import fingerprint
 from scalebayes.numerics.padding import padded_size, repeat_last
 from scalebayes.numerics.precision import double_precision
+
+# What JAX says of an array with several elements where Python needs a number.
+_AS_ONE_NUMBER = re.compile("truth value of an array|scalar arrays can be converted")
 
 
 def expected(law: Callable, x: Sequence[np.ndarray], parameters: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -51,6 +55,31 @@ def variance_of_inputs(
         return np.asarray(jax.jit(of_draw)(theta))[:, :points]
 
 
+def called(law: Callable, x: Sequence, theta: Mapping) -> jax.Array:
+    """The law at abstract arrays.
+
+    Raises
+    ------
+    ValueError
+        If it is written with NumPy, `math` or a condition on an array, which cannot be differentiated.
+    """
+    name = getattr(law, "__name__", "the law")
+    try:
+        return law(*x, **theta)
+    except jax.errors.TracerArrayConversionError:
+        raise ValueError(
+            f"{name} uses NumPy where JAX is needed to differentiate it: write it with jax.numpy, which has the same "
+            "functions (import jax.numpy as jnp; jnp.log10 for np.log10)."
+        ) from None
+    except (TypeError, ValueError) as error:
+        if not isinstance(error, jax.errors.ConcretizationTypeError) and not _AS_ONE_NUMBER.search(str(error)):
+            raise
+        raise ValueError(
+            f"{name} uses an array as one number, in math.log(x) or 'if x > 0': write it with jax.numpy, "
+            "jnp.log(x) and jnp.where(x > 0, ..., ...), so that it holds for all runs at once."
+        ) from None
+
+
 def elementwise(law: Callable) -> Callable:
     """A law, compiled, for arrays that broadcast; a vector has one axis more than the parameters."""
     return _elementwise(law, _code(law))
@@ -63,7 +92,7 @@ def _code(law: Callable) -> object:
 
 @lru_cache(maxsize=32)
 def _over_draws(law: Callable, code: object) -> Callable:
-    return jax.jit(jax.vmap(lambda x, theta: law(*x, **theta), (None, 0)))
+    return jax.jit(jax.vmap(lambda x, theta: called(law, x, theta), (None, 0)))
 
 
 @lru_cache(maxsize=32)
@@ -71,7 +100,7 @@ def _elementwise(law: Callable, code: object) -> Callable:
     def of_every_element(x, theta):
         rank = max([value.ndim for value in theta.values()], default=0) or min(each.ndim for each in x)
         # A law need not depend on every array.
-        found = jnp.asarray(law(*x, **theta))
+        found = jnp.asarray(called(law, x, theta))
         return jnp.broadcast_to(
             found,
             jnp.broadcast_shapes(found.shape, *(each.shape for each in (*x, *theta.values()) if each.ndim <= rank)),

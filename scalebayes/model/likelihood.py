@@ -14,7 +14,7 @@ from scalebayes.numerics.cheaper import cheaper
 from scalebayes.observations.contract import sd_of
 from scalebayes.observations.density import traced
 
-_POSITIVE = ("_bound", "_reference", "_typical", "_level")
+_POSITIVE = ("_bound", "_reference", "_typical", "_level", "_range", "_breadth")
 
 
 class Likelihood(NamedTuple):

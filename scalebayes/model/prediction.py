@@ -320,10 +320,12 @@ def _of_new_group(
     structure = model.structure
     samples = draws.sizes["chain"] * draws.sizes["draw"]
     # A group without runs has no typical response or scale of its own; it gets the mean of all groups.
-    numbers = {
-        name: np.exp(np.log(value).mean()) if name.endswith(("_typical", "_level", "_reference")) else value
-        for name, value in model.numbers.items()
-    }
+    numbers = dict(model.numbers)
+    for name, own in numbers.items():
+        if name.endswith(("_typical", "_level", "_reference")):
+            numbers[name] = np.exp(np.log(own).mean())
+        elif name.endswith("_middle"):
+            numbers[name] = own.mean()
     values: dict[str, np.ndarray] = {}
     for parameter in build_order(structure.parameters):
         if parameter.pooling == "pooled":

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
@@ -66,13 +65,7 @@ def undefined(structure: Structure, runs: Runs, prior: xr.Dataset) -> str:
         values = prior[name].to_numpy()[0]
         parameters[name] = values[draws, group] if values.ndim > 1 else values[draws]
     with double_precision():
-        try:
-            response = np.asarray(elementwise(block.law)([column[at] for column in x], parameters))
-        except jax.errors.TracerArrayConversionError:
-            return (
-                f"{_name(block)} uses NumPy where JAX is needed to differentiate it: write it with jax.numpy, which "
-                "has the same functions (import jax.numpy as jnp; jnp.log10 for np.log10)."
-            )
+        response = np.asarray(elementwise(block.law)([column[at] for column in x], parameters))
     # Far out in a wide prior an amplitude may overflow; infinity times zero is then not the law's fault.
     finite = np.all([np.isfinite(value) for value in parameters.values()], axis=0)
     wrong = np.flatnonzero(np.isnan(response) & finite)

@@ -24,6 +24,47 @@ ERROR = "_error"  # an ending: of the standard error of an input, as a share of 
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """Where and how the prior of an anchored parameter is stated, without numbers; see `scalebayes.priors.Anchored`.
+
+    Parameters
+    ----------
+    form : {"amplitude", "scale", "intercept", "place"}
+    terms : tuple of (str, str, float)
+        For each input its name, the parameter that is its exponent, and the sign of that.
+    factor : float
+    """
+
+    form: str
+    terms: tuple[tuple[str, str, float], ...]
+    factor: float = 1.0
+
+    @property
+    def exponents(self) -> tuple[str, ...]:
+        """Names of the exponents."""
+        return tuple(exponent for _, exponent, _ in self.terms if exponent)
+
+
+def reference_of(name: str, term: int, anchor: Anchor) -> str:
+    """The name in the graph of the reference of one of the inputs by which a parameter is anchored."""
+    return f"{name}_by_{anchor.terms[term][0]}_reference" if term else f"{name}_reference"
+
+
+def at_one(anchor: Anchor, value, exponents: Mapping, references: Sequence, breadth, xp):
+    """An anchored parameter from the value of its term at the references of its inputs."""
+    if anchor.form == "place":
+        return references[0] * value**breadth
+    if anchor.form == "scale":
+        return references[0] * value ** (1 / exponents[anchor.exponents[0]])
+    signed = [exponents[name] if sign > 0 else -exponents[name] for _, name, sign in anchor.terms]
+    if anchor.form == "intercept":
+        return value - anchor.factor * sum(e * xp.log(x) for e, x in zip(signed, references, strict=True))
+    for exponent, reference in zip(signed, references, strict=True):
+        value = value * reference**exponent
+    return value
+
+
+@dataclass(frozen=True)
 class Parameter:
     """How one parameter is built: its link, its pooling, and its anchor if it has one.
 
@@ -38,9 +79,10 @@ class Parameter:
     pooling : {"shared", "pooled", "separate"}
     factors : tuple of str
         The dimensions over which a pooled parameter varies; its deviations along them add up.
-    anchor : tuple of (input, exponent, form) or None
-    relative : {"", "response", "level"}
-        Whether the free value is a share of the typical response, or the log-odds of a share of a curve's level.
+    anchor : Anchor or None
+    relative : {"", "response", "level", "range"}
+        Whether the free value is a share of the typical response, the log-odds of a share of a curve's level, or
+        counted in ranges of the responses.
     floor : str or None
         The parameter above which the typical response is counted, if any.
     slopes : tuple of str
@@ -52,8 +94,8 @@ class Parameter:
     link: Link
     pooling: str
     factors: tuple[str, ...] = ()
-    anchor: tuple[str, str, str] | None = None
-    relative: Literal["", "response", "level"] = ""
+    anchor: Anchor | None = None
+    relative: Literal["", "response", "level", "range"] = ""
     floor: str | None = None
     slopes: tuple[str, ...] = ()
 
@@ -65,7 +107,7 @@ class Parameter:
     @property
     def free(self) -> str:
         """Name of the quantity that has the prior."""
-        ending = {"": "", "response": "_share", "level": "_logit"}[self.relative]
+        ending = {"": "", "response": "_share", "level": "_logit", "range": "_in_ranges"}[self.relative]
         return f"{self.name}{ending}" if ending else self.at_reference
 
     @property
@@ -94,7 +136,8 @@ class Parameter:
     @property
     def needs(self) -> tuple[str, ...]:
         """Parameters that this one is built from."""
-        return tuple(name for name in (self.anchor and self.anchor[1], self.floor) if name)
+        exponents = self.anchor.exponents if self.anchor else ()
+        return tuple(name for name in (*exponents, self.floor) if name)
 
 
 @dataclass(frozen=True)
@@ -322,17 +365,19 @@ def publish(parameter: Parameter, free, numbers: Mapping, values: Mapping, xp):
     at_reference = free
     if parameter.relative == "level":
         at_reference = numbers[f"{parameter.name}_level"] / (1 + xp.exp(-free))
+    if parameter.relative == "range":
+        middle = numbers.get(f"{parameter.name}_middle", 0.0)
+        at_reference = middle + free * numbers[f"{parameter.name}_range"]
     if parameter.relative == "response":
         typical = numbers[f"{parameter.name}_typical"]
         left = typical if parameter.floor is None else xp.maximum(typical - values[parameter.floor], typical / 20)
         at_reference = free * left
     if parameter.anchor is None:
         return at_reference, at_reference
-    _, exponent, form = parameter.anchor
-    reference = numbers[f"{parameter.name}_reference"]
-    if form == "amplitude":
-        return at_reference * reference ** values[exponent], at_reference
-    return reference * at_reference ** (1 / values[exponent]), at_reference
+    anchor, name = parameter.anchor, parameter.name
+    references = [numbers[reference_of(name, i, anchor)] for i in range(len(anchor.terms))]
+    breadth = numbers.get(f"{name}_breadth")
+    return at_one(anchor, at_reference, values, references, breadth, xp), at_reference
 
 
 def build_order(parameters: tuple[Parameter, ...]) -> list[Parameter]:

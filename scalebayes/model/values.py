@@ -165,7 +165,7 @@ def _per_group(structure: Structure, numbers: Mapping[str, Any]) -> set[str]:
     for p in build_order(structure.parameters):
         if p.pooling != "shared":
             found.add(p.free)
-        stated = any(np.ndim(numbers.get(f"{p.name}_{of}", 0)) for of in ("typical", "level", "reference"))
+        stated = any(np.ndim(numbers.get(f"{p.name}_{of}", 0)) for of in ("typical", "level", "reference", "middle"))
         if p.free in found or stated or found & set(p.needs):
             found |= {p.name, p.at_reference} if p.free != p.name else {p.name}
     return found

@@ -228,8 +228,9 @@ def compare(
     differences: dict[str, list[np.ndarray]] = {}
     for name in unlike:
         anchor = model.priors[name].prior
-        logs = isinstance(anchor, Anchored)
-        place = f"{anchor.input} = {number(np.exp(_middle(model, anchor)))}" if isinstance(anchor, Anchored) else ""
+        logs = isinstance(anchor, Anchored) and anchor.positive
+        terms = anchor.terms if isinstance(anchor, Anchored) and anchor.form != "place" else ()
+        place = ", ".join(f"{x} = {number(np.exp(_middle(model, x)))}" for x, _, _ in terms)
         for a, b in combinations(levels, 2):
             difference, before = (
                 _of_level(model, draws, name, a) - _of_level(model, draws, name, b) for draws in (posterior, prior)
@@ -349,13 +350,13 @@ def _inverses(
     return at, {level: partial(inverted, law, ends=ends, sign=runs.sign) for level, law in laws.items()}
 
 
-def _middle(model: Model, anchor: Anchored) -> float:
-    """Log of the input at which the terms of an amplitude are compared: the mean over the runs."""
-    return float(np.log(model.runs.x(anchor.input)).mean())
+def _middle(model: Model, name: str) -> float:
+    """Log of an input at which terms are compared: the mean over the runs."""
+    return float(np.log(model.runs.x(name)).mean())
 
 
 def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndarray:
-    """Draws of a parameter of one group; for an amplitude, of the log of its term at the middle of all runs."""
+    """Draws of a parameter of one group; where it is anchored, of its term amid all runs (in logs if positive)."""
     dim, anchor = model.runs.group_name, model.priors[name].prior
 
     def drawn(of: str) -> np.ndarray:
@@ -364,7 +365,12 @@ def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndar
 
     if not isinstance(anchor, Anchored):
         return drawn(name)
-    middle, exponent = _middle(model, anchor), drawn(anchor.exponent)
+    # The logarithm of the product of powers that the inputs of the term make where it is compared.
+    powers = sum(sign * drawn(e) * _middle(model, x) for x, e, sign in anchor.terms if e)
+    if anchor.form == "intercept":
+        return drawn(name) + anchor.factor * powers
+    if not anchor.positive:
+        return drawn(name) * np.exp(-powers)
     with np.errstate(divide="ignore", invalid="ignore"):  # extreme draws of a wide prior
         log = np.log(drawn(name))
-        return log - exponent * middle if anchor.form == "amplitude" else exponent * (log - middle)
+        return log - powers if anchor.form != "scale" else drawn(anchor.terms[0][1]) * log - powers

@@ -19,6 +19,16 @@ CROSSED = {
     "E": sb.pooled(sb.LogNormal(1.2, 0.2), spread={"family": 0.2, "recipe": 0.1}),
     "alpha": sb.pooled(sb.LogNormal(0.2, 0.5), spread={"recipe": 0.2}),
 }
+ANCHORS = {
+    "c": sb.pooled(
+        sb.Anchored(sb.ResponseLevel(0.0, 1.0), ("N", "D"), ("-a", "a"), form="intercept", factor=0.4), spread=0.2
+    ),
+    "a": sb.LogNormal(0.1, 0.3),
+    "A": sb.separate(sb.Anchored(sb.RangeShare(0.5, 1.0), ("N", "D"), ("alpha", "-beta"))),
+    "alpha": sb.pooled(sb.LogNormal(0.2, 0.3), spread=0.2),
+    "beta": sb.LogNormal(0.1, 0.3),
+    "d": sb.Anchored(sb.LogNormal(1.0, 0.5), "N", form="place"),
+}
 CASES = {
     "pooled": {},
     "separate": {"pooling": "separate"},
@@ -28,6 +38,7 @@ CASES = {
     "crossed": {"priors": CROSSED},
     "covariate": {"priors": {"alpha": sb.pooled(sb.LogNormal(0.2, 0.5), spread=0.3, on={"width": sb.Normal(-1, 0.3)})}},
     "errors of an input": {},
+    "anchors": {"priors": ANCHORS},
     "drift": {"discrepancy": "drift"},
     "drift, separate": {"discrepancy": "drift", "pooling": "separate"},
     "correlated": {"discrepancy": "correlated"},
@@ -54,12 +65,15 @@ def _model(case):
         runs = sb.read_runs(lacking, inputs={"C": "flops"}, response="score", group="family", better="higher")
         return sb.Model(sb.laws.composed(_score, {"L": sb.laws.power_floor}), runs, **CASES[case])
     group = ["family", "recipe"] if case == "crossed" else "family"
-    inputs = {"N": "n_params", "D": "n_tokens"} if "surface" in case else {"C": "flops"}
+    inputs = {"N": "n_params", "D": "n_tokens"} if "surface" in case or case == "anchors" else {"C": "flops"}
     inputs = {"C": sb.Input("flops", error=0.1)} if case == "errors of an input" else inputs
     runs = sb.read_runs(table, inputs=inputs, response="loss", group=group, run="model")
-    return sb.Model(
-        sb.laws.chinchilla if "surface" in case else sb.laws.power_floor, runs, **{"discrepancy": None} | CASES[case]
-    )
+    laws = {"surface": sb.laws.chinchilla, "still surface, student": sb.laws.chinchilla, "anchors": _broken}
+    return sb.Model(laws.get(case, sb.laws.power_floor), runs, **{"discrepancy": None} | CASES[case])
+
+
+def _broken(N, D, *, c, a, A, alpha, beta, d):
+    return 0.1 * (c - 0.4 * a * jnp.log(N / D)) + 2 + A * N**-alpha * D**beta / (1 + N / d)
 
 
 def _score(L, *, level, k):
@@ -238,7 +252,7 @@ def test_spreads_have_coordinates_in_which_their_prior_is_about_normal():
     assert abs(stats.skew(v)) < 0.8  # the skewness of the logarithm is -1.5
 
 
-@pytest.mark.parametrize("case", ["pooled", "mixed", "crossed"])
+@pytest.mark.parametrize("case", ["pooled", "mixed", "crossed", "anchors"])
 def test_prior_draws_are_those_of_the_graph(case):
     import pymc as pm
 

@@ -1,5 +1,6 @@
 """A floor is declared, not guessed; anchors of separate groups look at their own runs."""
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,6 +77,40 @@ def test_separate_groups_are_anchored_where_their_own_runs_are():
     assert separate.numbers["A_reference"].tolist() == pytest.approx([1e23, 1e16])  # large, small
     pooled = sb.Model(sb.laws.power_floor, runs, discrepancy=None)
     assert float(pooled.numbers["A_reference"]) == pytest.approx(np.sqrt(1e39))
+
+
+def test_an_anchored_prior_states_the_term_where_the_runs_are():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(np.exp(rng.uniform(10, 20, (30, 2))), columns=["N", "D"]).assign(y=rng.normal(size=30))
+    runs = sb.read_runs(table, inputs={"N": "N", "D": "D"}, response="y")
+
+    def law(N, D, *, c, s, A, alpha, d):
+        return c + s * jnp.log(N) + A * N**-alpha * D**alpha + d
+
+    priors = {
+        "c": sb.Anchored(sb.ResponseLevel(0.5, 0.2), "N", "s", form="intercept"),
+        "s": sb.Normal(0.0, 1.0),
+        "A": sb.Anchored(sb.RangeShare(0.5, 0.3), ("N", "D"), ("alpha", "-alpha")),
+        "alpha": sb.LogNormal(0.3, 0.3),
+        "d": sb.Anchored(sb.LogNormal(1.0, 0.5), "D", form="place"),
+    }
+    model = sb.Model(
+        law, runs, priors=priors, observation=sb.Gaussian(sb.LogNormal(1, 1), scale="identity"), discrepancy=None
+    )
+    prior = model.prior(4000)["prior"].to_dataset().isel(chain=0)
+    N, D = (np.log(runs.x(name)) for name in ("N", "D"))
+    width = np.ptp(runs.y)
+    level = prior["c"] + prior["s"] * N.mean()
+    term = np.log(prior["A"]) + prior["alpha"] * (D.mean() - N.mean())
+    place = (np.log(prior["d"]) - D.mean()) / (np.ptp(D) / 2)
+    for found, (mean, sd) in (
+        (level, (runs.y.mean() + 0.5 * width, 0.2 * width)),
+        (term, (np.log(0.5 * width), 0.3)),
+        (place, (0.0, 0.5)),
+    ):
+        # The chance that a true one fails is 1e-4: 3.9 standard errors, of the mean and of the standard deviation.
+        assert abs(float(found.mean()) - mean) < 3.9 * sd / np.sqrt(4000)
+        assert abs(float(found.std()) / sd - 1) < 3.9 / np.sqrt(8000)
 
 
 def test_a_model_is_described_once_and_a_question_describes_nothing(monkeypatch, made_fit, power_runs):

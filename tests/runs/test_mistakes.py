@@ -1,5 +1,7 @@
 """Tables that look like a mistake: refused where they cannot be meant, and otherwise a warning names what was seen."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -117,10 +119,29 @@ def test_a_short_form_of_a_number_is_written_out():
         sb.read_runs(_table(n_params=["70B", "1e9", "2e9", "3e9"]), inputs={"N": "n_params"})
 
 
-def test_numpy_in_a_law_is_a_sentence():
-    def law(N, *, A):
-        return A * np.log10(N)
+def _with_numpy(N, *, A):
+    return A * np.log10(N)
 
+
+def _with_math(N, *, A):
+    return A * math.log(N)
+
+
+def _with_a_condition(N, *, A):
+    return A / N if N > 1e9 else A
+
+
+@pytest.mark.parametrize(
+    ("law", "said"),
+    [
+        (_with_numpy, r"_with_numpy uses NumPy where JAX is needed .* jnp.log10 for np.log10"),
+        (_with_math, r"_with_math uses an array as one number, in math.log\(x\)"),
+        (_with_a_condition, r"_with_a_condition uses an array as one number, .* jnp.where\(x > 0"),
+    ],
+)
+def test_what_jax_cannot_differentiate_is_a_sentence(law, said):
     runs = sb.read_runs(_table(), inputs={"N": "n_params"}, response="loss")
-    with pytest.raises(ValueError, match=r"law uses NumPy where JAX is needed .* jnp.log10 for np.log10"):
-        sb.fit(law, runs, priors={"A": sb.LogNormal(0.3, 0.5)}, discrepancy=None)
+    model = sb.Model(law, runs, priors={"A": sb.LogNormal(0.3, 0.5)}, discrepancy=None)
+    for use in (model.prior, lambda: sb.sample(model)):
+        with pytest.raises(ValueError, match=said):
+            use()
