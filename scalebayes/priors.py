@@ -309,9 +309,9 @@ class Anchored:
         Prior of a; positive for a scale and a place.
     input : str or tuple of str
         The input of the term, or all of them where it is a product.
-    exponent : str or tuple of str, optional
-        For each input the parameter that is its exponent, or its slope for an intercept; ``"-eta"`` is minus eta. A
-        place has none.
+    exponent : str, float or tuple of these, optional
+        For each input the parameter that is its exponent, or its slope for an intercept; ``"-eta"`` is minus eta, and a
+        number is an exponent that is known. A place has none.
     form : {"amplitude", "scale", "intercept", "place"}
         How the law writes the term.
     reference : float, optional
@@ -337,7 +337,7 @@ class Anchored:
 
     value: Normal | LogNormal | ResponseShare | ResponseLevel | RangeShare
     input: str | tuple[str, ...]
-    exponent: str | tuple[str, ...] | None = None
+    exponent: str | float | tuple[str | float, ...] | None = None
     form: Literal["amplitude", "scale", "intercept", "place"] = "amplitude"
     reference: float | None = None
     factor: float = 1.0
@@ -371,16 +371,18 @@ class Anchored:
 
     @property
     def terms(self) -> tuple[tuple[str, str, float], ...]:
-        """For each input its name, the parameter that is its exponent ("" for none) and the sign of that."""
-        exponents = _several(self.exponent) or ("",)
+        """For each input its name, the parameter that is its exponent, and its sign; "" and a number if it is known."""
+        exponents = _several(self.exponent) or (1.0,)
         return tuple(
-            (name, exponent.removeprefix("-"), -1.0 if exponent.startswith("-") else 1.0)
-            for name, exponent in zip(_several(self.input), exponents, strict=True)
+            (name, e.removeprefix("-"), -1.0 if e.startswith("-") else 1.0)
+            if isinstance(e, str)
+            else (name, "", float(e))
+            for name, e in zip(_several(self.input), exponents, strict=True)
         )
 
 
-def _several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    return () if names is None else (names,) if isinstance(names, str) else tuple(names)
+def _several(names: Any) -> tuple[Any, ...]:
+    return () if names is None else names if isinstance(names, tuple) else (names,)
 
 
 Prior = Normal | LogNormal | Gamma | FloorShare | Share | ResponseShare | ResponseLevel | RangeShare | Anchored

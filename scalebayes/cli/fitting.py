@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -11,6 +12,8 @@ from scalebayes.cli.options import FitFile, Force, Json, Prob, pairs, print_json
 
 if TYPE_CHECKING:
     from scalebayes.fits.fit import Fit
+
+_LAYOUT = r"\\left|\\right|\\q?quad|\\mathrm|\\,"  # what TeX needs and a reader does not
 
 
 def fit(
@@ -115,27 +118,22 @@ def summary(path: FitFile, prob: Prob = 0.89, json: Json = False) -> None:
 
 
 def laws(json: Json = False) -> None:
-    """List the built-in laws."""
-    from scalebayes import laws as built_in
+    """List the built-in laws by family, each with its equation, inputs, parameters and source."""
+    from scalebayes.laws.catalogue import catalogue
 
-    listed = []
-    for law in built_in.BUILT_IN:
-        lines = (law.function.__doc__ or "").strip().splitlines()
-        equation = next(line.strip().removeprefix(".. math:: ") for line in lines if ".. math::" in line)
-        listed.append(
-            {
-                "name": law.name,
-                "inputs": law.inputs,
-                "parameters": law.parameters,
-                "says": lines[0],
-                "equation": equation,
-            }
-        )
+    listed = catalogue()
     if json:
         print_json({"laws": listed})
         return
+    before = ""
     for each in listed:
-        print(f"{each['name']}({', '.join(each['inputs'])}; {', '.join(each['parameters'])})\n    {each['says']}")
+        if each["family"] != before:
+            print(f"{'' if not before else chr(10)}{each['family']}")
+            before = each["family"]
+        print(f"\n  {each['name']}({', '.join(each['inputs'])}; {', '.join(each['parameters'])})")
+        print(f"      {each['says']}")
+        print(f"      {re.sub(_LAYOUT, '', each['equation'])}")
+        print(f"      {', '.join(each['source'])}")
 
 
 def _summary(result: Fit, prob: float) -> dict[str, Any]:

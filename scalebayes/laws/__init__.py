@@ -10,17 +10,53 @@ function of your own is as good as these::
 from collections.abc import Callable, Mapping
 
 from scalebayes.arguments import nearest
-from scalebayes.laws import composition, powers, size_and_data
+from scalebayes.laws import (
+    breaks,
+    composition,
+    data_quality,
+    downstream,
+    effective,
+    experts,
+    hyper_parameters,
+    one_scale,
+    powers,
+    schedules,
+    size_and_data,
+    two_resources,
+)
+from scalebayes.laws.breaks import *
+from scalebayes.laws.data_quality import *
+from scalebayes.laws.downstream import *
+from scalebayes.laws.effective import *
+from scalebayes.laws.experts import *
+from scalebayes.laws.hyper_parameters import *
 from scalebayes.laws.law import Law, Signature, keywords, signature, with_floor
+from scalebayes.laws.one_scale import *
 from scalebayes.laws.powers import *
+from scalebayes.laws.schedules import *
 from scalebayes.laws.sequences import Segments, segments
 from scalebayes.laws.size_and_data import *
+from scalebayes.laws.two_resources import *
 
-BUILT_IN = tuple(law for family in (powers, size_and_data) for law in family.LAWS)
+FAMILIES = (
+    powers,
+    breaks,
+    one_scale,
+    size_and_data,
+    two_resources,
+    effective,
+    experts,
+    data_quality,
+    schedules,
+    hyper_parameters,
+    downstream,
+)
+BUILT_IN = tuple(law for family in FAMILIES for law in family.LAWS)
 _BY_FUNCTION = {law.function: law for law in BUILT_IN}
 
 __all__ = [
     "BUILT_IN",
+    "FAMILIES",
     "Law",
     "Segments",
     "Signature",
@@ -32,8 +68,7 @@ __all__ = [
     "segments",
     "signature",
     "with_floor",
-    *powers.__all__,
-    *size_and_data.__all__,
+    *(name for family in FAMILIES for name in family.__all__),
 ]
 
 
@@ -99,7 +134,7 @@ def named(name: str) -> Callable:
     Raises
     ------
     ValueError
-        If there is none; lists the built-in laws.
+        If there is none.
 
     Examples
     --------
@@ -109,6 +144,6 @@ def named(name: str) -> Callable:
     known = {law.name: law.function for law in BUILT_IN}
     if name not in known:
         raise ValueError(
-            f"unknown law {name!r}{nearest(name, known)}; the built-in laws are {', '.join(sorted(known))}."
+            f"unknown law {name!r}{nearest(name, known)}; 'scalebayes laws' lists the {len(known)} built-in ones."
         )
     return known[name]

@@ -30,7 +30,9 @@ def composed(outer: Law, parts: Mapping[str, Law]) -> Law:
     kinds += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in own]
     law.__signature__ = inspect.Signature(kinds)  # type: ignore[attr-defined]
     priors = {name: prior for each in (*parts.values(), outer) for name, prior in each.priors.items()}
-    return Law(law, floor=outer.floor, priors=priors)
+    domains = [part.domain for part in parts.values()] + [outer.domain]
+    domain = {name: ends for each in domains for name, ends in each.items() if name in inputs}
+    return Law(law, floor=outer.floor, priors=priors, scale=outer.scale, rises=outer.rises, domain=domain)
 
 
 def _function(

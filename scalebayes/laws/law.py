@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from scalebayes.priors import FloorShare, Pooling, Prior
 from scalebayes.priors import with_floor as with_named_floor
@@ -105,6 +105,13 @@ class Law:
         (C, parameters) to N and D of the lowest response where C = 6 N D; found by search if not given.
     derived : mapping of str to Callable
         Further quantities, each a function of parameters (keyword-only).
+    scale : {"log", "identity", "logit"}
+        The scale on which runs scatter about the law where no observation is given: the logarithm for losses, the
+        log-odds for rates between 0 and 1, the identity for what may be negative.
+    rises : bool
+        Whether it is a law of a response of which high values are good.
+    domain : mapping of str to (float, float)
+        Values of an input that the law covers: from the first to below the second.
 
     Examples
     --------
@@ -119,6 +126,9 @@ class Law:
     beside: Mapping[str, Priors | Callable[[float], Priors]] = field(default_factory=dict)
     optimum: Callable | None = None
     derived: Mapping[str, Callable] = field(default_factory=dict)
+    scale: Literal["log", "identity", "logit"] = "log"
+    rises: bool = False
+    domain: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         parameters = self.signature.parameters
@@ -127,6 +137,11 @@ class Law:
         for name in self.priors:
             if name not in parameters:
                 raise ValueError(f"{self.signature} has no parameter {name!r} to have a prior.")
+        for name in self.domain:
+            if name not in self.inputs:
+                raise ValueError(f"{self.signature} has no input {name!r} to have a domain.")
+        if self.scale not in ("log", "identity", "logit"):
+            raise ValueError(f"the scale of {self.name} is 'log', 'identity' or 'logit', got {self.scale!r}.")
         if isinstance(self.floor, str):
             stated = {name: with_named_floor(prior, self.floor) for name, prior in self.priors.items()}
             object.__setattr__(self, "priors", stated)

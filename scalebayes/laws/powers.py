@@ -1,4 +1,4 @@
-"""Laws of one input: a power of scale, with or without a floor, a shift, a ceiling or a break."""
+"""Laws of one input: a power of scale, with or without a floor, a shift or a ceiling."""
 
 import math
 from collections.abc import Callable
@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from scalebayes.laws.law import Law
-from scalebayes.priors import Anchored, FloorShare, LogNormal, Normal, ResponseShare, pooled, separate
+from scalebayes.priors import Anchored, FloorShare, LogNormal, ResponseShare, pooled, separate
 
-__all__ = ["broken_power", "power", "power_floor", "saturating_power", "shifted_power", "sigmoid"]
+__all__ = ["power", "power_floor", "saturating_power", "shifted_power", "sigmoid"]
 
 _NEWTON_STEPS = 8  # enough for rounding error, from where the equation is nearly linear
 _LEAST_ROOM = 1e-6  # between E and L_0, as a share of L_0
@@ -206,46 +206,6 @@ def sigmoid(x, *, E, L_0, A, alpha):
     return E + (L_0 - E) * jax.nn.sigmoid(jnp.log(A) - alpha * jnp.log(x))
 
 
-def broken_power(x, *, E, A, alpha, delta_1, d_1, f_1):
-    r"""Response that falls as a power of scale whose exponent changes once.
-
-    .. math:: L(x) = E + A x^{-\alpha} \left(1 + (x / d_1)^{1 / f_1}\right)^{-\delta_1 f_1}
-
-    Parameters
-    ----------
-    x : array_like
-        Any one scale, a count.
-    E : array_like
-        Irreducible loss, >= 0.
-    A, alpha : array_like
-        Of the power before the break, > 0.
-    delta_1 : array_like
-        Increase of the exponent at the break, of either sign.
-    d_1 : array_like
-        Scale of the break, in the units of x; > 0.
-    f_1 : array_like
-        Breadth of the break in natural logs of x, > 0; a small one is abrupt.
-
-    Returns
-    -------
-    array
-        Expected response, broadcast over everything.
-
-    Notes
-    -----
-    Caballero et al. (2023), eq. 1 with one break, arXiv:2210.14891.
-
-    Examples
-    --------
-    Published constants of four-digit addition:
-
-    >>> constants = {"E": 0.41388453, "A": 2.27727229, "alpha": 0.05507735}
-    >>> round(float(broken_power(800.0, **constants, delta_1=5.66290382, d_1=612.583617, f_1=0.05919304)), 3)
-    0.76
-    """
-    return E + A * jnp.power(x, -alpha) * jnp.exp(-delta_1 * f_1 * jax.nn.softplus(jnp.log(x / d_1) / f_1))
-
-
 _PRIORS: dict[Callable, dict] = {
     power: {
         "A": pooled(Anchored(ResponseShare(1.0, 1.0, floor=None), input="x", exponent="alpha"), spread=0.5),
@@ -276,14 +236,6 @@ _PRIORS: dict[Callable, dict] = {
         "L_0": pooled(ResponseShare(2.0, 0.5, floor=None), spread=0.1),
         "A": pooled(Anchored(LogNormal(1.0, 1.0), input="x", exponent="alpha"), spread=0.5),
         "alpha": pooled(LogNormal(median=0.3, spread=0.7), spread=0.3),
-    },
-    broken_power: {
-        "E": pooled(FloorShare(logit=1.2, sd=1.3), spread=0.1),
-        "A": pooled(Anchored(ResponseShare(0.3, 1.0), input="x", exponent="alpha"), spread=0.5),
-        "alpha": pooled(LogNormal(median=0.25, spread=0.7), spread=0.3),
-        "delta_1": pooled(Normal(mean=0.0, sd=0.5), spread=0.2),
-        "d_1": pooled(Anchored(LogNormal(1.0, 0.5), input="x", exponent="alpha", form="scale"), spread=0.3),
-        "f_1": pooled(LogNormal(median=0.3, spread=0.7), spread=0.3),
     },
 }
 

@@ -147,7 +147,8 @@ def _anchored(name: str, pooling: Pooling, law: Law, renamed: Mapping[str, str],
             raise ValueError(
                 f"the prior of {name} is anchored by input {name_of_input!r}, which {law.signature} does not have."
             )
-        if name_of_input not in runs.scales:
+        # A place is amid the positive values: a store may be empty.
+        if name_of_input not in runs.scales and not (anchor.form == "place" and (runs.x(name_of_input) > 0).any()):
             raise ValueError(
                 f"the prior of {name} is anchored by input {name_of_input!r}, which is no positive scale; "
                 "give the parameter a prior of its own, such as LogNormal."
@@ -251,6 +252,39 @@ def check_counts(law: Law, runs: Runs) -> None:
         )
 
 
+def check_domain(law: Law, x: Mapping[str, np.ndarray], labels: Sequence[str], what: str = "run") -> None:
+    """Refuse values of inputs that a law does not cover.
+
+    Parameters
+    ----------
+    law : Law
+    x : mapping of str to array
+        Values of its inputs.
+    labels : sequence of str
+        What each row is called.
+    what : str
+        What a row is.
+    """
+    for name, (low, high) in law.domain.items():
+        outside = ~((x[name] >= low) & (x[name] < high))
+        if outside.any():
+            first = int(np.flatnonzero(outside.reshape(len(labels), -1).any(1))[0])
+            upper = "" if np.isinf(high) else f" and below {high:g}" if high > np.nextafter(low, high) else ""
+            raise ValueError(
+                f"{law.name} is for {name} from {low:g} on{upper}, and {outside.sum()} of {len(labels)} {what}s lie "
+                f"elsewhere, first {what} {labels[first]}: {name} = {np.ravel(x[name][first])[0]:g}."
+            )
+
+
+def check_direction(law: Law, runs: Runs) -> None:
+    """Refuse a law of what should be high for a response that should be low."""
+    if law.rises and runs.better == "lower":
+        raise ValueError(
+            f"{law.name} is a law of a response of which high values are good, and {runs.response!r} is read as one "
+            "that should be low; say read_runs(..., better='higher')."
+        )
+
+
 def check_is_loss(law: str, runs: Runs) -> None:
     """Refuse accuracies and percentages: the built-in laws are for losses, which fall with scale."""
     y = runs.y
@@ -264,7 +298,7 @@ def check_is_loss(law: str, runs: Runs) -> None:
     if len(y) < 4 or y.max() > 1:
         return
     ranks = [_rank_correlation(runs.x(name), y) for name in runs.scales]
-    if min(ranks) > 0.5:
+    if ranks and min(ranks) > 0.5:
         rises = " and ".join(f"{name} ({rank:.2f})" for name, rank in zip(runs.scales, ranks, strict=True))
         raise ValueError(
             f"{what} and rises with {rises}, rank correlation in brackets: this looks like an accuracy, and {law} is a "

@@ -175,12 +175,13 @@ def _parameter(
         anchor = Anchor(prior.form, prior.terms, prior.factor)
         for i, (column, _, _) in enumerate(prior.terms):
             x = runs.x(column)
-            typical = end.scale if end else np.exp([np.log(x[rows]).mean() for rows in parts])
+            x = np.where(x > 0, x, np.nan) if prior.form == "place" else x
+            typical = end.scale if end else np.exp([np.nanmean(np.log(x[rows])) for rows in parts])
             per_group = grouped if end else apart
             typical = np.asarray(prior.reference) if prior.reference else typical if per_group else typical[0]
             numbers[reference_of(name, i, anchor)] = np.asarray(typical, float)
         if prior.form == "place":
-            numbers[f"{name}_breadth"] = np.asarray(max(np.log(x.max() / x.min()) / 2, 1.0))
+            numbers[f"{name}_breadth"] = np.asarray(max(np.log(np.nanmax(x) / np.nanmin(x)) / 2, 1.0))
         prior = prior.value
     link, constants = _constants(prior)
     spreads = pooling.spreads(runs.group_name) if isinstance(pooling, Pooled) and grouped else {}

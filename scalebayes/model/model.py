@@ -20,6 +20,8 @@ from scalebayes.laws import Law, as_law, is_built_in
 from scalebayes.laws.powers import NEAR
 from scalebayes.model.checks import (
     check_counts,
+    check_direction,
+    check_domain,
     check_is_loss,
     check_names,
     check_pooling,
@@ -30,7 +32,8 @@ from scalebayes.model.prior import prior_draws
 from scalebayes.model.responses import Measured, Response, check_response, measured, with_floors
 from scalebayes.model.structure import Structure, safe
 from scalebayes.observations import WORDS as OBSERVATIONS
-from scalebayes.observations import Observation, StudentT, check_observation
+from scalebayes.observations import Gaussian, Observation, StudentT, check_observation
+from scalebayes.observations.scales import as_scale
 from scalebayes.priors import Pooled, Pooling, Prior, repool_fields, with_pooling
 from scalebayes.runs import Runs
 from scalebayes.runs.reading import select_inputs
@@ -67,8 +70,8 @@ class Model:
         "crossed" leaves observation and discrepancy at their defaults. The default noise scale is shared; it is pooled
         beside a discrepancy, and separate if everything is.
     observation : {"student_t", "gaussian"} or Observation, optional
-        How a run scatters about the law; by default a Student-t on the log response, or a Gaussian beside a
-        discrepancy.
+        How a run scatters about the law; by default a Student-t on the law's scale, which is the log response for
+        losses, or a Gaussian beside a discrepancy.
     discrepancy : str, Term, tuple of them, or None
         How runs depart from the law beyond their noise: "drift" along a curve of one input (each group is a curve), or
         "surface" over several inputs (each group has its surface), "run effects" where runs have several rows. "auto",
@@ -156,10 +159,11 @@ class Model:
         runs = select_inputs(runs, name, inputs)
         check_pooling(pooling, runs)
         if isinstance(discrepancy, str) and discrepancy == AUTO:
-            terms, why = chosen(runs, None if observation is None else _resolved_observation(observation, ()))
+            usual = observation is None and law.scale == "log"
+            terms, why = chosen(runs, None if usual else _resolved_observation(observation, (), law))
         else:
             terms, why = as_terms(discrepancy), ""
-        seen = _resolved_observation(observation, terms)
+        seen = _resolved_observation(observation, terms, law)
         check_response(runs, seen)
         check_together(terms, seen, runs)
         if pooling == "separate" and (observation is None or isinstance(observation, str)):
@@ -177,6 +181,8 @@ class Model:
         law, others = with_floors(first, further, complete)
         check_names(law, runs, seen, terms, others)
         check_counts(law, runs)
+        check_domain(law, dict(zip(inputs, map(runs.x, runs.inputs), strict=True)), tuple(map(str, runs.labels)))
+        check_direction(law, runs)
         if is_built_in(law) and seen.scale.name == "log" and runs.better == "lower":
             check_is_loss(name, runs)
         for attribute, value in (
@@ -394,8 +400,11 @@ def _floor_horizon(model: Model, stated: str) -> float | None:
     return max(model.horizon or 1.0, NEAR) if same else None
 
 
-def _resolved_observation(observation: object, terms: tuple[Term, ...]) -> Observation:
+def _resolved_observation(observation: object, terms: tuple[Term, ...], law: Law) -> Observation:
     beside = next((found for term in terms if (found := term.observation()) is not None), None)
+    if observation is None and law.scale != "log":
+        integrated = any(not term.sampled for term in terms)
+        return Gaussian(scale=as_scale(law.scale)) if integrated else StudentT(scale=as_scale(law.scale))
     if observation is None:
         return beside or StudentT()
     if isinstance(observation, str):

@@ -323,9 +323,9 @@ def _of_new_group(
     numbers = dict(model.numbers)
     for name, own in numbers.items():
         if name.endswith(("_typical", "_level", "_reference")):
-            numbers[name] = np.exp(np.log(own).mean())
+            numbers[name] = np.asarray(np.exp(np.log(own).mean()))
         elif name.endswith("_middle"):
-            numbers[name] = own.mean()
+            numbers[name] = np.asarray(own.mean())
     values: dict[str, np.ndarray] = {}
     for parameter in build_order(structure.parameters):
         if parameter.pooling == "pooled":

@@ -31,7 +31,7 @@ class Anchor:
     ----------
     form : {"amplitude", "scale", "intercept", "place"}
     terms : tuple of (str, str, float)
-        For each input its name, the parameter that is its exponent, and the sign of that.
+        For each input its name, the parameter that is its exponent, and its sign; "" and a number if it is known.
     factor : float
     """
 
@@ -56,7 +56,7 @@ def at_one(anchor: Anchor, value, exponents: Mapping, references: Sequence, brea
         return references[0] * value**breadth
     if anchor.form == "scale":
         return references[0] * value ** (1 / exponents[anchor.exponents[0]])
-    signed = [exponents[name] if sign > 0 else -exponents[name] for _, name, sign in anchor.terms]
+    signed = [(exponents[e] if sign > 0 else -exponents[e]) if e else sign for _, e, sign in anchor.terms]
     if anchor.form == "intercept":
         return value - anchor.factor * sum(e * xp.log(x) for e, x in zip(signed, references, strict=True))
     for exponent, reference in zip(signed, references, strict=True):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scalebayes.observations.scales import LOG, Scale, as_scale
-from scalebayes.priors import Gamma, LogNormal, Pooling, Shared, pooled, shared, with_pooling
+from scalebayes.priors import Gamma, LogNormal, Pooling, RangeShare, Shared, pooled, shared, with_pooling
 
 _NEEDS = {
     "log": "positive finite numbers",
@@ -18,7 +18,12 @@ _NEEDS = {
 }
 _FAR = 6.0  # standard deviations
 # Of the losses and errors of trained models: half a per cent; a tenth in log-odds is 0.025 of an accuracy of one half.
-_SIGMA = {"log": LogNormal(median=0.005, spread=1.0), "logit": LogNormal(median=0.1, spread=1.0)}
+# In units of the response nothing is known but their range.
+_SIGMA = {
+    "log": LogNormal(median=0.005, spread=1.0),
+    "logit": LogNormal(median=0.1, spread=1.0),
+    "identity": RangeShare(share=0.02, spread=1.5),
+}
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,8 @@ class StudentT:
     ----------
     sigma : prior, optional
         Prior of the width: bare (shared), pooled or separate. On the logarithm 0.005 is half a per cent. The default is
-        LogNormal(0.005, 1) there and LogNormal(0.1, 1) in log-odds; on the identity it has to be given, in units of the
-        response.
+        LogNormal(0.005, 1) there, LogNormal(0.1, 1) in log-odds, and RangeShare(0.02, 1.5) on the identity, two per
+        cent of the range of the responses.
     nu : prior
         Prior of the degrees of freedom, which all groups share. Near 2 a fit would take runs that bend away from the
         law for outliers, and ignore them; single outliers are found before, see `Model`.
@@ -43,7 +48,7 @@ class StudentT:
     Raises
     ------
     ValueError
-        If the prior of ``nu`` is not shared, if there is no such scale, or if it has no default width.
+        If the prior of ``nu`` is not shared, or if there is no such scale.
 
     Examples
     --------
@@ -118,8 +123,8 @@ class Gaussian:
     ----------
     sigma : prior, optional
         Prior of the width: bare (shared), pooled or separate. On the logarithm 0.005 is half a per cent. The default is
-        LogNormal(0.005, 1) there and LogNormal(0.1, 1) in log-odds; on the identity it has to be given, in units of the
-        response.
+        LogNormal(0.005, 1) there, LogNormal(0.1, 1) in log-odds, and RangeShare(0.02, 1.5) on the identity, two per
+        cent of the range of the responses.
     scale : {"log", "identity", "logit"}
         The logarithm for losses and errors, the identity for ratings, the log-odds for accuracies.
     error : str, optional
@@ -130,7 +135,7 @@ class Gaussian:
     Raises
     ------
     ValueError
-        If there is no such scale, or if it has no default width.
+        If there is no such scale.
     TypeError
         If ``error`` is not a name.
 
@@ -309,11 +314,6 @@ def _resolve(noise: Any) -> None:
     object.__setattr__(noise, "scale", scale)
     sigma = noise.sigma
     if sigma is None:
-        if scale.name not in _SIGMA:
-            raise ValueError(
-                "noise on the identity scale is in units of the response, so its prior has to be given: "
-                "sigma=sb.LogNormal(median=10, spread=1) for a rating whose runs scatter by about 10."
-            )
         sigma = _SIGMA[scale.name]
     object.__setattr__(noise, "sigma", with_pooling(sigma))
 

@@ -366,7 +366,9 @@ def _of_level(model: Model, draws: xr.Dataset, name: str, level: str) -> np.ndar
     if not isinstance(anchor, Anchored):
         return drawn(name)
     # The logarithm of the product of powers that the inputs of the term make where it is compared.
-    powers = sum(sign * drawn(e) * _middle(model, x) for x, e, sign in anchor.terms if e)
+    powers = sum(
+        (sign * drawn(e) if e else sign) * _middle(model, x) for x, e, sign in anchor.terms if anchor.form != "place"
+    )
     if anchor.form == "intercept":
         return drawn(name) + anchor.factor * powers
     if not anchor.positive:

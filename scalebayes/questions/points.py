@@ -12,6 +12,7 @@ import xarray as xr
 
 from scalebayes.arguments import nearest
 from scalebayes.model import Model
+from scalebayes.model.checks import check_domain
 from scalebayes.model.prediction import Points as NewPoints
 from scalebayes.runs.checks import unlike_proportions
 from scalebayes.runs.cost import cost_at, cost_of_runs
@@ -237,6 +238,7 @@ def points_of(model: Model, table: pd.DataFrame, level: str | None, *, new_runs:
         else:
             own = runs.x(name)[runs.rows(level)][0]
             x[name] = np.broadcast_to(own, (len(table), *np.shape(own)))
+    check_domain(model.law, dict(zip(model.law.inputs, x.values(), strict=True)), tuple(map(str, table.index)), "point")
     columns = {}
     for role, column in model.observation.columns.items() if new_runs else ():
         if column in table:

@@ -189,11 +189,16 @@ def test_plot_replaces_a_picture_by_force(answer, fit_file, tmp_path):
 
 def test_laws_lists_the_built_in_laws(ask, answer):
     laws = {law["name"]: law for law in ask("laws")["laws"]}
-    one_axis = {"power", "power_floor", "shifted_power", "saturating_power", "sigmoid", "broken_power"}
-    assert set(laws) == {"chinchilla", "kaplan"} | one_axis
+    assert set(laws) == {law.name for law in sb.laws.BUILT_IN}
     assert laws["chinchilla"]["inputs"] == ["N", "D"]
     assert laws["chinchilla"]["parameters"] == ["E", "A", "B", "alpha", "beta"]
-    assert "chinchilla(N, D; E, A, B, alpha, beta)\n" in answer("laws")
+    assert laws["chinchilla"]["family"] == "Laws of model size and data: L(N, D)"
+    assert laws["chinchilla"]["source"] == ["arXiv:2203.15556", "arXiv:2404.10102"]
+    for law in laws.values():
+        assert all(law[part] for part in ("equation", "says", "source")), law["name"]
+    said = answer("laws")
+    assert "  chinchilla(N, D; E, A, B, alpha, beta)\n" in said
+    assert said.count("\nLaws of ") == len({law["family"] for law in laws.values()}) - 1
 
 
 @pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")

@@ -60,7 +60,7 @@ def test_a_law_whose_signature_cannot_be_read_is_refused(law, message, refuses, 
 
 
 def test_an_unknown_law_is_refused(refuses):
-    known = ", ".join(sorted(law.name for law in sb.laws.BUILT_IN))
-    assert "chinchilla, kaplan, power, power_floor" in known
-    with refuses(ValueError, f"unknown law 'chincilla' (did you mean 'chinchilla'?); the built-in laws are {known}."):
+    n = len(sb.laws.BUILT_IN)
+    message = f"unknown law 'chincilla' (did you mean 'chinchilla'?); 'scalebayes laws' lists the {n} built-in ones."
+    with refuses(ValueError, message):
         sb.laws.named("chincilla")

@@ -30,15 +30,10 @@ def test_a_bare_prior_of_the_noise_is_shared(refuses):
         sb.StudentT(nu=sb.separate(sb.LogNormal(9.0, 1.0)))
 
 
-def test_noise_has_a_default_width_on_the_logarithm_and_in_log_odds_only(refuses):
+def test_noise_has_a_default_width_on_every_scale(refuses):
     assert sb.Gaussian(scale="logit").sigma == sb.shared(sb.LogNormal(0.1, 1.0))
     assert sb.StudentT().scale == sb.StudentT(scale="log").scale
-    with refuses(
-        ValueError,
-        "noise on the identity scale is in units of the response, so its prior has to be given: "
-        "sigma=sb.LogNormal(median=10, spread=1) for a rating whose runs scatter by about 10.",
-    ):
-        sb.Gaussian(scale="identity")
+    assert sb.Gaussian(scale="identity").sigma == sb.shared(sb.RangeShare(0.02, 1.5))
     with refuses(ValueError, "scale is 'log', 'identity', 'logit', got 'sqrt'."):
         sb.StudentT(scale="sqrt")
 
