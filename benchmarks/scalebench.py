@@ -96,10 +96,10 @@ def mean_size_by_ratio(N, D, P, r, *, E, A, B, alpha, beta, a, c):
     return E + A * N**-alpha * P ** -(a - c / r**2) + B * D**-beta
 
 
-def overfitted(N, D, U, *, E, A, B, alpha, beta, R_D, R_N, H, c, k, l, j):
+def overfitted(N, D, U, *, E, A, B, alpha, beta, R_D, R_N, H, c, k, s, j):
     """`sb.laws.repeated_data`, above which large models that see few data often end."""
     held = sb.laws.repeated_data(N, D, U, E=E, A=A, B=B, alpha=alpha, beta=beta, R_D=R_D, R_N=R_N)
-    return held + H * jax.nn.sigmoid(c + k * jnp.log(N) + l * jnp.log(D) - j * jnp.log(U))
+    return held + H * jax.nn.sigmoid(c + k * jnp.log(N) + s * jnp.log(D) - j * jnp.log(U))
 
 
 def routed_and_dense(N, E, *, floor, A, alpha, b, c, E_start, E_max):
@@ -204,9 +204,9 @@ BRACKET = {
 }
 OVERFITTED = {name: each.prior for name, each in _of(sb.laws.repeated_data).items()} | {
     "H": L(5, 0.7),
-    "c": sb.Anchored(sb.Normal(-3, 2), ("N", "D", "U"), ("k", "l", "-j"), "intercept"),
+    "c": sb.Anchored(sb.Normal(-3, 2), ("N", "D", "U"), ("k", "s", "-j"), "intercept"),
     "k": L(1, 0.7),
-    "l": L(1, 0.7),
+    "s": L(1, 0.7),
     "j": L(2, 0.7),
 }
 MEAN_SIZE = {

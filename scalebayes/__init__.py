@@ -71,6 +71,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.questions.reach import reach as reach
     from scalebayes.questions.responses import with_response as with_response
     from scalebayes.questions.schedules import with_schedules as with_schedules
+    from scalebayes.questions.tune import Tuning as Tuning
+    from scalebayes.questions.tune import tune as tune
     from scalebayes.runs.checks import RunsWarning as RunsWarning
     from scalebayes.runs.inputs import Input as Input
     from scalebayes.runs.inputs import schedule as schedule
@@ -85,6 +87,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.show.curves import plot as plot
     from scalebayes.show.misfit import plot_misfit as plot_misfit
     from scalebayes.show.next_run import plot_next_run as plot_next_run
+    from scalebayes.show.tuning import plot_tuning as plot_tuning
 
 _HOME = {
     "BetaBinomial": "observations",
@@ -126,6 +129,7 @@ _HOME = {
     "Share": "priors",
     "StudentT": "observations",
     "Surface": "discrepancy",
+    "Tuning": "questions.tune",
     "allocate": "questions.allocate",
     "average": "fits.averaging",
     "backtest": "checks.backtest",
@@ -147,6 +151,7 @@ _HOME = {
     "plot_crossover": "show.crossover",
     "plot_misfit": "show.misfit",
     "plot_next_run": "show.next_run",
+    "plot_tuning": "show.tuning",
     "pooled": "priors",
     "reach": "questions.reach",
     "read_runs": "runs.reading",
@@ -156,6 +161,7 @@ _HOME = {
     "separate": "priors",
     "shared": "priors",
     "thin": "runs.thinning",
+    "tune": "questions.tune",
     "with_response": "questions.responses",
     "with_schedules": "questions.schedules",
 }

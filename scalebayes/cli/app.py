@@ -32,6 +32,7 @@ for command in (
     deciding.crossover,
     deciding.compare,
     deciding.allocate,
+    deciding.tune,
     deciding.next_run,
     ahead.plot,
     fitting.laws,

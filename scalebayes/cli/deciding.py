@@ -1,4 +1,4 @@
-"""Commands for decisions: crossover, compare, allocate and next-run."""
+"""Commands for decisions: crossover, compare, allocate, tune and next-run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from scalebayes.cli.options import Along, FitFile, Force, Json, Picture, Prob, check_picture, held, say
+from scalebayes.cli.options import Along, FitFile, Force, Json, Picture, Prob, check_picture, held, points, say
 
 if TYPE_CHECKING:
     from scalebayes.fits.fit import Fit
@@ -147,6 +147,33 @@ def allocate(
         prob=prob,
     )
     say(answer, lambda: plot_allocation(answer), output, json)
+
+
+def tune(
+    path: FitFile,
+    over: Annotated[
+        list[str] | None, typer.Option("--over", metavar="INPUT", help="An input to tune; those of the law by default.")
+    ] = None,
+    at: Annotated[list[str] | None, typer.Option("--at", metavar="N=1e9,D=2e10", help="The others; repeat.")] = None,
+    group: Annotated[str | None, typer.Option("--group", help="One group; each by default.")] = None,
+    margin: Annotated[
+        float, typer.Option(help="Settings this close to the best response count as almost optimal.")
+    ] = 0.005,
+    prob: Prob = 0.89,
+    output: Picture = None,
+    strict: Strict = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """The best settings of inputs that have an optimum, such as learning rate and batch."""
+    from scalebayes.questions.tune import tune as ask
+    from scalebayes.show.tuning import plot_tuning
+
+    if output is not None:
+        check_picture(output, force)
+    where: Any = points(at) if at else None
+    answer = ask(_loaded(path, strict), over=over or None, at=where, group=group, margin=margin, prob=prob)
+    say(answer, lambda: plot_tuning(answer), output, json)
 
 
 def next_run(

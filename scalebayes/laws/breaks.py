@@ -165,14 +165,14 @@ def _priors(breaks: int) -> dict[str, Pooled]:
         "E": usual.floor(1.2, 1.3),
         "A": usual.amplitude("x", "alpha"),
         "alpha": usual.exponent(0.25, 0.7),
-        "delta_1": pooled(Normal(mean=0.0, sd=0.5), spread=0.2),
+        "delta_1": pooled(Normal(mean=0.0, sd=2.0), spread=0.3),
         # The first of several breaks lies before the middle of the runs as often as behind it.
         "d_1": usual.place("x", 0.6),
         "f_1": usual.positive(0.3, 0.7),
     }
     for i in range(2, breaks + 1):
         own |= {
-            f"delta_{i}": pooled(Normal(mean=0.0, sd=0.5), spread=0.2),
+            f"delta_{i}": pooled(Normal(mean=0.0, sd=2.0), spread=0.3),
             f"gap_{i}": usual.positive(1.5, 0.8),
             f"f_{i}": usual.positive(0.3, 0.7),
         }

@@ -70,6 +70,7 @@ LAWS = (
     Law(
         step_law,
         floor="E",
+        tuned=("lr", "batch"),
         priors={
             "E": usual.floor(),
             "A": usual.amplitude("N", "alpha"),

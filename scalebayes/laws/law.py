@@ -110,6 +110,8 @@ class Law:
         log-odds for rates between 0 and 1, the identity for what may be negative.
     rises : bool
         Whether it is a law of a response of which high values are good.
+    tuned : tuple of str
+        Inputs along which the response has an optimum, which `scalebayes.tune` finds.
     domain : mapping of str to (float, float)
         Values of an input that the law covers: from the first to below the second.
 
@@ -128,6 +130,7 @@ class Law:
     derived: Mapping[str, Callable] = field(default_factory=dict)
     scale: Literal["log", "identity", "logit"] = "log"
     rises: bool = False
+    tuned: tuple[str, ...] = ()
     domain: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -137,9 +140,9 @@ class Law:
         for name in self.priors:
             if name not in parameters:
                 raise ValueError(f"{self.signature} has no parameter {name!r} to have a prior.")
-        for name in self.domain:
+        for name in (*self.domain, *self.tuned):
             if name not in self.inputs:
-                raise ValueError(f"{self.signature} has no input {name!r} to have a domain.")
+                raise ValueError(f"{self.signature} has no input {name!r} to have a domain or an optimum.")
         if self.scale not in ("log", "identity", "logit"):
             raise ValueError(f"the scale of {self.name} is 'log', 'identity' or 'logit', got {self.scale!r}.")
         if isinstance(self.floor, str):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from scalebayes.laws import usual
 from scalebayes.laws.law import Law
-from scalebayes.priors import Anchored, LogNormal, RangeShare, ResponseLevel, ResponseShare, Share, pooled
+from scalebayes.priors import Anchored, LogNormal, RangeShare, ResponseLevel, ResponseShare, Share, pooled, shared
 
 __all__ = ["elo", "log_law", "rectified_power", "rising_sigmoid", "u_shape"]
 
@@ -179,7 +179,8 @@ def rising_sigmoid(C, *, R_0, A, B, C_mid):
     -----
     Reward over compute in reinforcement learning: Khatri et al. (2025), ScaleRL, arXiv:2510.13786. Accuracies of
     families of models over compute have the same form, with the guess level as R_0: Ruan et al. (2024),
-    arXiv:2405.10938. There families differ by C_mid, which pooling over families estimates.
+    arXiv:2405.10938. By default groups differ by C_mid alone; where recipes differ by their ceilings too, say
+    ``priors={"A": sb.pooled(sb.Share(1.0, 1.0), spread=0.3)}``.
 
     Examples
     --------
@@ -221,6 +222,7 @@ LAWS = (
     Law(
         u_shape,
         scale="identity",
+        tuned=("x",),
         priors={
             "y_0": pooled(ResponseLevel(-0.3, 0.5), spread=0.1),
             "k": pooled(RangeShare(0.1, 1.5), spread=0.3),
@@ -232,9 +234,10 @@ LAWS = (
         scale="logit",
         rises=True,
         priors={
-            "R_0": pooled(Share(logit=-1.5, sd=1.0), spread=0.1),
-            "A": pooled(Share(logit=1.0, sd=1.0), spread=0.1),
-            "B": usual.exponent(0.7, 0.7),
+            # Guess level, ceiling and slope belong to a benchmark; few models of a family do not determine them.
+            "R_0": shared(Share(logit=-1.5, sd=1.0)),
+            "A": shared(Share(logit=1.0, sd=1.0)),
+            "B": shared(LogNormal(0.7, 0.7)),
             "C_mid": usual.place("C", 0.7, groups=1.0),
         },
     ),
