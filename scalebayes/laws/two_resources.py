@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from scalebayes.laws import usual
 from scalebayes.laws.law import Law
-from scalebayes.priors import Anchored, LogNormal, Normal, RangeShare, ResponseShare, pooled
+from scalebayes.priors import Anchored, LogNormal, Normal, RangeShare, ResponseShare, Share, pooled
 
 __all__ = [
     "critical_batch",
@@ -426,7 +426,7 @@ LAWS = (
         rosenfeld,
         scale="logit",
         priors={
-            "eps_0": pooled(LogNormal(0.95, 0.05), spread=0.02),
+            "eps_0": pooled(Share(logit=2.5, sd=1.0), spread=0.1),
             "a": pooled(Anchored(LogNormal(0.3, 1.0), input="n", exponent="alpha"), spread=0.5),
             "b": pooled(Anchored(LogNormal(0.3, 1.0), input="m", exponent="beta"), spread=0.5),
             "c_inf": usual.positive(0.1, 1.0),
