@@ -48,7 +48,7 @@ class Fit:
     @cached_property
     def diagnostics(self) -> Diagnostics:
         """Divergences, r-hat and effective sample size, and remarks on how the runs follow the law."""
-        return replace(diagnose(self.idata), remarks=remarks(self.model, self.bending))
+        return replace(diagnose(self.idata), remarks=remarks(self.model, self.bending, self.posterior))
 
     @cached_property
     def bending(self) -> Bending | None:

@@ -6,9 +6,11 @@ import json
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from scalebayes.discrepancy.resolve import chosen
 from scalebayes.fits.bending import Bend, Bending
+from scalebayes.laws import keywords
 from scalebayes.model import Model
 from scalebayes.model.structure import OUTLYING
 
@@ -28,9 +30,36 @@ def restored(text: str) -> Bending | None:
     return Bending(found["p"], tuple(Bend(*bend) for bend in found["bends"]))
 
 
-def remarks(model: Model, bending: Bending | None) -> tuple[str, ...]:
-    """Sentences about runs that bend away from the law, and about single runs far from all others."""
-    return tuple(sentence for sentence in (_of_bend(model, bending), _of_outliers(model)) if sentence)
+def remarks(model: Model, bending: Bending | None, posterior: xr.Dataset) -> tuple[str, ...]:
+    """Sentences about runs that bend away from the law, single runs far from all others, and breaks outside them."""
+    found = (_of_bend(model, bending), _of_outliers(model), *_of_places(model, posterior))
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _of_places(model: Model, posterior: xr.Dataset) -> list[str]:
+    """A sentence for each place on an input, such as a break, that the runs do not show."""
+    runs, law, found = model.runs, model.law, []
+    renamed = dict(zip(law.inputs, runs.inputs, strict=True))
+    for name, input_ in law.places.items():
+        place = posterior[name] if name in posterior else _derived(model, posterior, name)
+        x = runs.x(renamed[input_])
+        outside = ((place < x.min()) | (place > x.max())).mean(("chain", "draw"))
+        dim = runs.group_name
+        levels = [str(level) for level in outside[dim].to_numpy()[outside.to_numpy() > 0.5]] if outside.ndim else []
+        if (outside.ndim and not levels) or (not outside.ndim and float(outside) <= 0.5):
+            continue
+        more = f" and {len(levels) - _MOST} more" if len(levels) > _MOST else ""
+        of = f" of {', '.join(levels[:_MOST])}{more}" if levels else f" (probability {float(outside):.2f})"
+        found.append(
+            f"{name}{of} lies outside the runs, whose {runs.inputs[renamed[input_]].label} goes from {x.min():.4g} "
+            f"to {x.max():.4g}: little but its prior says where, and what lies beyond it rests on that."
+        )
+    return found
+
+
+def _derived(model: Model, posterior: xr.Dataset, name: str) -> xr.DataArray:
+    quantity = model.law.derived[name]
+    return quantity(**{each: posterior[each] for each in keywords(quantity)})
 
 
 def _of_bend(model: Model, bending: Bending | None) -> str:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from scalebayes.laws import usual
 from scalebayes.laws.law import Law
@@ -152,12 +153,12 @@ def broken_power_3(x, *, E, A, alpha, delta_1, d_1, f_1, delta_2, gap_2, f_2, de
 
 def _second(*, d_1, gap_2):
     """Scale of the second break."""
-    return d_1 * jnp.exp(gap_2)
+    return d_1 * np.exp(gap_2)
 
 
 def _third(*, d_1, gap_2, gap_3):
     """Scale of the third break."""
-    return d_1 * jnp.exp(gap_2 + gap_3)
+    return d_1 * np.exp(gap_2 + gap_3)
 
 
 def _priors(breaks: int) -> dict[str, Pooled]:
@@ -180,7 +181,19 @@ def _priors(breaks: int) -> dict[str, Pooled]:
 
 
 LAWS = (
-    Law(broken_power, floor="E", priors=_priors(1)),
-    Law(broken_power_2, floor="E", priors=_priors(2), derived={"d_2": _second}),
-    Law(broken_power_3, floor="E", priors=_priors(3), derived={"d_2": _second, "d_3": _third}),
+    Law(broken_power, floor="E", priors=_priors(1), places={"d_1": "x"}),
+    Law(
+        broken_power_2,
+        floor="E",
+        priors=_priors(2),
+        derived={"d_2": _second},
+        places=dict.fromkeys(["d_1", "d_2"], "x"),
+    ),
+    Law(
+        broken_power_3,
+        floor="E",
+        priors=_priors(3),
+        derived={"d_2": _second, "d_3": _third},
+        places=dict.fromkeys(["d_1", "d_2", "d_3"], "x"),
+    ),
 )

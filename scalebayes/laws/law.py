@@ -112,6 +112,9 @@ class Law:
         Whether it is a law of a response of which high values are good.
     tuned : tuple of str
         Inputs along which the response has an optimum, which `scalebayes.tune` finds.
+    places : mapping of str to str
+        Parameters, or derived quantities, that are a place on an input, such as that of a break: known only if it lies
+        amid the runs.
     domain : mapping of str to (float, float)
         Values of an input that the law covers: from the first to below the second.
 
@@ -131,6 +134,7 @@ class Law:
     scale: Literal["log", "identity", "logit"] = "log"
     rises: bool = False
     tuned: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
     domain: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -140,9 +144,12 @@ class Law:
         for name in self.priors:
             if name not in parameters:
                 raise ValueError(f"{self.signature} has no parameter {name!r} to have a prior.")
-        for name in (*self.domain, *self.tuned):
+        for name in (*self.domain, *self.tuned, *self.places.values()):
             if name not in self.inputs:
-                raise ValueError(f"{self.signature} has no input {name!r} to have a domain or an optimum.")
+                raise ValueError(f"{self.signature} has no input {name!r} to have a domain, a place or an optimum.")
+        for name in self.places:
+            if name not in {*parameters, *self.derived}:
+                raise ValueError(f"{self.signature} has no parameter {name!r} to be a place.")
         if self.scale not in ("log", "identity", "logit"):
             raise ValueError(f"the scale of {self.name} is 'log', 'identity' or 'logit', got {self.scale!r}.")
         if isinstance(self.floor, str):

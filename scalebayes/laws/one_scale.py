@@ -223,6 +223,7 @@ LAWS = (
         u_shape,
         scale="identity",
         tuned=("x",),
+        places={"x_0": "x"},
         priors={
             "y_0": pooled(ResponseLevel(-0.3, 0.5), spread=0.1),
             "k": pooled(RangeShare(0.1, 1.5), spread=0.3),
@@ -233,6 +234,7 @@ LAWS = (
         rising_sigmoid,
         scale="logit",
         rises=True,
+        places={"C_mid": "C"},
         priors={
             # Guess level, ceiling and slope belong to a benchmark; few models of a family do not determine them.
             "R_0": shared(Share(logit=-1.5, sd=1.0)),

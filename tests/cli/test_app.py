@@ -26,6 +26,7 @@ COMMANDS = (
     "crossover",
     "compare",
     "allocate",
+    "tune",
     "next-run",
     "plot",
     "laws",

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy.special import huber
 
 import scalebayes as sb
@@ -244,7 +245,11 @@ def test_default_priors_cover_the_parameters(law):
 @every_law
 def test_derived_quantities_need_only_parameters(law):
     for quantity in laws.as_law(law).derived.values():
-        assert set(laws.keywords(quantity)) <= set(laws.signature(law).parameters)
+        needed = laws.keywords(quantity)
+        assert set(needed) <= set(laws.signature(law).parameters)
+        # A summary gives it labelled draws.
+        draws = xr.DataArray([0.5, 0.6], dims="draw")
+        assert quantity(**dict.fromkeys(needed, draws)).dims == ("draw",)
 
 
 @every_law
