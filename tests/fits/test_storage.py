@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import scalebayes as sb
@@ -58,3 +59,20 @@ def test_several_group_columns_survive_saving(tmp_path):
     before, after = sb.forecast(fit, at=points).table, sb.forecast(sb.load(tmp_path / "fit.nc"), at=points).table
     assert len(before) == 2
     assert before.equals(after)
+
+
+@pytest.mark.fits
+@pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")
+def test_a_mixture_is_stored_by_what_it_is_made_of(tmp_path):
+    p = np.array([[0.1, 0.9], [0.5, 0.5], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
+    table = pd.DataFrame({"web": p[:, 0], "code": p[:, 1], "loss": 2 + np.exp(-0.5 * p[:, 0])})
+    runs = sb.read_runs(table, inputs={"r": ["web", "code"]}, response="loss")
+    law = sb.laws.data_mixing(["web", "code"])
+    fit = sb.sample(sb.Model(law, runs), draws=50, seed=0)
+    fit.save(tmp_path / "fit.nc")
+    with pytest.raises(ValueError, match="data_mixing"):
+        sb.load(tmp_path / "fit.nc")
+    again = sb.load(tmp_path / "fit.nc", law=sb.laws.data_mixing(["web", "code"]))
+    assert again.model.law.parameters == ("c", "k", "t_web", "t_code")
+    with pytest.raises((ValueError, TypeError), match="data_mixing"):
+        sb.load(tmp_path / "fit.nc", law=sb.laws.data_mixing(["web", "text"]))
