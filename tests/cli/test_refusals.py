@@ -18,7 +18,8 @@ EXISTS = "exists; choose another name or say --force to replace it."
 
 
 def test_fit_refuses_an_unknown_law(refuses, table_file, tmp_path):
-    message = "unknown law 'hyperbola'; 'scalebayes laws' lists the 44 built-in ones."
+    n = len(sb.laws.BUILT_IN)
+    message = f"unknown law 'hyperbola'; 'scalebayes laws' lists the {n} built-in ones."
     refuses(message, "fit", table_file, "--law", "hyperbola", "-o", tmp_path / "fit.nc", "--input", "C=flops")
     assert not list(tmp_path.iterdir())
 
