@@ -9,7 +9,7 @@ from scalebayes.laws import usual
 from scalebayes.laws.law import Law
 from scalebayes.priors import Anchored, LogNormal, RangeShare, ResponseLevel, ResponseShare, Share, pooled, shared
 
-__all__ = ["elo", "log_law", "rectified_power", "rising_sigmoid", "u_shape"]
+__all__ = ["delayed_power", "elo", "log_law", "rectified_power", "rising_sigmoid", "u_shape"]
 
 
 def log_law(x, *, p, q):
@@ -81,6 +81,43 @@ def rectified_power(x, *, E, B, D_l, beta):
     1.0
     """
     return E + B / (D_l + jnp.power(x, beta))
+
+
+def delayed_power(x, *, E, K, x_0, alpha):
+    r"""Error that begins at a level of its own and falls as a power of scale towards a floor.
+
+    .. math:: L(x) = E + K (x + x_0)^{-\alpha}
+
+    Parameters
+    ----------
+    x : array_like
+        Any one scale, such as training compute.
+    E : array_like
+        Irreducible error, in the response's units; >= 0.
+    K : array_like
+        Reducible error extrapolated to a scale of 1, in the response's units; > 0.
+    x_0 : array_like
+        Scale below which little is gained, in the units of x; > 0.
+    alpha : array_like
+        Exponent, > 0.
+
+    Returns
+    -------
+    array
+        Expected response, broadcast over everything.
+
+    Notes
+    -----
+    Zhai et al. (2022), vision transformers, arXiv:2106.04560.
+
+    Examples
+    --------
+    Their constants of fine-tuning, at ten times the unit of compute:
+
+    >>> round(float(delayed_power(10.0, E=0.09, K=0.26, x_0=0.01, alpha=0.35)), 3)
+    0.206
+    """
+    return E + K * jnp.power(x + x_0, -alpha)
 
 
 def elo(N, *, c, alpha):
@@ -206,6 +243,16 @@ LAWS = (
             "B": usual.amplitude("x", "beta", 0.5),
             "D_l": pooled(Anchored(LogNormal(0.5, 1.5), input="x", exponent="beta"), spread=0.5),
             "beta": usual.exponent(0.4, 0.6),
+        },
+    ),
+    Law(
+        delayed_power,
+        floor="E",
+        priors={
+            "E": usual.floor(),
+            "K": usual.amplitude("x", "alpha", 0.5),
+            "x_0": pooled(Anchored(LogNormal(0.1, 1.5), input="x", exponent=1.0), spread=0.5),
+            "alpha": usual.exponent(0.35, 0.5),
         },
     ),
     Law(

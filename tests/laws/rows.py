@@ -139,6 +139,12 @@ ROWS = {
         2.001265366760210739999,
         "Lin et al. (2024), arXiv:2402.02314",
     ),
+    "delayed_power": Row(
+        laws.delayed_power,
+        {"x": 10.0, "E": 0.09, "K": 0.26, "x_0": 0.01, "alpha": 0.35},
+        0.206097113168429567,
+        "Zhai et al. (2022), arXiv:2106.04560: constants of fine-tuned models",
+    ),
     "elo": Row(
         laws.elo,
         {"N": 1e6, "c": -900.0, "alpha": 0.88},
