@@ -209,6 +209,17 @@ OVERFITTED = {name: each.prior for name, each in _of(sb.laws.repeated_data).item
     "s": L(1, 0.7),
     "j": L(2, 0.7),
 }
+OF_EFFECTIVE_SIZE = {
+    "priors": {
+        "floor": sb.FloorShare(0.6, 1.0),
+        "A": sb.Anchored(sb.ResponseShare(0.3, 1.0), "N", "alpha"),
+        "alpha": L(0.2, 0.5),
+        "b": sb.Anchored(sb.Normal(0.1, 0.1), "N", "c", "intercept", factor=-1.0),
+        "c": sb.Normal(0.0, 0.02),
+        "E_start": L(2, 0.4),
+        "E_max": L(350, 0.6),
+    }
+}
 MEAN_SIZE = {
     "E": sb.FloorShare(0.6, 1.0),
     "A": sb.Anchored(sb.ResponseShare(0.3, 1.0), "N", "alpha"),
@@ -306,6 +317,7 @@ TASKS: dict[str, Task] = {
             "chinchilla": Candidate(sb.laws.chinchilla, ND, WITHOUT),
             "chinchilla, surface": Candidate(sb.laws.chinchilla, ND),
             "farseer": Candidate(sb.laws.farseer, ND, WITHOUT),
+            "farseer, surface": Candidate(sb.laws.farseer, ND),
             "outer power": Candidate(sb.laws.outer_power, ND, WITHOUT),
             "outer power, surface": Candidate(sb.laws.outer_power, ND),
         },
@@ -321,18 +333,10 @@ TASKS: dict[str, Task] = {
             "power with floor in an effective size": Candidate(
                 sb.Law(routed_and_dense, floor="floor"),
                 EXPERTS,
-                {
-                    "priors": {
-                        "floor": sb.FloorShare(0.6, 1.0),
-                        "A": sb.Anchored(sb.ResponseShare(0.3, 1.0), "N", "alpha"),
-                        "alpha": L(0.2, 0.5),
-                        "b": sb.Anchored(sb.Normal(0.1, 0.1), "N", "c", "intercept", factor=-1.0),
-                        "c": sb.Normal(0.0, 0.02),
-                        "E_start": L(2, 0.4),
-                        "E_max": L(350, 0.6),
-                    },
-                    **WITHOUT,
-                },
+                OF_EFFECTIVE_SIZE | WITHOUT,
+            ),
+            "power with floor in an effective size, surface": Candidate(
+                sb.Law(routed_and_dense, floor="floor"), EXPERTS, OF_EFFECTIVE_SIZE | SURFACE
             ),
         },
         lambda t: t["n_params"] * t["num_experts"],
