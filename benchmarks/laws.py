@@ -169,6 +169,13 @@ def outer() -> list[tuple[str, str, str]]:
     return [("outer power, llama and mLSTM", ".163 .182; .158 .168; .253 .258", f"{found}; {state(fit)}")]
 
 
+def steps() -> list[tuple[str, str, str]]:
+    fit = sb.fit(*_swept())
+    found = "; ".join(f"{name} {value(fit, name)}" for name in ("p", "q", "r"))
+    published = ".713, .307, .571 through the best of each sweep"
+    return [("step law, a fifth of the runs within 5% of the best", published, f"{found}; {state(fit)}")]
+
+
 def value(fit: sb.Fit, name: str) -> str:
     own = fit.summary()
     own = own[own["name"] == name]
@@ -187,7 +194,7 @@ def state(fit: sb.Fit) -> str:
     return f"{problems}, {steps:.0f} gradients a draw"
 
 
-REFITS = (broken, over_training, routed, contrastive, repeated, schedules, errors, outer)
+REFITS = (broken, over_training, routed, contrastive, repeated, schedules, errors, outer, steps)
 
 
 def refits() -> list[str]:
