@@ -234,8 +234,8 @@ def _checked_over(model: Model, over: str | Sequence[str] | None) -> tuple[str, 
     if over is None:
         if not law.tuned:
             raise ValueError(
-                f"{law.name} does not say which of its inputs have an optimum: name them, over=('lr', 'batch'); it has "
-                f"{', '.join(runs.inputs)}."
+                f"{law.name} does not say which of its inputs have an optimum: name those that do, "
+                f"over={runs.scales[:1]!r}; it has {', '.join(runs.inputs)}."
             )
         return tuple(renamed[name] for name in law.tuned)
     named = (over,) if isinstance(over, str) else tuple(over)

@@ -31,8 +31,8 @@ def number(value: float) -> str:
 
 
 def response(value: float) -> str:
-    """A loss or error with four digits, so that the ends of an interval line up: 1.450, 0.1234."""
-    return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e4 else number(value)
+    """A loss or error with four digits, so that the ends of an interval line up: 1.450, 0.1234, 1200."""
+    return f"{value:#.4g}".rstrip(".") if 1e-3 <= abs(value) < 1e4 else number(value)
 
 
 def factor(value: float) -> str:

@@ -91,7 +91,7 @@ def test_a_setting_that_cannot_be_found_is_refused(sweeps, refuses, arguments, m
 
 def test_a_law_without_an_optimum_needs_its_inputs_named(point_fit, refuses):
     message = (
-        "chinchilla does not say which of its inputs have an optimum: name them, over=('lr', 'batch'); it has N, D."
+        "chinchilla does not say which of its inputs have an optimum: name those that do, over=('N',); it has N, D."
     )
     with refuses(ValueError, message):
         sb.tune(point_fit)
