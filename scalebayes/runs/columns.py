@@ -16,6 +16,7 @@ from scalebayes.runs.inputs import UNITS
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST_SHOWN, _MOST_COLUMNS = 200, 30  # characters of a condition, and columns, in a message
 SYNONYMS = MappingProxyType(
     {
         "N": (
@@ -103,19 +104,22 @@ def chosen_rows(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
             f"where is a condition as text, such as \"split == 'train'\", got {type(where).__name__}; rows chosen in "
             "another way are given as a table, read_runs(table[mask], ...)."
         )
-    try:
-        chosen: Any = table.eval(where)
-    except Exception as error:  # pandas raises nearly any, depending on the expression
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"where {where!r} cannot be applied to {name}: {reason}{_advice(where, reason)}; its columns are "
-            f"{columns_of(table)}."
-        ) from None
     import pandas as pd
 
+    from scalebayes.runs.conditions import evaluated
+
+    shown = repr(where if len(where) <= _MOST_SHOWN else f"{where[:_MOST_SHOWN]}...")
+    try:
+        chosen: Any = evaluated(where, table)
+    except ValueError as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"where {shown} cannot be applied to {name}: {reason}{_advice(where, reason)}; its columns are "
+            f"{columns_of(table)}."
+        ) from None
     if np.shape(chosen) != (len(table),) or not pd.api.types.is_bool_dtype(getattr(chosen, "dtype", type(chosen))):
         raise ValueError(
-            f"where {where!r} is no condition: it gives values, not true or false for each row{_advice(where, '')}."
+            f"where {shown} is no condition: it gives values, not true or false for each row{_advice(where, '')}."
         )
     # A missing value of a nullable column meets no condition, as NaN does not.
     return table.loc[pd.Series(chosen).fillna(False).to_numpy(bool)].copy()
@@ -132,7 +136,9 @@ def _advice(where: str, reason: str) -> str:
 
 def columns_of(table: pd.DataFrame) -> str:
     """The columns of a table, for messages."""
-    return ", ".join(map(repr, table.columns))
+    more = len(table.columns) - _MOST_COLUMNS
+    shown = ", ".join(map(repr, table.columns[:_MOST_COLUMNS]))
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def candidates_for(table: pd.DataFrame, key: str) -> list[str]:

@@ -169,7 +169,7 @@ def test_an_input_with_one_distinct_value_is_refused(table, refuses):
 
 @pytest.mark.parametrize(
     ("where", "reason"),
-    [("epochs > 3", "name 'epochs' is not defined"), ("", "expr cannot be an empty string")],
+    [("epochs > 3", "name 'epochs' is not defined"), ("", "it is empty")],
 )
 def test_a_where_that_cannot_be_applied_is_refused(where, reason, table, refuses):
     message = f"where {where!r} cannot be applied to table: {reason}; its columns are 'params', 'tokens', 'loss'."
