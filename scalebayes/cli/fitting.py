@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -97,7 +99,7 @@ def fit(
         ess=ess,
         seed=seed,
     )
-    result.save(output, overwrite=force)
+    _saved(result, output, force)
     if json:
         print_json(_summary(result, 0.89))
     else:
@@ -134,6 +136,19 @@ def laws(json: Json = False) -> None:
         print(f"      {each['says']}")
         print(f"      {re.sub(_LAYOUT, '', each['equation'])}")
         print(f"      {', '.join(each['source'])}")
+
+
+def _saved(result: Fit, output: Path, force: bool) -> None:
+    """Save a fit; where that fails it is saved elsewhere, since it may have taken long."""
+    try:
+        result.save(output, overwrite=force)
+    except OSError as error:
+        elsewhere = Path(tempfile.gettempdir()) / f"{output.stem}-{os.getpid()}.nc"
+        try:
+            result.save(elsewhere)
+        except OSError:
+            raise error from None
+        raise OSError(f"{str(error).rstrip('.')}. The fit is in {str(elsewhere)!r} instead.") from None
 
 
 def _summary(result: Fit, prob: float) -> dict[str, Any]:

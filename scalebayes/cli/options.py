@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json as json_module
 from collections.abc import Callable
 from pathlib import Path
@@ -101,11 +102,11 @@ def held(path: str | None) -> dict[str, float] | str | None:
 
 def save_picture(draw: Callable[[], Figure], output: Path) -> None:
     """Write a picture to a file, whole or not at all."""
-    from scalebayes.files import atomically
+    from scalebayes.files import write
 
-    figure = draw()
-    with atomically(output) as temporary:
-        figure.savefig(temporary)
+    picture = io.BytesIO()
+    draw().savefig(picture, format=output.suffix.removeprefix("."))
+    write(output, picture.getvalue())
 
 
 def say(answer: Any, draw: Callable[[], Figure] | None, output: Path | None, json: bool) -> None:

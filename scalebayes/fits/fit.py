@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import dataclass, replace
@@ -14,9 +15,9 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes.arguments import check_prob
-from scalebayes.files import atomically, check_free
+from scalebayes.files import check_free, write
 from scalebayes.fits.bending import Bending
-from scalebayes.fits.remarks import remarks, restored
+from scalebayes.fits.remarks import of_places, remarks, restored
 from scalebayes.inference.diagnostics import Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.laws import as_law, keywords
 from scalebayes.model import Model
@@ -48,7 +49,8 @@ class Fit:
     @cached_property
     def diagnostics(self) -> Diagnostics:
         """Divergences, r-hat and effective sample size, and remarks on how the runs follow the law."""
-        return replace(diagnose(self.idata), remarks=remarks(self.model, self.bending, self.posterior))
+        said = (*remarks(self.model, self.bending), *of_places(self.model, self.posterior))
+        return replace(diagnose(self.idata), remarks=said)
 
     @cached_property
     def bending(self) -> Bending | None:
@@ -130,11 +132,15 @@ class Fit:
         ------
         FileExistsError
             If the file exists and ``overwrite`` is false.
+        OSError
+            If the disk is full or the folder cannot be written; nothing is left, and the fit can be saved elsewhere.
         """
         target = Path(path)
         check_free(target, overwrite, "overwrite=True")
-        with atomically(target) as temporary:
-            self.idata.to_netcdf(temporary, engine="h5netcdf")
+        # In memory first: where a disk is full, the writer of the format ends the process.
+        content = io.BytesIO()
+        self.idata.to_netcdf(content, engine="h5netcdf")
+        write(target, content.getbuffer())
 
     def _is_shared(self, name: str) -> bool:
         return self.posterior[name].dims == ("chain", "draw")

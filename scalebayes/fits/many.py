@@ -20,7 +20,7 @@ import xarray as xr
 
 from scalebayes.arguments import check_seed
 from scalebayes.discrepancy import BUILT_IN as TERMS
-from scalebayes.files import atomically
+from scalebayes.files import write
 from scalebayes.fits.description import describe_model, plain_number
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.sampling import assemble, checked_prior
@@ -365,8 +365,7 @@ def _write(folder: Path, name: str, result: Fit | str, row: Mapping) -> None:
 
 
 def _write_json(path: Path, value: Mapping) -> None:
-    with atomically(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, default=plain_number))
+    write(path, json.dumps(value, indent=1, default=plain_number).encode())
 
 
 def _open_folder(folder: Path, named: Mapping[str, Model], settings: Settings, seed: int) -> None:

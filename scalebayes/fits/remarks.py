@@ -30,13 +30,12 @@ def restored(text: str) -> Bending | None:
     return Bending(found["p"], tuple(Bend(*bend) for bend in found["bends"]))
 
 
-def remarks(model: Model, bending: Bending | None, posterior: xr.Dataset) -> tuple[str, ...]:
-    """Sentences about runs that bend away from the law, single runs far from all others, and breaks outside them."""
-    found = (_of_bend(model, bending), _of_outliers(model), *_of_places(model, posterior))
-    return tuple(sentence for sentence in found if sentence)
+def remarks(model: Model, bending: Bending | None) -> tuple[str, ...]:
+    """Sentences about runs that bend away from the law, and about single runs far from all others."""
+    return tuple(sentence for sentence in (_of_bend(model, bending), _of_outliers(model)) if sentence)
 
 
-def _of_places(model: Model, posterior: xr.Dataset) -> list[str]:
+def of_places(model: Model, posterior: xr.Dataset) -> list[str]:
     """A sentence for each place on an input, such as a break, that the runs do not show."""
     runs, law, found = model.runs, model.law, []
     renamed = dict(zip(law.inputs, runs.inputs, strict=True))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import jax
 
-from scalebayes.files import atomically
+from scalebayes.files import write
 from scalebayes.inference.caching import cache_folder
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def _read(path: Path) -> bytes | None:
 def _write(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomically(path) as temporary:
-            temporary.write_bytes(hashlib.sha256(content).digest() + content)
+        write(path, hashlib.sha256(content).digest() + content)
     except OSError:  # a full disk, or a home folder that cannot be written, costs time and not the fit
         return
 
