@@ -17,6 +17,7 @@ import xarray as xr
 from scalebayes.arguments import check_prob
 from scalebayes.files import check_free, write
 from scalebayes.fits.bending import Bending
+from scalebayes.fits.digests import CONTENT, content_digest
 from scalebayes.fits.remarks import of_places, remarks, restored
 from scalebayes.inference.diagnostics import Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.laws import as_law, keywords
@@ -139,7 +140,9 @@ class Fit:
         check_free(target, overwrite, "overwrite=True")
         # In memory first: where a disk is full, the writer of the format ends the process.
         content = io.BytesIO()
-        self.idata.to_netcdf(content, engine="h5netcdf")
+        stored = self.idata.copy()
+        stored.attrs[CONTENT] = content_digest(stored)
+        stored.to_netcdf(content, engine="h5netcdf")
         write(target, content.getbuffer())
 
     def _is_shared(self, name: str) -> bool:

@@ -15,6 +15,7 @@ import xarray as xr
 from scalebayes import laws
 from scalebayes.discrepancy import Term
 from scalebayes.fits.description import FORMAT, digest_of, made
+from scalebayes.fits.digests import CONTENT, content_digest
 from scalebayes.fits.fit import Fit
 from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
@@ -60,8 +61,8 @@ def load(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file was not written by `Fit.save` or has another format, or if its law is not built in and was not
-        given, or does not match.
+        If the file was not written by `Fit.save`, has another format or was changed since, or if its law is not built
+        in and was not given, or does not match.
     """
     path = Path(path)
     if not path.is_file():
@@ -81,6 +82,11 @@ def load(
             f"{path.name} holds a fit in format {tree.attrs.get('format_version', 1)}, and this version of scalebayes "
             f"reads format {FORMAT}; fit again, or read it with scalebayes "
             f"{tree.attrs.get('scalebayes', 'of that time')}."
+        )
+    if tree.attrs.pop(CONTENT, None) != content_digest(tree):
+        raise ValueError(
+            f"{path.name} was damaged or changed after it was written: its numbers and words are not those that were "
+            "saved. Take another copy, or fit again."
         )
     described = json.loads(tree.attrs["model"])
     response, *others = described["responses"]

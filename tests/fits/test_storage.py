@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -76,3 +77,32 @@ def test_a_mixture_is_stored_by_what_it_is_made_of(tmp_path):
     assert again.model.law.parameters == ("c", "k", "t_web", "t_code")
     with pytest.raises((ValueError, TypeError), match="data_mixing"):
         sb.load(tmp_path / "fit.nc", law=sb.laws.data_mixing(["web", "text"]))
+
+
+def test_a_file_that_was_changed_is_refused(fit_file, tmp_path):
+    """One draw, one loss, one label or one word: none gives another number without a word."""
+    import h5py
+
+    def changed(edit):
+        path = tmp_path / "changed.nc"
+        path.write_bytes(Path(fit_file).read_bytes())
+        with h5py.File(path, "r+") as file:
+            edit(file)
+        with pytest.raises(ValueError, match=r"changed\.nc was damaged or changed after it was written"):
+            sb.load(path)
+
+    def draw(file):
+        file["posterior/alpha"][0, 0, 0] += 1e-12
+
+    def loss(file):
+        file["constant_data/response"][0] *= 2
+
+    def word(file):
+        file.attrs["model"] = file.attrs["model"].replace("0.25", "0.35", 1)
+
+    def without(file):
+        del file.attrs["content_digest"]
+
+    for edit in (draw, loss, word, without):
+        changed(edit)
+    assert sb.load(fit_file).idata.attrs.get("content_digest") is None
