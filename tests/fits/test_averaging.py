@@ -51,9 +51,7 @@ def test_an_average_forecasts_the_mixture_of_its_fits(two_fits):
     for name, values in zip(("new_run_lower", "new_run_upper"), expected, strict=True):
         np.testing.assert_allclose(np.log(whole.table[name]), np.log(values), atol=0.03)
     assert "average of power_floor+drift, power_floor" in whole.law
-    assert "Beyond 33x such bands have not been tested on published runs; sb.backtest tests them on your own." in str(
-        whole
-    )
+    assert "up to 33x beyond the known ones, and farther out they have not been tested." in str(whole)
     assert whole.diagnostics.draws == max(fit.diagnostics.draws for fit in two_fits)
     assert whole.diagnostics.divergences == max(fit.diagnostics.divergences for fit in two_fits)
     assert whole.diagnostics.max_r_hat == max(fit.diagnostics.max_r_hat for fit in two_fits)
@@ -113,7 +111,7 @@ def test_separate_curves_fitted_in_one_go_are_forecast_as_each_by_itself(two_fit
         (lambda f: sb.average([f[0], f[0]]), "two of the fits are power_floor+drift; name them"),
         (
             lambda f: sb.average(f, weights="best"),
-            "weights are 'equal', 'loo', 'holdout' or a mapping of names to numbers, got 'best'.",
+            "weights are 'equal', 'loo', 'bootstrap', 'holdout' or a mapping of names to numbers, got 'best'.",
         ),
         (
             lambda f: sb.average(f, weights={"power_floor": 1}),

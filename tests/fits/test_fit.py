@@ -49,9 +49,10 @@ def test_pooled_corpora_forecast_the_largest_runs(public_data):
     import pandas as pd
 
     table = pd.read_csv(public_data / "gadre_overtraining.csv")
-    columns = {"N": "n_params", "D": "n_tokens"}
+    table["M"] = table["n_tokens"] / table["n_params"]
+    columns = {"C": "flops_6nd", "M": "M"}
     runs = sb.read_runs(table, inputs=columns, response="loss", group="dataset", where="split != 'target'")
-    fit = sb.fit(sb.laws.chinchilla, runs, discrepancy=None)
+    fit = sb.fit(sb.laws.over_training, runs, discrepancy=None)  # the law of the table's paper
     target = table[table["split"] == "target"]
     answer = sb.forecast(fit, at=target).table
     error = np.abs(answer["median"].to_numpy() / target["loss"].to_numpy() - 1)
