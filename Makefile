@@ -10,6 +10,9 @@ APART = tests/checks tests/discrepancy
 DECIDING = tests/fits/test_averaging.py tests/questions tests/cli/test_deciding.py
 CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fits/test_many.py
 
+# Many small matrices: several threads of linear algebra only wait for each other where the machine does something else.
+test test-fits test-slow test-slow-ci: export OPENBLAS_NUM_THREADS = 1
+
 .PHONY: demo test test-fits test-slow test-slow-ci bench bench-cold bench-smoke bench-extrapolation bench-decisions lint lock clean
 
 demo: $(READY)
