@@ -421,14 +421,7 @@ def _chinchilla(size: str = "N", data: str | tuple = "D") -> dict[str, Pooled]:
     }
 
 
-def _scale(input: str, exponent: str, share: float, spread: float = 0.5, floor: str | None = None) -> Pooled:
-    value = ResponseShare(share, spread, floor=floor)
-    return pooled(Anchored(value, input=input, exponent=exponent, form="scale"), spread=0.1)
-
-
 _BITS = {"gamma_w": usual.positive(2.2, 0.4), "gamma_a": usual.positive(2.2, 0.4), "gamma_kv": usual.positive(1.0, 0.4)}
-_FROM_ONE = (1.0, float("inf"))
-_FROM_ZERO = (0.0, float("inf"))
 
 LAWS = (
     Law(
@@ -439,8 +432,8 @@ LAWS = (
     Law(
         transfer,
         priors={
-            "N_c": _scale("N", "alpha_N", 0.8),
-            "D_c": _scale("D_F", "alpha_D", 0.8),
+            "N_c": usual.scale("N", "alpha_N", 0.8, spread=0.5),
+            "D_c": usual.scale("D_F", "alpha_D", 0.8, spread=0.5),
             "alpha_N": usual.exponent(0.08, 0.5),
             "alpha_D": usual.exponent(0.1, 0.5),
             # What is transferred is stated as a multiple of the fine-tuning data.
@@ -467,7 +460,7 @@ LAWS = (
     Law(
         upcycled,
         floor="E",
-        domain={"P": _FROM_ONE},
+        domain={"P": usual.FROM_ONE},
         priors={
             "E": usual.floor(),
             "A": usual.amplitude(("D_1", "D_2"), ("alpha_1", "alpha_2")),
@@ -495,7 +488,7 @@ LAWS = (
     Law(
         parallel,
         floor="E",
-        domain={"P": _FROM_ONE},
+        domain={"P": usual.FROM_ONE},
         priors={
             "E": usual.floor(),
             "A": usual.amplitude("N", "alpha"),
@@ -506,7 +499,7 @@ LAWS = (
     Law(
         retrieval,
         floor="E",
-        domain={"R": _FROM_ZERO},
+        domain={"R": usual.FROM_ZERO},
         priors=_chinchilla()
         | {
             "C": pooled(ResponseShare(0.15, 1.0), spread=0.3),

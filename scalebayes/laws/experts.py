@@ -150,13 +150,12 @@ def joint_experts(N, D, E, *, c, a, b, alpha, beta, gamma, delta, zeta, omega, E
 
 
 _PER_DECADE = 1 / math.log(10)
-_FROM_ONE = (1.0, float("inf"))
 _EXPERTS = {"E_start": usual.positive(2.0, 0.4, groups=0.1), "E_max": usual.positive(350.0, 0.6, groups=0.1)}
 
 LAWS = (
     Law(
         routed_experts,
-        domain={"E": _FROM_ONE},
+        domain={"E": usual.FROM_ONE},
         priors={
             "a": pooled(Normal(-0.08, 0.05), spread=0.02),
             # Both stated amid the sizes: at N = 1 they are of no meaning.
@@ -169,7 +168,7 @@ LAWS = (
     Law(
         fine_grained_experts,
         floor="c",
-        domain={"G": _FROM_ONE},
+        domain={"G": usual.FROM_ONE},
         priors={
             "c": usual.floor(),
             "a": usual.amplitude("N", "alpha"),
@@ -183,7 +182,7 @@ LAWS = (
     Law(
         joint_experts,
         floor="c",
-        domain={"E": _FROM_ONE},
+        domain={"E": usual.FROM_ONE},
         priors={
             "c": usual.floor(),
             "a": usual.amplitude("N", "alpha"),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from scalebayes.laws import usual
 from scalebayes.laws.law import Law
-from scalebayes.priors import Anchored, LogNormal, Normal, RangeShare, ResponseShare, Share, pooled
+from scalebayes.priors import Anchored, LogNormal, Normal, RangeShare, Share, pooled
 
 __all__ = [
     "critical_batch",
@@ -376,11 +376,6 @@ def vocabulary(N_nv, N_v, D, *, E, A_1, A_2, B, alpha_1, alpha_2, beta):
     return -E + of_sizes + B * jnp.power(D, -beta)
 
 
-def _scale(input: str, exponent: str, share: float):
-    value = ResponseShare(share, 1.0, floor=None)
-    return pooled(Anchored(value, input=input, exponent=exponent, form="scale"), spread=0.1)
-
-
 def _range_share(input: str, exponent: str, share: float):
     return pooled(Anchored(RangeShare(share, 1.0), input=input, exponent=exponent), spread=0.5)
 
@@ -393,8 +388,8 @@ LAWS = (
         floor="L_inf",
         priors={
             "L_inf": usual.floor(),
-            "N_c": _scale("N", "alpha_N", 0.3),
-            "D_c": _scale("D", "alpha_D", 0.3),
+            "N_c": usual.scale("N", "alpha_N", 0.3),
+            "D_c": usual.scale("D", "alpha_D", 0.3),
             "alpha_N": usual.exponent(0.15, 0.6),
             "alpha_D": usual.exponent(0.15, 0.6),
             "alpha": usual.positive(0.6, 0.6),
@@ -448,8 +443,8 @@ LAWS = (
     Law(
         critical_batch,
         priors={
-            "N_c": _scale("N", "alpha_N", 0.8),
-            "S_c": _scale("S", "alpha_S", 0.2),
+            "N_c": usual.scale("N", "alpha_N", 0.8),
+            "S_c": usual.scale("S", "alpha_S", 0.2),
             "alpha_N": usual.exponent(0.08, 0.5),
             "alpha_S": usual.exponent(0.7, 0.5),
             "B_star": usual.positive(2e8, 1.0),
