@@ -317,7 +317,6 @@ TASKS: dict[str, Task] = {
             "chinchilla": Candidate(sb.laws.chinchilla, ND, WITHOUT),
             "chinchilla, surface": Candidate(sb.laws.chinchilla, ND),
             "farseer": Candidate(sb.laws.farseer, ND, WITHOUT),
-            "farseer, surface": Candidate(sb.laws.farseer, ND),
             "outer power": Candidate(sb.laws.outer_power, ND, WITHOUT),
             "outer power, surface": Candidate(sb.laws.outer_power, ND),
         },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ import xarray as xr
 from scalebayes.arguments import check_prob
 from scalebayes.files import check_free, write
 from scalebayes.fits.bending import Bending
-from scalebayes.fits.digests import CONTENT, content_digest
+from scalebayes.fits.netcdf import netcdf
 from scalebayes.fits.remarks import of_places, remarks, restored
 from scalebayes.inference.diagnostics import Diagnostics, diagnose, r_hat_and_ess
 from scalebayes.laws import as_law, keywords
@@ -138,12 +137,7 @@ class Fit:
         """
         target = Path(path)
         check_free(target, overwrite, "overwrite=True")
-        # In memory first: where a disk is full, the writer of the format ends the process.
-        content = io.BytesIO()
-        stored = self.idata.copy()
-        stored.attrs[CONTENT] = content_digest(stored)
-        stored.to_netcdf(content, engine="h5netcdf")
-        write(target, content.getbuffer())
+        write(target, netcdf(self.idata))
 
     def _is_shared(self, name: str) -> bool:
         return self.posterior[name].dims == ("chain", "draw")

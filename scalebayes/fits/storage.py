@@ -17,6 +17,7 @@ from scalebayes.discrepancy import Term
 from scalebayes.fits.description import FORMAT, digest_of, made
 from scalebayes.fits.digests import CONTENT, content_digest
 from scalebayes.fits.fit import Fit
+from scalebayes.fits.netcdf import read_netcdf
 from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
 from scalebayes.model.model import recorded
@@ -68,9 +69,8 @@ def load(
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}.")
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
-            tree = opened.load()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        tree = read_netcdf(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(
             f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file: {_ADVICE}."

@@ -309,7 +309,8 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_numbers(tmp_path):
     ):
         victim = next(iter(client.run(os.getpid).values()))
         folder = tmp_path / "sweep"
-        killer = threading.Thread(target=_kill_once_begun, args=(victim, folder))
+        # A daemon: where the sweep fails, nothing waits for the fits that it was to see.
+        killer = threading.Thread(target=_kill_once_begun, args=(victim, folder), daemon=True)
         killer.start()
         fleet = sb.fit_many(tables, folder=folder, executor=client.get_executor(), **SETTINGS)
         killer.join()

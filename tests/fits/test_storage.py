@@ -40,10 +40,10 @@ def test_failed_save_leaves_the_old_file(pile_fit, tmp_path, monkeypatch):
     with pytest.raises(FileExistsError, match="exists"):
         pile_fit.save(path)
 
-    def fails(self, *args, **kwargs):
+    def fails(handle):
         raise OSError("disk full")
 
-    monkeypatch.setattr("xarray.DataTree.to_netcdf", fails)
+    monkeypatch.setattr("scalebayes.files.os.fsync", fails)
     with pytest.raises(OSError, match="disk full"):
         pile_fit.save(path, overwrite=True)
     assert path.read_bytes() == b"old"

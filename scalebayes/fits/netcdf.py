@@ -1,0 +1,66 @@
+"""The netCDF file of a fit: written in memory, and read only if it can have been written here."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import h5netcdf
+import h5py
+import xarray as xr
+from xarray.backends import H5NetCDFStore
+
+from scalebayes.fits.digests import CONTENT, content_digest
+
+
+def netcdf(tree: xr.DataTree) -> memoryview:
+    """The bytes of a file that holds a tree and the digest of its content.
+
+    In memory, because the writer of the format ends the process where a disk is full.
+    """
+    stored = tree.copy()
+    stored.attrs[CONTENT] = content_digest(stored)
+    content = io.BytesIO()
+    # By stores of its own: `DataTree.to_netcdf` takes a lock by the name of the file where a Dask client runs, and
+    # memory has no name.
+    with h5netcdf.File(content, "w") as file:
+        for node in stored.subtree:
+            node.to_dataset(inherit=False).dump_to_store(H5NetCDFStore(file, group=node.path, mode="w"))
+    return content.getbuffer()
+
+
+def read_netcdf(path: Path) -> xr.DataTree:
+    """A tree from its file.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it is no such file, is cut, or is built as no file written here is: groups in groups, links, data kept
+        elsewhere, or data larger than the file.
+    """
+    _check(path)
+    with xr.open_datatree(path, engine="h5netcdf") as opened:
+        return opened.load()
+
+
+def _check(path: Path) -> None:
+    size = path.stat().st_size
+    with h5py.File(path, "r") as file:
+        total = 0
+        for group in [file, *(found for found in _members(file) if isinstance(found, h5py.Group))]:
+            for found in _members(group):
+                if isinstance(found, h5py.Dataset):
+                    if found.is_virtual or found.external:
+                        raise ValueError(f"{found.name} keeps its data in another file")
+                    total += found.size * found.dtype.itemsize
+                elif not isinstance(found, h5py.Group) or group.name != "/":
+                    raise ValueError(f"{found.name} is no array")
+        if total > size:
+            raise ValueError(f"its arrays would take {total / 1e6:.0f} MB, and the file has {size / 1e6:.1f}")
+
+
+def _members(group: h5py.Group) -> list[h5py.Group | h5py.Dataset]:
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is a link")
+    return [group[name] for name in group]
