@@ -53,6 +53,20 @@ def check_positive(value: Any, name: str, what: str = "number") -> float:
     return float(value)
 
 
+def shown(value: object, most: int = 80) -> str:
+    """A value for a message, however long it is.
+
+    Examples
+    --------
+    >>> shown("loss")
+    "'loss'"
+    >>> shown("l" * 1000, most=20)
+    "'llllllllllllllll..."
+    """
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def nearest(name: object, known: Iterable[object]) -> str:
     """`` (did you mean 'n_params'?)`` if a known name is close to the given one, else an empty string.
 

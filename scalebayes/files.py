@@ -11,6 +11,8 @@ import stat
 import zlib
 from pathlib import Path
 
+from scalebayes.arguments import shown
+
 # The machine and the process that writes it: folders may be shared between machines.
 _TEMPORARY = re.compile(r"\.scalebayes-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
 
@@ -53,6 +55,27 @@ def check_free(path: Path, overwrite: bool, how: str) -> None:
         temporary.unlink()
     except OSError as error:
         raise type(error)(f"nothing can be written into {str(path.parent)!r}: {_reason(error)}.") from None
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what cannot be read as a file.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or if it is a folder, a pipe, a device or a link that leads nowhere.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {shown(str(path), 300)}.") from None
+    except (OSError, ValueError) as error:
+        reason = _reason(error) if isinstance(error, OSError) else str(error)
+        raise OSError(f"{shown(str(path), 300)} cannot be read: {reason}.") from None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{str(path)!r} is a folder; name a file.")
+    if not stat.S_ISREG(mode):
+        raise OSError(f"{str(path)!r} is a pipe or a device; write what it gives to a file, and name that.")
 
 
 def write(path: Path, content: bytes | memoryview) -> None:

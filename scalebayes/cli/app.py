@@ -15,6 +15,8 @@ from typer.exceptions import TyperException
 
 from scalebayes.cli import ahead, checking, deciding, fitting, interrupt
 
+_LONGEST = 2000  # characters of an error
+
 app = typer.Typer(
     name="scalebayes",
     help="Bayesian inference for scaling laws: fit, forecast, and say how sure.",
@@ -68,6 +70,8 @@ def _refuse(error: Exception) -> NoReturn:
     if os.environ.get("SCALEBAYES_TRACEBACK"):
         raise error
     line = " ".join(str(error).split()) or type(error).__name__
+    if len(line) > _LONGEST:
+        line = f"{line[:_LONGEST]} ... ({len(line):,} characters)"
     print(f"scalebayes: {line}", file=sys.stderr)
     raise SystemExit(2)
 

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import glob as _glob
-import hashlib
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from pickle import PicklingError
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from scalebayes.arguments import check_seed
-from scalebayes.discrepancy import BUILT_IN as TERMS
-from scalebayes.files import write
-from scalebayes.fits.description import describe_model, plain_number
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.sampling import assemble, checked_prior
-from scalebayes.fits.storage import load
+from scalebayes.fits.sweeps import done_in, failed, open_folder, read_fit, write_fit
 from scalebayes.inference.caching import compilation_cache
 from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
 from scalebayes.model.structure import Structure
 from scalebayes.numerics.padding import padded_size
+from scalebayes.numerics.precision import check_not_forked
 
 WIDTH = 8  # tables in a batch
 FEW = 8 * WIDTH  # up to so many tables are not worth a compilation of their own
 SMALL = 64  # up to so many runs, padding a table hardly lengthens a step
-_PLAN = "@sweep.json"  # never the file of a fit, in whose name @ is quoted
-_LONGEST = 200  # characters of a file's name
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,28 +60,17 @@ class Fleet(Mapping[str, Fit]):
         if name not in self.table.index:
             raise KeyError(f"there is no fit called {name!r}; there are {', '.join(map(repr, list(self)[:5]))}, ...")
         row = self.table.loc[name].to_dict()
-        if _failed(row):
+        if failed(row):
             raise KeyError(f"the fit of {name!r} failed: {row['problem']}")
         if self.folder is None:
             return self._fits[name]
-        return _loaded(self.folder / _file(name), self._models[name])
+        return read_fit(self.folder, name, self._models[name])
 
     def __repr__(self) -> str:
         failed = int(self.table["max_r_hat"].isna().sum())
         bad = int((~self.table["converged"]).sum()) - failed
         where = f" in {self.folder}" if self.folder else ""
         return f"Fleet of {len(self)} fits{where}: {len(self) - failed - bad} converged, {bad} not, {failed} failed"
-
-
-def _loaded(path: Path, model: Model) -> Fit:
-    own = [term for term in model.discrepancy if type(term).__name__ not in {each.__name__ for each in TERMS}]
-    return load(
-        path,
-        law=model.law,
-        observation=model.observation,
-        discrepancy=own[0] if own else None,
-        cost=model.runs.cost if callable(model.runs.cost) else None,
-    )
 
 
 def fit_many(
@@ -120,8 +102,10 @@ def fit_many(
         Folder for the fits, made if missing; only one sweep may use it at a time. Without it the fits are kept in
         memory.
     executor : concurrent.futures.Executor, optional
-        What runs the batches: a process pool, or ``dask.distributed.Client(...).get_executor()`` for a cluster, whose
-        processes need no access to the folder. It is not shut down. By default a thread for each processor.
+        What runs the batches: a pool of processes that are spawned
+        (``ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))``; JAX cannot compute in forked ones),
+        or ``dask.distributed.Client(...).get_executor()`` for a cluster, whose processes need no access to the folder.
+        It is not shut down. By default a thread for each processor.
     draws, chains, warmup, target_accept, ess, max_draws
         See `sample`.
     seed : int
@@ -136,16 +120,19 @@ def fit_many(
     Raises
     ------
     TypeError, ValueError
-        If there are no models, a setting is out of range, or the folder holds something else.
+        If there are no models, a setting is out of range, the folder holds something else, or a model cannot be sent to
+        the executor's processes.
     OSError
         If a fit cannot be written; fits written before stay.
     RuntimeError
-        If the executor dies; fits written before stay.
+        If the executor dies, or its processes are forked; fits written before stay.
 
     Warns
     -----
     ConvergenceWarning
         Once, if any fits failed or have not converged.
+    UserWarning
+        If files in the folder are not those that were written there: these fits are made again.
     """
     settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
     check_seed(seed)
@@ -153,30 +140,22 @@ def fit_many(
     path = Path(folder) if folder is not None else None
     rows: dict[str, dict] = {}
     if path is not None:
-        for name in named:
-            if len(_row_file(name)) > _LONGEST:
-                raise ValueError(
-                    f"the name {name[:40]!r}... is too long for a file, whose name would have {len(_row_file(name))} "
-                    f"characters; at most {_LONGEST} are possible."
-                )
-        _open_folder(path, named, settings, seed)
-        rows = {name: _read_row(path / _row_file(name)) for name in named if (path / _row_file(name)).is_file()}
-        rows = {name: row for name, row in rows.items() if not _failed(row) and (path / _file(name)).is_file()}
+        open_folder(path, named, settings, seed)
+        rows = done_in(path, named)
     fits: dict[str, Fit] = {}
 
     def keep(name: str, result: Fit | str) -> None:
         rows[name] = _row(result)
         try:
             if path is not None:
-                _write(path, name, result, rows[name])
+                write_fit(path, name, result, rows[name])
             elif isinstance(result, Fit):
                 fits[name] = result
         except OSError as error:
             del rows[name]
             raise OSError(
-                error.errno,
-                f"the fit of {name!r} could not be written ({error.strerror or error}); {len(rows)} of {len(named)} "
-                f"fits are whole in {str(path)!r}. Make room and call again with the same folder to go on",
+                f"{error} {len(rows)} of {len(named)} fits are whole in {str(path)!r}: mend this, and call again with "
+                "the same folder to go on."
             ) from error
 
     batches = [batch for batch in _batches(named, seed) if any(name not in rows for name in batch.names)]
@@ -192,6 +171,13 @@ def fit_many(
                     if result is not None and name not in rows:
                         keep(name, result)
                         tick()
+        except (PicklingError, AttributeError, TypeError) as error:
+            if "pickle" not in str(error):
+                raise
+            raise TypeError(
+                f"a model cannot be sent to another process ({error}): its law, observation or cost is defined within "
+                "a function. Define it at the top of a module, or fit on threads, which is the default."
+            ) from None
         except BrokenExecutor as error:
             kept = f"are whole in {str(path)!r}; call again with the same folder" if path else "were done, and are lost"
             raise RuntimeError(
@@ -276,6 +262,7 @@ def _by_itself(structure: Structure) -> bool:
 
 def _fit_batch(batch: _Batch, todo: Sequence[bool], settings: Settings) -> list[Fit | str | None]:
     """Fit a batch, in any process: for each table a fit, the reason why it failed, or None if it is not wanted."""
+    check_not_forked()  # of the whole sweep, not of each fit in it
     slots = [*todo, *[False] * (len(batch.models) - len(todo))]
     priors: dict[int, xr.Dataset] = {}
     results: list[Fit | str | None] = [None] * len(todo)
@@ -337,87 +324,6 @@ def _row(result: Fit | str) -> dict:
         "min_ess_tail": found.min_ess_tail,
     }
     return {"converged": not found.problems, **numbers, "problem": "; ".join(found.problems)}
-
-
-def _failed(row: Mapping) -> bool:
-    return bool(np.isnan(row["max_r_hat"]))
-
-
-def _file(name: str) -> str:
-    return f"{quote(name, safe=' ,=()+')}.nc"
-
-
-def _row_file(name: str) -> str:
-    return f"{quote(name, safe=' ,=()+')}.json"
-
-
-def _read_row(path: Path) -> dict:
-    row = json.loads(path.read_text())
-    return {name: np.nan if value is None else value for name, value in row.items()}
-
-
-def _write(folder: Path, name: str, result: Fit | str, row: Mapping) -> None:
-    if isinstance(result, Fit):
-        result.save(folder / _file(name), overwrite=True)
-    # The row is written last: a fit is done once its row is there.
-    plain = {key: None if isinstance(v, float) and np.isnan(v) else v for key, v in row.items()}
-    _write_json(folder / _row_file(name), plain)
-
-
-def _write_json(path: Path, value: Mapping) -> None:
-    write(path, json.dumps(value, indent=1, default=plain_number).encode())
-
-
-def _open_folder(folder: Path, named: Mapping[str, Model], settings: Settings, seed: int) -> None:
-    """Make the folder and its plan, or check that the plan in it is the same."""
-    plan = {"settings": {**asdict(settings), "seed": seed}, "fits": {name: _digest(m) for name, m in named.items()}}
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{str(folder)!r} is a file; name a folder for the fits.")
-    if (folder / _PLAN).is_file():
-        _check_same(folder, json.loads((folder / _PLAN).read_text()), plan)
-        for name in named:  # files that a killed sweep left unfinished
-            for half in (
-                *folder.glob(f".{_glob.escape(_file(name))}.*"),
-                *folder.glob(f".{_glob.escape(_row_file(name))}.*"),
-            ):
-                half.unlink()
-        return
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(f"folder {str(folder)!r} is not empty and holds no sweep; name a new one.")
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / _PLAN, plan)
-
-
-def _check_same(folder: Path, there: Mapping, plan: Mapping) -> None:
-    differences = [
-        f"{name} {there['settings'].get(name)!r} there and {value!r} here"
-        for name, value in plan["settings"].items()
-        if there["settings"].get(name) != value
-    ]
-    old, new = there["fits"], plan["fits"]
-    for what, names in (
-        ("only there", [n for n in old if n not in new]),
-        ("only here", [n for n in new if n not in old]),
-        ("with other runs, priors or law", [n for n in new if n in old and old[n] != new[n]]),
-    ):
-        if names:
-            some = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
-            differences.append(f"{len(names)} fit{'s' if len(names) > 1 else ''} {what} ({some})")
-    if not differences and list(old) != list(new):
-        differences.append("the fits in another order")
-    if differences:
-        raise ValueError(
-            f"folder {str(folder)!r} holds another sweep: {'; '.join(differences)}. Name another folder, or make the "
-            "models and settings the same to go on with it."
-        )
-
-
-def _digest(model: Model) -> str:
-    description = describe_model(model)
-    for response in description["responses"]:
-        response["law_source"] = ""
-    written = json.dumps(description, sort_keys=True, default=plain_number) + model.digest
-    return hashlib.sha256(written.encode()).hexdigest()[:16]
 
 
 @contextmanager

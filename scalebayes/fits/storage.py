@@ -14,6 +14,7 @@ import xarray as xr
 
 from scalebayes import laws
 from scalebayes.discrepancy import Term
+from scalebayes.files import check_regular
 from scalebayes.fits.description import FORMAT, digest_of, made
 from scalebayes.fits.digests import CONTENT, content_digest
 from scalebayes.fits.fit import Fit
@@ -59,15 +60,14 @@ def load(
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If there is no such file, or it is a folder or a pipe.
     ValueError
         If the file was not written by `Fit.save`, has another format or was changed since, or if its law is not built
         in and was not given, or does not match.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {str(path)!r}.")
+    check_regular(path)
     try:
         tree = read_netcdf(path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -288,11 +289,12 @@ def _beside_curves(law: Callable) -> dict:
     if "E" not in priors:
         return {"curves": priors}
 
-    def at_horizon(horizon: float) -> dict:
-        farther = math.log(min(max(horizon, NEAR), _FAR) / NEAR) / 3
-        return priors | {"E": _floor(farther)}
+    return {"curves": partial(_at_horizon, priors)}
 
-    return {"curves": at_horizon}
+
+def _at_horizon(priors: dict, horizon: float) -> dict:
+    farther = math.log(min(max(horizon, NEAR), _FAR) / NEAR) / 3
+    return priors | {"E": _floor(farther)}
 
 
 def _end(*, x_0, A, alpha):

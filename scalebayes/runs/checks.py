@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from scalebayes.runs.columns import candidates_for
+from scalebayes.arguments import shown
+from scalebayes.runs.columns import LONGEST, candidates_for
 from scalebayes.runs.inputs import UNITS
 from scalebayes.runs.runs import RESERVED, Runs, numbers, schedule_of
 
@@ -33,7 +34,7 @@ def refuse_rows(runs: Runs, column: str, role: str, needed: str, problems: Mappi
     raw = runs.table[column]
     for problem, bad in problems.items():
         if bad.any():
-            first = [f"row {runs.labels[i]}: {raw.iloc[i]!s}" for i in np.flatnonzero(bad)[:3]]
+            first = [f"row {runs.labels[i]}: {str(raw.iloc[i])[:60]}" for i in np.flatnonzero(bad)[:3]]
             more = ", ..." if bad.sum() > 3 else ""
             raise ValueError(
                 f"column {column!r} ({role}) must hold {needed}; {bad.sum()} of {len(raw)} rows "
@@ -142,6 +143,13 @@ def check_groups(runs: Runs) -> None:
             raise ValueError(f"a group column cannot be called {dim!r}, a dimension of fits; rename it.")
     for column in runs.group:
         values = runs.table[column]
+        long = values.astype(str).str.len().to_numpy() > LONGEST
+        if long.any():
+            first = int(np.flatnonzero(long)[0])
+            raise ValueError(
+                f"column {column!r} (group) has labels of more than {LONGEST} characters, first: row "
+                f"{runs.labels[first]}: {shown(str(values.iloc[first]))}. Give these groups shorter names."
+            )
         missing = (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
         if missing.any():
             raise ValueError(

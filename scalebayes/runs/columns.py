@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scalebayes.arguments import shown
+from scalebayes.files import check_regular
 from scalebayes.runs.inputs import UNITS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_SHOWN, _MOST_COLUMNS = 200, 30  # characters of a condition, and columns, in a message
+LONGEST = 200  # characters of a column's name, or of a label
 SYNONYMS = MappingProxyType(
     {
         "N": (
@@ -71,30 +74,52 @@ def read_table(source: pd.DataFrame | str | os.PathLike, labels: Sequence[str] =
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
+        _check_header(source, "table")
         return source.copy(), "table"
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"runs are read from a DataFrame or a file, got {type(source).__name__}.")
     path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {str(path)!r}.")
+    check_regular(path)
     try:
         if path.suffix in (".parquet", ".pq"):
             table = pd.read_parquet(path)
         else:
             table = pd.read_csv(path, dtype=dict.fromkeys(labels, str))
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path.name} cannot be read as a table: it is no UTF-8 text. Save it as CSV in UTF-8."
+        ) from None
     except ImportError:
         raise ValueError(
             f"{path.name} is a parquet file, which needs pyarrow: pip install 'scalebayes[parquet]'."
         ) from None
-    except (ValueError, OSError) as error:
+    except Exception as error:  # readers of damaged files raise whatever they meet
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path.name} cannot be read as a table: {reason}.") from None
+        raise ValueError(f"{path.name} cannot be read as a table: {reason[:_MOST_SHOWN].rstrip('.')}.") from None
+    _check_header(table, path.name)
     if path.suffix not in (".parquet", ".pq") and not isinstance(table.index, pd.RangeIndex):
         raise ValueError(
             f"the rows of {path.name} have more values than its header has names ({columns_of(table)}), so that names "
             "and values do not match; complete the header."
         )
     return table, path.name
+
+
+def _check_header(table: pd.DataFrame, name: str) -> None:
+    """Refuse a header that is no list of names."""
+    only = str(table.columns[0]) if len(table.columns) == 1 and name != "table" else ""
+    for sign, called in ((";", "semicolons"), ("\t", "tabs")):
+        if sign in only:
+            raise ValueError(
+                f"the columns of {name} are divided by {called}; save it with commas, or give the table: "
+                f"sb.read_runs(pd.read_csv({name!r}, sep={sign!r}))."
+            )
+    for i, column in enumerate(table.columns):
+        if len(str(column)) > LONGEST:
+            raise ValueError(
+                f"column {i} of {name} has a name of {len(str(column)):,} characters, {shown(column)}; at most "
+                f"{LONGEST} are possible. Is the first row a header?"
+            )
 
 
 def chosen_rows(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:

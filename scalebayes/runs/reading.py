@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import nearest, shown
 from scalebayes.runs.checks import (
     check_constants,
     check_groups,
@@ -75,8 +75,8 @@ def read_runs(
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
+    OSError
+        If there is no such file, or it is a folder or a pipe.
     ValueError
         If the file cannot be read, a column is missing or ambiguous, or a value is not a finite number (of a scale, a
         positive one).
@@ -100,9 +100,11 @@ def read_runs(
             f"inputs is a mapping from the law's inputs to columns, such as {{'N': 'n_params'}}, got {inputs!r}."
         )
     if better not in ("lower", "higher"):
-        raise ValueError(f"better is 'lower' or 'higher', got {better!r}.")
+        raise ValueError(f"better is 'lower' or 'higher', got {shown(better)}.")
     if not (cost is None or isinstance(cost, str) or callable(cost)):
         raise TypeError(f"cost is a column or a function of inputs, got {cost!r}.")
+    if not (response is None or isinstance(response, str)):
+        raise TypeError(f"response is a column, got {shown(response)}; a second response goes into fit's also=.")
     mapped = {key: as_input(key, given) for key, given in (inputs or {}).items()}
     named: list[tuple[str, Any]] = [(f"input {key}", c) for key, each in mapped.items() for c in each.columns]
     named += [("response", response), *(("group", column) for column in groups), ("run", run), ("seed", seed)]
@@ -110,7 +112,7 @@ def read_runs(
     for role, column in named:
         if column is not None and column not in table.columns:
             raise ValueError(
-                f"{role} is to be column {column!r}, which {name} does not have{nearest(column, table.columns)}; "
+                f"{role} is to be column {shown(column)}, which {name} does not have{nearest(column, table.columns)}; "
                 f"its columns are {columns_of(table)}."
             )
     if response is None:

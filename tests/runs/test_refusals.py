@@ -272,7 +272,7 @@ def test_a_file_that_is_missing_is_refused(refuses, tmp_path):
     ("content", "reason"),
     [
         (b"", "No columns to parse from file"),
-        (b"\x89PNG\r\n\x1a\n", "'utf-8' codec can't decode byte 0x89 in position 0: invalid start byte"),
+        (b"\x89PNG\r\n\x1a\n", "it is no UTF-8 text. Save it as CSV in UTF-8"),
         (b"a,b\n1,2\n1,2,3\n", "Error tokenizing data. C error: Expected 2 fields in line 3, saw 3"),
     ],
     ids=["empty", "binary", "ragged"],
