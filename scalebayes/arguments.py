@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
+EXTREME = 1e100  # numbers beyond it, or beyond its inverse, are mistakes; a product of three is still a number
+
 
 def check_prob(prob: float) -> None:
     """Refuse a value that cannot be the probability of an interval."""
@@ -28,7 +30,10 @@ def is_whole(value: Any, least: int) -> bool:
 
 def is_positive(value: Any) -> bool:
     """Whether a value is one positive finite number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < math.inf
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
 
 
 def check_positive(value: Any, name: str, what: str = "number") -> float:
@@ -49,7 +54,9 @@ def check_positive(value: Any, name: str, what: str = "number") -> float:
     ValueError: to is a positive finite C, got -1.
     """
     if not is_positive(value):
-        raise ValueError(f"{name} is a positive finite {what}, got {value!r}.")
+        raise ValueError(f"{name} is a positive finite {what}, got {shown(value)}.")
+    if not 1 / EXTREME <= float(value) <= EXTREME:
+        raise ValueError(f"{name} is a {what} between {1 / EXTREME:g} and {EXTREME:g}, got {shown(value)}.")
     return float(value)
 
 

@@ -59,7 +59,7 @@ def main() -> None:
         known = [word for word in sys.argv[1:2] if word in commands]
         said = error.format_message().rstrip(".")
         _refuse(ValueError(f"{said}; see '{' '.join(['scalebayes', *known, '--help'])}'."))
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
         _refuse(error)
     if code == interrupt.CODE:
         interrupt.say()

@@ -261,7 +261,8 @@ def for_loo(fit: Fit) -> xr.DataTree:
     if all(term.sampled for term in fit.model.discrepancy):
         return fit.idata
     tree = fit.idata.copy()
-    each = likelihood[name].copy(data=leave_one_out(fit.model, fit.posterior).reshape(likelihood[name].shape))
+    draws = fit.posterior.sel(draw=likelihood["draw"])
+    each = likelihood[name].copy(data=leave_one_out(fit.model, draws).reshape(likelihood[name].shape))
     tree["log_likelihood"] = xr.DataTree(likelihood.assign({name: each}))
     return tree
 

@@ -40,7 +40,9 @@ def tree_of(model: Model, found: Sample, prior: xr.Dataset, seed: int) -> xr.Dat
         "observed_data": _observed(model),
         "constant_data": columns_of(model),
     }
-    datasets = {name: _dataset(variables, coords) for name, variables in groups.items()}
+    datasets = {name: _dataset(variables, coords) for name, variables in groups.items() if name != "log_likelihood"}
+    # Of large tables it is kept at some of the draws.
+    datasets["log_likelihood"] = _dataset(groups["log_likelihood"], coords | {"draw": np.arange(draws)[found.known]})
     datasets["log_prior"] = log_prior(model, datasets["posterior"])
     if len(runs) <= MOST_RUNS:
         datasets["posterior_predictive"] = _predictive(model, datasets["posterior"], coords["run"], seed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -31,6 +31,7 @@ _GOLDEN_SECTION = (5**0.5 - 1) / 2
 # Of dual averaging (Hoffman and Gelman 2014, arXiv:1111.4246, section 3.2.1).
 _SHRINKAGE, _DELAY, _FORGETTING = 0.05, 10, 0.75
 _ONE_BY_ONE, _AT_ONCE = 20, 10
+MOST_RUNS = 10_000  # of tables whose log likelihood is kept at every draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +65,16 @@ class Draws(NamedTuple):
     Parameters
     ----------
     trace : Trace
+        The log likelihood in it has only the draws of which it is known.
     stats : dict of str to array
         Under ArviZ's names.
+    known : array of bool, shape (draw,)
+        Of which draws the log likelihood is kept.
     """
 
     trace: Trace
     stats: dict[str, np.ndarray]
+    known: np.ndarray
 
     @property
     def z(self) -> np.ndarray:
@@ -80,11 +85,6 @@ class Draws(NamedTuple):
 def joined(parts: list[Draws]) -> Draws:
     """Draws one after another."""
     return jax.tree.map(lambda *each: np.concatenate(each), *parts)
-
-
-def last(draws: Draws, some: Any) -> Draws:
-    """Some of the draws."""
-    return jax.tree.map(lambda leaf: leaf[some], draws)
 
 
 def started(chains: Chains) -> Requests:
@@ -107,7 +107,7 @@ def adapted(chains: Chains, trajectories: int, rng: np.random.Generator, report:
         # Several trajectories at a time once the step size is about right: a call of the program has its price.
         some = min(1 if made < _ONE_BY_ONE else _AT_ONCE, trajectories - made)
         chains, trace, _, _ = yield from _moved(replace(chains, step_size=float(np.exp(log_size))), some, rng)
-        parts.append(Draws(trace, {}))
+        parts.append(_kept(trace, {}, 0))
         made += some
         # Without chains that have not found a finite density yet: they accept nothing at any step size.
         found = np.isfinite(trace.height)
@@ -137,8 +137,18 @@ def drawn(chains: Chains, trajectories: int, rng: np.random.Generator, report: C
             "n_steps": np.broadcast_to((steps * (1 + (momenta.shape[-1] >= MANY)))[:, None], trace.height.shape),
             "step_size": np.full(trace.height.shape, chains.step_size),
         }
-        parts.append(Draws(trace, stats))
+        parts.append(_kept(trace, stats, MOST_RUNS))
     return chains, joined(parts)
+
+
+def _kept(trace: Trace, stats: dict[str, np.ndarray], runs: int) -> Draws:
+    """The draws, with the log likelihood of so few of them that tables with more runs than these take no more room."""
+    position, likelihood, published = trace.kept
+    n = len(likelihood)
+    some = n if likelihood.shape[-1] <= runs else -(-n * runs // likelihood.shape[-1])
+    known = np.zeros(n, bool)
+    known[np.arange(1, some + 1) * n // max(some, 1) - 1] = some > 0
+    return Draws(trace._replace(kept=(position, likelihood[known], published)), stats, known)
 
 
 def _acceptance(trace: Trace) -> np.ndarray:

@@ -76,6 +76,9 @@ class Sample:
     variables : dict of str to array
         Every variable of the model on its natural scale.
     log_likelihood : array, shape (chain, draw, run)
+        At some of the draws, where there are many runs.
+    known : array of int
+        Which draws these are.
     stats : dict of str to array
         Sampler statistics under ArviZ's names.
     worst : Worst
@@ -94,6 +97,7 @@ class Sample:
 
     variables: dict[str, np.ndarray]
     log_likelihood: np.ndarray
+    known: np.ndarray
     stats: dict[str, np.ndarray]
     worst: Worst
     modes: tuple[Mode, ...]
@@ -214,9 +218,11 @@ def _sampled(table: _Table, initial: Data, seed: int) -> Requests:
             yield Leave()
             factor = _times(worst, settings.least_ess, 4.0 if settings.ess and worst.r_hat < LARGEST_R_HAT else 2.0)
             more = min(int(np.ceil(made * (factor - 1) / CHUNK)) * CHUNK, settings.most - made)
+    _, known, of_known = np.intersect1d(kept, np.flatnonzero(draws.known), return_indices=True)
     return Sample(
         variables=variables,
-        log_likelihood=_by_chain(draws.trace.kept[1][kept]),
+        log_likelihood=_by_chain(draws.trace.kept[1][of_known]),
+        known=known,
         stats=stats,
         worst=worst,
         modes=found,

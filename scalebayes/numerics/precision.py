@@ -1,6 +1,7 @@
 """Precision: 64-bit JAX where it is needed, and the caller's setting everywhere else."""
 
 import os
+from functools import cache
 
 import jax
 
@@ -13,10 +14,21 @@ def double_precision():
     Raises
     ------
     RuntimeError
-        In a forked process, where JAX would wait for threads that only its parent has.
+        In a forked process, where JAX would wait for threads that only its parent has; or if JAX finds no device.
     """
     check_not_forked()
+    _check_devices()
     return jax.enable_x64(True)
+
+
+@cache
+def _check_devices() -> None:
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        reason = " ".join(str(error).split()) or "it has no such device"
+        asked = f"with JAX_PLATFORMS={os.environ['JAX_PLATFORMS']}" if "JAX_PLATFORMS" in os.environ else "here"
+        raise RuntimeError(f"JAX cannot compute {asked}: {reason}. Unset JAX_PLATFORMS, or say cpu.") from None
 
 
 def check_not_forked() -> None:

@@ -22,6 +22,7 @@ from scalebayes.questions.points import Points, extrapolation, points_of, read_p
 from scalebayes.questions.wording import factor, html, plain, quantiles, response, sentences, where
 from scalebayes.runs import Runs
 
+_MOST_NUMBERS = 20_000_000  # of draws in an array
 _BANDS, _ENDS = ("", "new_run_", "prior_"), {0: "lower", 2: "upper"}
 
 
@@ -182,6 +183,8 @@ def forecast(
     Returns
     -------
     Forecast
+        Of so many points that their draws are more than 20 million numbers, ``draws`` has fewer draws than the fit; the
+        bands are of all draws.
 
     Raises
     ------
@@ -200,29 +203,31 @@ def forecast(
     points = _grouped(parts[0][0], read_points(model, at), group, new_group)
     if new_group and any(each.model.departs for each, _ in parts):
         raise ValueError(NO_RUNS)
-    mean, new_run, before, distance = _drawn(parts, points, new_group, seed)
-    changed = _changed(runs, points, schedule_change, new_group)
-    if schedule_gain is not None:
-        # A random stream of its own, so that all other draws are the same with and without a gain.
-        rng = np.random.default_rng((seed, 1))
-        lowered = np.exp(-np.outer(_gains(schedule_gain, len(mean), rng), changed))
-        mean, new_run = mean * lowered, new_run * lowered
-        before = before * np.exp(-np.outer(_gains(schedule_gain, len(before), rng), changed))
     inputs = [name for name in points.columns if name != runs.group_name]
-    group_column = {"group": points[runs.group_name].to_numpy()} if runs.group else {}
-    bands = [quantiles(drawn, prob) for drawn in (mean, new_run, before)]
-    table = pd.DataFrame(
-        {
-            **{name: points[name].to_numpy() for name in inputs},
-            **group_column,
-            "mean": mean.mean(0),
-            "median": bands[0][1],
-            **{f"{of}{end}": band[i] for of, band in zip(_BANDS, bands, strict=True) for i, end in _ENDS.items()},
-            **distance,
-        }
-    )
-    if schedule_change is not None:
-        table["schedule_change"] = changed
+    samples = max(each.posterior.sizes["chain"] * each.posterior.sizes["draw"] for each, _ in parts)
+    tables = []
+    for some in _blocks(len(points), samples):
+        own = points.iloc[some]
+        changed = _changed(runs, own, schedule_change, new_group)
+        drawn = _drawn(parts, own, new_group, seed)
+        mean, new_run, before = _lowered_by(schedule_gain, changed, seed, drawn)
+        bands = [quantiles(of, prob) for of in (mean, new_run, before)]
+        table = pd.DataFrame(
+            {
+                **{name: own[name].to_numpy() for name in inputs},
+                **({"group": own[runs.group_name].to_numpy()} if runs.group else {}),
+                "mean": mean.mean(0),
+                "median": bands[0][1],
+                **{f"{of}{end}": band[i] for of, band in zip(_BANDS, bands, strict=True) for i, end in _ENDS.items()},
+                **_distance(parts, own, new_group),
+            }
+        )
+        tables.append(table if schedule_change is None else table.assign(schedule_change=changed))
+    table = pd.concat(tables, ignore_index=True)
+    if len(tables) > 1:  # joint draws of all points are kept, but fewer
+        drawn = _drawn(parts, points, new_group, seed, thin=len(tables))
+        changed = _changed(runs, points, schedule_change, new_group)
+        mean, new_run, _ = _lowered_by(schedule_gain, changed, seed, drawn)
     if isinstance(fit, Fit):
         chains, name = fit.posterior.sizes["chain"], fit.model.name
     else:  # an average mixes the chains of its fits
@@ -233,6 +238,12 @@ def forecast(
     diagnostics = with_distance(fit, float(table["extrapolation"].max()))
     departs = any(term.departs_beyond for each, _ in parts for term in each.model.discrepancy)
     return Forecast(table, draws, prob, tuple(inputs), runs.response, name, departs, diagnostics, schedule_gain)
+
+
+def _blocks(points: int, samples: int) -> list[slice]:
+    """Slices of the points, each with so many that an array of their draws stays small."""
+    most = max(1, _MOST_NUMBERS // samples)
+    return [slice(first, first + most) for first in range(0, points, most)] or [slice(0)]
 
 
 def _by_group(runs: Runs, points: pd.DataFrame, new_group: bool) -> Iterator[tuple[str | None, np.ndarray]]:
@@ -246,27 +257,55 @@ def _by_group(runs: Runs, points: pd.DataFrame, new_group: bool) -> Iterator[tup
 
 
 def _drawn(
-    parts: Sequence[tuple[Fit, float]], points: pd.DataFrame, new_group: bool, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.DataFrame]:
-    """Draws of the mean response, of new runs and of the mean in the prior, (sample, point); and the extrapolation."""
-    model, weights = parts[0][0].model, [weight for _, weight in parts]
-    drawn, beyond, order = [], [], []
-    for known, rows in _by_group(model.runs, points, new_group):
+    parts: Sequence[tuple[Fit, float]], points: pd.DataFrame, new_group: bool, seed: int, thin: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws of the mean response, of new runs and of the mean in the prior, each of shape (sample, point)."""
+    weights = [weight for _, weight in parts]
+    drawn, order = [], []
+    for known, rows in _by_group(parts[0][0].model.runs, points, new_group):
         level, own = "(new)" if new_group else known, points.iloc[rows]
         of_fits = []
         for fit, _ in parts:
             at = points_of(fit.model, own, known)
             settings: dict[str, Any] = {"new_group": new_group, "seed": seed}
-            after = predict(fit.model, fit.posterior, at, level, **settings)
-            prior = fit.idata["prior"].to_dataset()
+            some = slice(None, None, thin)
+            after = predict(fit.model, fit.posterior.isel(draw=some), at, level, **settings)
+            prior = fit.idata["prior"].to_dataset().isel(draw=some)
             in_prior = predict(fit.model, prior, at, level, given="prior", new_runs=False, **settings)
             of_fits.append((after.mean, after.new_run, in_prior.mean))
         drawn.append([mixed(of_part, weights) for of_part in zip(*of_fits, strict=True)])
-        beyond.append(extrapolation(model.runs, points_of(model, own, known, new_runs=False), known))
         order.append(rows)
+    if len(order) == 1:
+        mean, new_run, before = drawn[0]
+        return mean, new_run, before
     back = np.argsort(np.concatenate(order))
     mean, new_run, before = (np.concatenate(of, axis=1)[:, back] for of in zip(*drawn, strict=True))
-    return mean, new_run, before, pd.concat(beyond, ignore_index=True).iloc[back].reset_index(drop=True)
+    return mean, new_run, before
+
+
+def _distance(parts: Sequence[tuple[Fit, float]], points: pd.DataFrame, new_group: bool) -> pd.DataFrame:
+    """How far each point lies beyond the runs."""
+    model = parts[0][0].model
+    by_group = list(_by_group(model.runs, points, new_group))
+    each = [
+        extrapolation(model.runs, points_of(model, points.iloc[rows], known, new_runs=False), known)
+        for known, rows in by_group
+    ]
+    back = np.argsort(np.concatenate([rows for _, rows in by_group]))
+    return pd.concat(each, ignore_index=True).iloc[back].reset_index(drop=True)
+
+
+def _lowered_by(
+    gain: LogNormal | Normal | None, changed: np.ndarray, seed: int, drawn: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draws of means, new runs and means in the prior, with what a change of schedule gains."""
+    if gain is None:
+        return drawn
+    mean, new_run, before = drawn
+    # A random stream of its own, so that all other draws are the same with and without a gain.
+    rng = np.random.default_rng((seed, 1))
+    lowered = np.exp(-np.outer(_gains(gain, len(mean), rng), changed))
+    return mean * lowered, new_run * lowered, before * np.exp(-np.outer(_gains(gain, len(before), rng), changed))
 
 
 def _changed(runs: Runs, points: pd.DataFrame, change: float | None, new_group: bool) -> np.ndarray:

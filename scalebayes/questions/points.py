@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import EXTREME, nearest
 from scalebayes.model import Model
 from scalebayes.model.checks import check_domain
 from scalebayes.model.prediction import Points as NewPoints
@@ -194,13 +194,17 @@ def _with_parts(runs: Runs, at: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(table: pd.DataFrame, column: str, positive: bool) -> np.ndarray:
     values = numbers(table[column])
     bad = ~(np.isfinite(values) & (values > 0)) if positive else ~np.isfinite(values)
-    if bad.any():
-        place = int(np.flatnonzero(bad)[0])
-        raise ValueError(
-            f"{column} must be a {'positive finite' if positive else 'finite'} number; {bad.sum()} of {len(table)} "
-            f"points {'is' if bad.sum() == 1 else 'are'} not, first: row {table.index[place]}: "
-            f"{table[column].iloc[place]!s}."
-        )
+    extreme = (np.abs(values) > EXTREME) | (positive & (values < 1 / EXTREME))
+    for wrong, needed in (
+        (bad, f"be a {'positive finite' if positive else 'finite'} number"),
+        (extreme, f"lie between {1 / EXTREME if positive else -EXTREME:g} and {EXTREME:g}"),
+    ):
+        if wrong.any():
+            place = int(np.flatnonzero(wrong)[0])
+            raise ValueError(
+                f"{column} must {needed}; {wrong.sum()} of {len(table)} points {'is' if wrong.sum() == 1 else 'are'} "
+                f"not, first: row {table.index[place]}: {str(table[column].iloc[place])[:60]}."
+            )
     return values
 
 

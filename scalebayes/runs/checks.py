@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from scalebayes.arguments import shown
+from scalebayes.arguments import EXTREME, shown
 from scalebayes.runs.columns import LONGEST, candidates_for
 from scalebayes.runs.inputs import UNITS
 from scalebayes.runs.runs import RESERVED, Runs, numbers, schedule_of
@@ -67,9 +67,11 @@ def check_numbers(runs: Runs, column: str, role: str, needed: str = "positive fi
         "missing (NaN)": missing,
         "not a number": np.isnan(values) & ~missing,
         "infinite": np.isinf(values),
+        f"beyond {EXTREME:g}": np.abs(values) > EXTREME,
     }
     if needed == "positive finite":
         problems["zero or negative"] = values <= 0
+        problems[f"below {1 / EXTREME:g}"] = values < 1 / EXTREME
         if raw.dtype.kind in "iu" and (values < 0).any() and np.abs(values).max() > _NEAR_WRAPPING:
             raise ValueError(
                 f"column {column!r} ({role}) holds negative numbers as large as {values.min():.3g}: a product of whole "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_prob
+from scalebayes.arguments import EXTREME, check_prob
 from scalebayes.fits.fit import Fit
 from scalebayes.questions.forecast import forecast
 from scalebayes.questions.groups import check_group, check_one
@@ -83,7 +83,7 @@ def plot(
     ahead = None if held_back is None else _ahead(fit, held_back)
     farthest = 10 * runs.x(axis).max() if ahead is None else 1.5 * max(ahead[axis].max(), runs.x(axis).max())
     ends = runs.x(axis).min(), farthest if to is None else to
-    if not ends[0] < ends[1] < np.inf:
+    if not ends[0] < ends[1] <= EXTREME:
         raise ValueError(
             f"the plot runs from {axis} = {number(ends[0])}, the smallest run, to {to!r}: nothing to draw."
         )

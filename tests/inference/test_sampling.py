@@ -1,5 +1,7 @@
 """Sampling: modes, pilots, trajectories, and the number of draws."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,6 +49,19 @@ def test_as_many_draws_are_kept_as_asked_for_however_long_it_took():
     assert fit.idata.attrs["thin"] > 1
     assert dict(fit.posterior.sizes) == {"chain": 4, "draw": 110}
     assert fit.idata["sample_stats"]["diverging"].shape == (4, 110)
+
+
+def test_the_log_likelihood_of_many_runs_is_kept_at_some_draws(pile_runs, monkeypatch):
+    settings = {"draws": 110, "warmup": 100, "discrepancy": None, "pooling": "shared", "seed": 2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # so few draws are seldom enough
+        whole = sb.fit(sb.laws.power_floor, pile_runs, **settings)
+        monkeypatch.setattr("scalebayes.inference.hmc.MOST_RUNS", len(pile_runs) // 4)
+        fit = sb.fit(sb.laws.power_floor, pile_runs, **settings)
+    assert fit.posterior.equals(whole.posterior)
+    some, every = (each.idata["log_likelihood"]["log_loss"] for each in (fit, whole))
+    assert 10 < some.sizes["draw"] < 40
+    assert some.equals(every.sel(draw=some["draw"]))
 
 
 def test_draws_end_when_they_are_enough(pile_runs):

@@ -32,6 +32,22 @@ def test_points_may_be_a_table_a_mapping_or_a_dataset(pile_fit):
         pd.testing.assert_frame_equal(mapping, other)
 
 
+def test_bands_of_many_points_are_of_all_draws_though_fewer_are_kept(pile_fit, monkeypatch):
+    at = {"C": np.geomspace(1e20, 1e23, 20)}
+    whole = sb.forecast(pile_fit, at=at)
+    monkeypatch.setattr("scalebayes.questions.forecast._MOST_NUMBERS", 30_000)
+    parts = sb.forecast(pile_fit, at=at)
+    exact = [c for c in whole.table.columns if not c.startswith("new_run")]
+    pd.testing.assert_frame_equal(parts.table[exact], whole.table[exact])
+    width = whole.table["new_run_upper"] - whole.table["new_run_lower"]
+    assert (np.abs(parts.table["new_run_lower"] - whole.table["new_run_lower"]) < 0.2 * width).all()
+    samples = pile_fit.posterior.sizes["draw"] * 4
+    assert whole.draws["new_run"].size == samples * 60
+    assert 10_000 < parts.draws["new_run"].size <= 60_000
+    middle = parts.draws["mean_response"].median(("chain", "draw"))
+    assert np.allclose(middle, whole.table["median"], rtol=0.02)
+
+
 def test_bands_of_a_new_run_are_wider_than_the_means(pile_fit):
     answer = sb.forecast(pile_fit, at={"C": np.geomspace(1e20, 2e22, 8)})
     table = answer.table
