@@ -16,6 +16,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes import laws as laws
     from scalebayes.checks.answer import Backtest as Backtest
     from scalebayes.checks.backtest import backtest as backtest
+    from scalebayes.checks.record import Record as Record
+    from scalebayes.checks.record import record as record
+    from scalebayes.checks.record import redo as redo
     from scalebayes.checks.sensitivity import Sensitivity as Sensitivity
     from scalebayes.checks.sensitivity import sensitivity as sensitivity
     from scalebayes.discrepancy import Drift as Drift
@@ -118,6 +121,7 @@ _HOME = {
     "NextRun": "questions.next_run",
     "Normal": "priors",
     "Reach": "questions.reach",
+    "Record": "checks.record",
     "Response": "model.responses",
     "RangeShare": "priors",
     "ResponseLevel": "priors",
@@ -155,6 +159,8 @@ _HOME = {
     "pooled": "priors",
     "reach": "questions.reach",
     "read_runs": "runs.reading",
+    "record": "checks.record",
+    "redo": "checks.record",
     "sample": "fits.sampling",
     "schedule": "runs.inputs",
     "sensitivity": "checks.sensitivity",

@@ -14,13 +14,13 @@ EXTREME = 1e100  # numbers beyond it, or beyond its inverse, are mistakes; a pro
 def check_prob(prob: float) -> None:
     """Refuse a value that cannot be the probability of an interval."""
     if isinstance(prob, bool) or not isinstance(prob, Real) or not 0 < prob < 1:
-        raise ValueError(f"prob lies between 0 and 1, got {prob!r}; for 89% say 0.89.")
+        raise ValueError(f"prob lies between 0 and 1, got {shown(prob)}; for 89% say 0.89.")
 
 
 def check_seed(seed: int) -> None:
     """Refuse a value that cannot be a seed."""
     if not is_whole(seed, 0):
-        raise ValueError(f"seed is a whole number from 0 on, got {seed!r}.")
+        raise ValueError(f"seed is a whole number from 0 on, got {shown(seed)}.")
 
 
 def is_whole(value: Any, least: int) -> bool:

@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from scalebayes.cli import ahead, checking, deciding, fitting, interrupt
+from scalebayes.cli import ahead, checking, deciding, fitting, interrupt, recording
 
 _LONGEST = 2000  # characters of an error
 
@@ -37,6 +37,8 @@ for command in (
     deciding.tune,
     deciding.next_run,
     ahead.plot,
+    recording.record,
+    recording.redo,
     fitting.laws,
     checking.demo,
 ):

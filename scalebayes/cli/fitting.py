@@ -99,11 +99,8 @@ def fit(
         ess=ess,
         seed=seed,
     )
-    _saved(result, output, force)
-    if json:
-        print_json(_summary(result, 0.89))
-    else:
-        print(f"{result!r}\nwritten to {output}")
+    saved(result, output, force)
+    report(result, output, json)
 
 
 def summary(path: FitFile, prob: Prob = 0.89, json: Json = False) -> None:
@@ -138,7 +135,15 @@ def laws(json: Json = False) -> None:
         print(f"      {', '.join(each['source'])}")
 
 
-def _saved(result: Fit, output: Path, force: bool) -> None:
+def report(result: Fit, output: Path, json: bool) -> None:
+    """Print what was fitted, and where it was written."""
+    if json:
+        print_json(_summary(result, 0.89))
+    else:
+        print(f"{result!r}\nwritten to {output}")
+
+
+def saved(result: Fit, output: Path, force: bool) -> None:
     """Save a fit; where that fails it is saved elsewhere, since it may have taken long."""
     try:
         result.save(output, overwrite=force)

@@ -13,6 +13,9 @@ from xarray.backends import H5NetCDFStore
 from scalebayes.fits.digests import CONTENT, content_digest
 
 
+_MOST = 1000  # groups in a file, or variables in a group
+
+
 def netcdf(tree: xr.DataTree) -> memoryview:
     """The bytes of a file that holds a tree and the digest of its content.
 
@@ -60,6 +63,8 @@ def _check(path: Path) -> None:
 
 
 def _members(group: h5py.Group) -> list[h5py.Group | h5py.Dataset]:
+    if len(group) > _MOST:
+        raise ValueError(f"{group.name} has {len(group):,} members")
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{name} is a link")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -204,7 +205,8 @@ def assemble(model: Model, found: Sample, prior: xr.Dataset, settings: Settings,
         tree = tree_of(model, found, prior, seed)
         bending = stored(find_bending(model, tree["posterior"].to_dataset()))
     made = {
-        "seed": seed,
+        "settings": json.dumps(asdict(settings), default=plain_number),
+        "seed": int(seed),
         "whitenings": found.whitenings,
         "warmup": found.warmup,
         "target_accept": found.target_accept,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes import laws
+from scalebayes.arguments import shown
 from scalebayes.discrepancy import Term
 from scalebayes.files import check_regular
 from scalebayes.fits.description import FORMAT, digest_of, made
@@ -29,6 +31,7 @@ from scalebayes.runs import Input, Runs
 from scalebayes.runs.inputs import schedule
 
 _GROUPS = {"posterior", "sample_stats", "log_likelihood", "observed_data", "constant_data", "prior"}
+_LONGEST = 1000  # characters of an error
 _ADVICE = "a file written by 'scalebayes fit' or Fit.save is needed"
 
 
@@ -77,27 +80,78 @@ def load(
         ) from None
     if tree.attrs.get("inference_library") != "scalebayes" or not set(tree.children) >= _GROUPS:
         raise ValueError(f"{path.name} is a netCDF file, but holds no fit of scalebayes; {_ADVICE}.")
-    if tree.attrs.get("format_version") != FORMAT:
-        raise ValueError(
-            f"{path.name} holds a fit in format {tree.attrs.get('format_version', 1)}, and this version of scalebayes "
-            f"reads format {FORMAT}; fit again, or read it with scalebayes "
-            f"{tree.attrs.get('scalebayes', 'of that time')}."
-        )
+    check_format(tree.attrs, path.name)
     if tree.attrs.pop(CONTENT, None) != content_digest(tree):
         raise ValueError(
             f"{path.name} was damaged or changed after it was written: its numbers and words are not those that were "
             "saved. Take another copy, or fit again."
         )
-    described = json.loads(tree.attrs["model"])
+    given = Given(law, observation, discrepancy, also, cost)
+    try:
+        described = json.loads(tree.attrs["model"])
+        model = rebuilt(described, tree["constant_data"].to_dataset(), given, path.name)
+    except (KeyError, AttributeError, IndexError, RecursionError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{path.name} holds a fit that is not described as Fit.save does it ({type(error).__name__}: "
+            f"{shown(str(error))}); {_ADVICE}."
+        ) from None
+    return Fit(model, tree)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a caller gives beside a description, which holds no functions and classes; see `load`."""
+
+    law: Callable | Law | None = None
+    observation: Observation | None = None
+    discrepancy: Term | None = None
+    also: Mapping[str, Callable | Law | Response] | None = None
+    cost: Callable | None = None
+
+
+def check_format(attributes: Mapping[Any, Any], file: str) -> None:
+    """Refuse a file of another format, and say what to do."""
+    found = attributes.get("format_version", 1)
+    if found == FORMAT:
+        return
+    by = attributes.get("scalebayes", "of that time")
+    if isinstance(found, int | np.integer) and found > FORMAT:
+        raise ValueError(
+            f"{file} was written by a newer scalebayes ({by}, format {found}); this one reads format {FORMAT}. Install "
+            "that version or a later one."
+        )
+    raise ValueError(
+        f"{file} is in format {shown(found)}, of an older scalebayes, and this one reads format {FORMAT}: fit again, "
+        f"or read it with scalebayes {by}."
+    )
+
+
+def rebuilt(described: dict[str, Any], columns: xr.Dataset, given: Given, file: str) -> Model:
+    """A model from its description and the columns of its runs.
+
+    Raises
+    ------
+    ValueError
+        If what is not built in is not given, or does not match.
+    """
+    try:
+        return _rebuilt(described, columns, given, file)
+    except ValueError as error:
+        if len(str(error)) <= _LONGEST:
+            raise
+        raise ValueError(f"{str(error)[:_LONGEST]} ...") from None  # words of a file may be of any length
+
+
+def _rebuilt(described: dict[str, Any], columns: xr.Dataset, given: Given, file: str) -> Model:
     response, *others = described["responses"]
-    runs = _runs(tree["constant_data"].to_dataset(), described, response, cost, path.name)
+    runs = _runs(columns, described, response, given.cost, file)
     priors: dict[str, Any] = {name: from_plain(prior) for name, prior in described["priors"].items()}
-    found = _law(response, law, "law={0}", path.name)
-    further = {each["response"]: _further(each, (also or {}).get(each["response"]), path.name) for each in others}
+    found = _law(response, given.law, "law={0}", file)
+    further = {each["response"]: _further(each, (given.also or {}).get(each["response"]), file) for each in others}
     every = {*found.parameters, *(name for each in further.values() for name in as_law(each.law).parameters)}
     if every != set(priors) or len(found.inputs) != len(runs.inputs):
         raise ValueError(
-            f"{path.name} holds a fit with inputs {', '.join(runs.inputs)} and parameters {', '.join(priors)}; "
+            f"{file} holds a fit with inputs {', '.join(runs.inputs)} and parameters {', '.join(priors)}; "
             f"the law given is {found.signature}."
         )
     if not runs.group:
@@ -107,12 +161,12 @@ def load(
         found,
         runs,
         priors=priors,
-        observation=made(response["observation"], observation, "observation", path.name),
-        discrepancy=tuple(made(term, discrepancy, "discrepancy", path.name) for term in response["discrepancy"]),
+        observation=made(response["observation"], given.observation, "observation", file),
+        discrepancy=tuple(made(term, given.discrepancy, "discrepancy", file) for term in response["discrepancy"]),
         also=further,
         horizon=described["horizon"],
     )
-    return Fit(recorded(model, frozenset(described["given"]), described["why"]), tree)
+    return recorded(model, frozenset(described["given"]), described["why"])
 
 
 def _law(response: dict[str, Any], given: Callable | Law | None, argument: str, file: str) -> Law:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scalebayes.arguments import shown
+
 LEAST_DRAWS = 500  # of each chain, where the number of draws is not given
 MOST_DRAWS = 8000
 MOST_LONGER = 8  # how many times as many draws as given are made, of which the given number is kept
@@ -46,9 +48,9 @@ class Settings:
             if value is None and name != "chains":
                 continue
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < smallest:
-                raise ValueError(f"{name} is a whole number from {smallest} on, got {value!r}.")
+                raise ValueError(f"{name} is a whole number from {smallest} on, got {shown(value)}.")
         if self.target_accept is not None and not 0 < self.target_accept < 1:
-            raise ValueError(f"target_accept lies between 0 and 1, got {self.target_accept!r}.")
+            raise ValueError(f"target_accept lies between 0 and 1, got {shown(self.target_accept)}.")
         if self.draws is not None:
             for name in ("ess", "max_draws"):
                 if getattr(self, name) is not None:

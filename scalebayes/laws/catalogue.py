@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from types import ModuleType
 from typing import Any
 
 from scalebayes.laws import FAMILIES
@@ -26,10 +25,12 @@ def catalogue() -> list[dict[str, Any]]:
     >>> first["name"], first["equation"], first["source"]
     ('power', 'L(x) = A x^{-\\\\alpha}', ['arXiv:2001.08361'])
     """
-    return [_described(law, family) for family in FAMILIES for law in family.LAWS]
+    return [described(law) for family in FAMILIES for law in family.LAWS]
 
 
-def _described(law: Law, family: ModuleType) -> dict[str, Any]:
+def described(law: Law) -> dict[str, Any]:
+    """A built-in law in words, see `catalogue`."""
+    family = next(each for each in FAMILIES if any(law.function is own.function for own in each.LAWS))
     text = inspect.getdoc(law.function) or ""
     # An equation is on the line of the directive, or the paragraph after it.
     after = text.split(".. math::")[1].split("\n\n")

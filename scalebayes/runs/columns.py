@@ -107,6 +107,11 @@ def read_table(source: pd.DataFrame | str | os.PathLike, labels: Sequence[str] =
 
 def _check_header(table: pd.DataFrame, name: str) -> None:
     """Refuse a header that is no list of names."""
+    if table.columns.nlevels > 1:
+        raise ValueError(
+            f"{name} has columns of {table.columns.nlevels} levels; give them one name each, such as "
+            "table.columns = ['_'.join(map(str, c)) for c in table.columns]."
+        )
     only = str(table.columns[0]) if len(table.columns) == 1 and name != "table" else ""
     for sign, called in ((";", "semicolons"), ("\t", "tabs")):
         if sign in only:

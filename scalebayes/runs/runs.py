@@ -17,6 +17,7 @@ from scalebayes.runs.inputs import Input
 if TYPE_CHECKING:
     import pandas as pd
 
+_LARGEST = 10**300
 RESERVED = frozenset({"chain", "draw", "run", "point", "inducing_point"})
 
 
@@ -223,4 +224,8 @@ def numbers(column: pd.Series) -> np.ndarray:
     """A column as numbers, NaN where it holds none."""
     import pandas as pd
 
-    return pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+    try:
+        return pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+    except OverflowError:  # a whole number of hundreds of digits
+        large = column.map(lambda value: isinstance(value, int) and abs(value) > _LARGEST)
+        return numbers(column.where(~large.astype(bool), np.inf))
