@@ -13,7 +13,7 @@ CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fi
 # Many small matrices: several threads of linear algebra only wait for each other where the machine does something else.
 test test-fits test-slow test-slow-ci: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test test-fits test-slow test-slow-ci bench bench-cold bench-smoke bench-extrapolation bench-decisions lint lock clean
+.PHONY: demo test test-fits test-slow test-slow-ci package test-package test-lowest test-newest licences bench bench-cold bench-smoke bench-extrapolation bench-decisions lint lock clean
 
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
@@ -36,6 +36,37 @@ test-slow-ci: $(READY)
 	$(BIN)/python -m pytest -m fits $(CORE)
 	$(BIN)/python -m pytest -m fits $(APART)
 	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster" tests
+
+# The wheel and the sdist, and the tests from each in an environment that sees nothing of this folder.
+package: $(READY)
+	rm -rf build dist *.egg-info
+	$(BIN)/python -c "from setuptools import build_meta as made; made.build_sdist('dist'); made.build_wheel('dist')"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+
+define tested
+	rm -rf build/$(1) && mkdir -p build/$(1)
+	$(PYTHON) -m venv build/$(1)/venv
+	build/$(1)/venv/bin/python -m pip install --quiet --disable-pip-version-check $(2)
+	build/$(1)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(3)
+	cp -r tests docs notebooks benchmarks README.md CHANGELOG.md pyproject.toml build/$(1)
+	cd build/$(1) && venv/bin/python -c "import scalebayes; assert 'site-packages' in scalebayes.__file__"
+	cd build/$(1) && SCALEBAYES_DATA=$(DATA) OPENBLAS_NUM_THREADS=1 venv/bin/python -m pytest tests
+endef
+DATA := $(abspath $(or $(SCALEBAYES_DATA),../shared/data))
+
+test-package: package
+	$(call tested,wheel,--require-hashes -r requirements.lock,dist/*.whl)
+	$(call tested,sdist,--require-hashes -r requirements.lock,dist/*.tar.gz)
+
+# With the lowest versions that pyproject.toml allows, and with the newest that there are.
+test-lowest: package
+	$(call tested,lowest,--require-hashes -r requirements-lowest.lock,dist/*.whl)
+
+test-newest: package
+	$(call tested,newest,"$$(ls dist/*.whl)[dev]",dist/*.whl)
+
+licences: $(READY)
+	$(BIN)/python docs/licences.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
@@ -67,6 +98,8 @@ lint: $(READY)
 lock:
 	uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.12 --generate-hashes \
 		--no-header --no-annotate --output-file requirements.lock
+	uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.12 --generate-hashes \
+		--resolution lowest-direct --no-header --no-annotate --output-file requirements-lowest.lock
 
 $(READY): requirements.lock pyproject.toml
 	@if [ -z "$(PYTHON)" ] && ! command -v uv >/dev/null 2>&1; then \

@@ -179,7 +179,7 @@ def record(fit: Fit, *, backtest: Backtest | None = None) -> Record:
                 "where": runs.where,
                 "left_out": runs.excluded,
                 "grouped_by": list(runs.group),
-                "groups": dict(zip(runs.levels, runs.group_sizes, strict=True)),
+                "groups": dict(zip(runs.levels, runs.group_sizes, strict=True)) if runs.group else {},
                 "tokenizer": runs.tokenizer,
                 "evaluation": runs.evaluation,
                 "outliers": misfits.table["run"][own].tolist(),

@@ -12,7 +12,6 @@ from xarray.backends import H5NetCDFStore
 
 from scalebayes.fits.digests import CONTENT, content_digest
 
-
 _MOST = 1000  # groups in a file, or variables in a group
 
 

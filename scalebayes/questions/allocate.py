@@ -27,6 +27,7 @@ from scalebayes.questions.wording import factor, html, number, plain, quantiles,
 from scalebayes.runs import Runs
 from scalebayes.runs.cost import FLOPS_PER_TOKEN, cost_of_runs, of_function
 
+_MOST_NUMBERS = 5_000_000  # of draws in an array
 _CELLS, _OF_MAP, _BORDER = 60, 200, 0.7  # contours: cells per axis, draws, margin in logs
 
 
@@ -49,7 +50,7 @@ class Allocation:
     profile : pandas.DataFrame
         The cost of missing the optimum: group, C, N, D, loss (expected), excess (expected loss above the plan's).
     draws : xarray.Dataset
-        ``n_opt``, ``d_opt``, ``loss``, dims (sample, group, budget).
+        ``n_opt``, ``d_opt``, ``loss``, dims (sample, group, budget); fewer draws of very many budgets.
     exponents : pandas.DataFrame
         a_opt and b_opt, the powers of C with which N* and D* grow over the budgets: group, name, mean, lower, upper.
     contours : xarray.DataArray
@@ -269,29 +270,41 @@ def allocate(
         wide = {name: value[:, None] for name, value in theta.items()}
         low, high = sizes(budgets, cost, served, most_n, most_d, ratio, over, held)
         tokens, loss_at = tokens_at(cost, served, over, held), _with(responses(problem), held)
-        if bound:
-            with double_precision():
-                n = np.exp(np.asarray(searched(problem)(low, high, budgets, theta, held)))
-        else:
-            n, _ = optimum(model, budgets[None], wide, held)
-        n = np.broadcast_to(n, (len(next(iter(theta.values()))), len(budgets)))
-        with double_precision():
-            d = np.asarray(tokens(n, budgets[None]))
-            loss = np.asarray(loss_at(n, d, wide))
-        found.append((n, d, loss))
+        samples = len(next(iter(theta.values())))
+        thin = -(-samples * len(budgets) * len(levels) // _MOST_NUMBERS)
+        extremes, kept = [int(budgets.argmin()), int(budgets.argmax())], []
+        sizes_at_extremes = {}
         largest = float(_costs(runs, cost, runs.rows(label)).max())
-        for j, budget in enumerate(budgets):
-            named = {} if label is None else {"group": label}
-            ends = (low[j], high[j]) if bound else None
-            profile = profile_of(loss_at, tokens, theta, n[:, j], budget, ends, runs.sign, over)
-            row = named | {"C": budget, **_spread("n_opt", n[:, j], prob), **_spread("d_opt", d[:, j], prob)}
-            plan = plan_of(profile, margin, over)
-            both = {**held, over[0]: np.asarray(plan["plan_n"]), over[1]: np.asarray(plan["plan_d"])}
-            beyond = float(_cost(cost, both)) / largest
-            row |= _spread("loss", loss[:, j], prob) | plan | {"extrapolation": beyond}
-            rows.append(row)
-            profiles.append(pd.DataFrame(named | {"C": budget} | profile, index=range(len(profile[over[0]]))))
-        powers += _powers(model, theta, label, n, d, budgets, prob, bool(bound))
+        most = max(1, _MOST_NUMBERS // samples)
+        for first in range(0, len(budgets), most):
+            some = slice(first, first + most)
+            if bound:
+                with double_precision():
+                    n = np.exp(np.asarray(searched(problem)(low[some], high[some], budgets[some], theta, held)))
+            else:
+                n, _ = optimum(model, budgets[None, some], wide, held)
+            n = np.broadcast_to(n, (samples, len(budgets[some])))
+            with double_precision():
+                d = np.asarray(tokens(n, budgets[None, some]))
+                loss = np.asarray(loss_at(n, d, wide))
+            kept.append((n[::thin], d[::thin], loss[::thin]))
+            for j, budget in enumerate(budgets[some]):
+                at_budget = first + j
+                if at_budget in extremes:
+                    sizes_at_extremes[at_budget] = n[:, j].copy(), d[:, j].copy()
+                named = {} if label is None else {"group": label}
+                ends = (low[at_budget], high[at_budget]) if bound else None
+                profile = profile_of(loss_at, tokens, theta, n[:, j], budget, ends, runs.sign, over)
+                row = named | {"C": budget, **_spread("n_opt", n[:, j], prob), **_spread("d_opt", d[:, j], prob)}
+                plan = plan_of(profile, margin, over)
+                both = {**held, over[0]: np.asarray(plan["plan_n"]), over[1]: np.asarray(plan["plan_d"])}
+                beyond = float(_cost(cost, both)) / largest
+                row |= _spread("loss", loss[:, j], prob) | plan | {"extrapolation": beyond}
+                rows.append(row)
+                profiles.append(pd.DataFrame(named | {"C": budget} | profile, index=range(len(profile[over[0]]))))
+        found.append([np.concatenate(of, 1) for of in zip(*kept, strict=True)])
+        n, d = (np.stack([sizes_at_extremes[i][of] for i in extremes], 1) for of in (0, 1))
+        powers += _powers(model, theta, label, n, d, budgets[extremes], prob, bool(bound))
     stacked = {
         name: (("sample", "group", "budget"), np.stack([of[i] for of in found], 1))
         for i, name in enumerate(("n_opt", "d_opt", "loss"))
@@ -392,7 +405,7 @@ def _powers(model: Model, theta, label, n, d, budgets, prob, bound) -> list[dict
     """Exponents of N* and D*.
 
     Exact for a law that derives them, if nothing constrains the plan; else the slope from the smallest to the largest
-    budget.
+    budget, which are given with their sizes.
     """
     if "a_opt" in model.law.derived and not bound:
         exponent = model.law.derived["a_opt"]
@@ -400,8 +413,7 @@ def _powers(model: Model, theta, label, n, d, budgets, prob, bound) -> list[dict
         both = {"a_opt": a, "b_opt": 1 - a}
     elif budgets.max() > budgets.min():
         apart = np.log(budgets.max() / budgets.min())
-        i, j = budgets.argmin(), budgets.argmax()
-        both = {"a_opt": np.log(n[:, j] / n[:, i]) / apart, "b_opt": np.log(d[:, j] / d[:, i]) / apart}
+        both = {"a_opt": np.log(n[:, 1] / n[:, 0]) / apart, "b_opt": np.log(d[:, 1] / d[:, 0]) / apart}
     else:
         return []
     named = {} if label is None else {"group": label}

@@ -1,8 +1,23 @@
 """Plans for a budget: the published optimum, closed forms and constraints."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import scalebayes as sb
+
+
+def test_many_budgets_are_divided_in_parts(chinchilla_fit, monkeypatch):
+    C = np.geomspace(1e20, 1e24, 7)
+    for settings in ({}, {"most_n": 1e10}):
+        whole = sb.allocate(chinchilla_fit, C=C, **settings)
+        with monkeypatch.context() as small:
+            small.setattr("scalebayes.questions.allocate._MOST_NUMBERS", 9000)
+            parts = sb.allocate(chinchilla_fit, C=C, **settings)
+        pd.testing.assert_frame_equal(parts.table, whole.table, rtol=1e-9)
+        pd.testing.assert_frame_equal(parts.exponents, whole.exponents, rtol=1e-9)
+        assert whole.draws.sizes["sample"] == 4000
+        assert 500 < parts.draws.sizes["sample"] < 2000
 
 
 def test_a_plan_is_the_optimum_of_a_posterior_without_doubt(chinchillas, hoffmann):
