@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -39,8 +38,7 @@ def to_jax(arguments: Sequence, outputs: Sequence) -> Callable:
     rest = [v for v in ancestors(outputs) if isinstance(v, SharedVariable) and v not in inputs]
     constants = {v: constant(v.get_value()) for v in rest}
     graph = FunctionGraph(list(inputs.values()), clone_replace(outputs, {**inputs, **constants}), clone=False)
-    get_mode("JAX").optimizer.rewrite(graph)
-    with warnings.catch_warnings():
-        # Checks such as sigma > 0 are dropped under tracing; the transforms guarantee them.
-        warnings.filterwarnings("ignore", message="Skipping Check", category=UserWarning)
-        return jax_funcify(graph)
+    # Without checks such as sigma > 0, which the transforms guarantee: each would be a warning, and filters of warnings
+    # are not safe where models are traced on several threads.
+    get_mode("JAX").including("local_remove_check_parameter").optimizer.rewrite(graph)
+    return jax_funcify(graph)

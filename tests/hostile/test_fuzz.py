@@ -509,7 +509,7 @@ for i in range(first, last):
 
 def test_bytes_of_fits(tmp_path, fit_file):
     """In processes of their own: the reader of the format is compiled code, and could end the process."""
-    n = max(1, round(2500 * TIMES))
+    n = max(1, round(1000 * TIMES))
     print(f"{n} cases, seed {SEED}")
     for first in range(0, n, 250):
         command = [sys.executable, "-c", BATCH, str(tmp_path), str(fit_file)]

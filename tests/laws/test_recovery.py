@@ -196,3 +196,31 @@ def test_one_law_of_each_family_is_calibrated(law):
         ranks = [float((fit.posterior[name] < truths[i][name]).mean()) for i, fit in fits.items()]
         counts = np.histogram(ranks, bins=10, range=(0, 1))[0]
         assert stats.chisquare(counts).pvalue > 1e-4 / 8, (name, counts)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::scalebayes.RunsWarning")
+@pytest.mark.filterwarnings("ignore:.*fits failed or have not converged:scalebayes.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "law", [*(law.function for law in laws.BUILT_IN), MIXTURE], ids=lambda law: getattr(law, "__name__", "data_mixing")
+)
+def test_one_bad_row_moves_no_forecast_or_is_named(law):
+    """Of every law; real tables, and several places in them, are in test_one_bad_row."""
+    models, _ = _simulated(law, 1)
+    good, row = models["0"], N_RUNS // 2
+    models = {"as it was": sb.Model(good.law, good.runs, priors=dict(good.priors), discrepancy=None)}
+    for factor in (0.5, 0.1, 0.01):
+        table = good.runs.table.copy()
+        table.loc[row, "y"] *= factor
+        inputs = dict(good.runs.inputs)
+        runs = sb.read_runs(table, inputs=inputs, response="y", better=good.runs.better)
+        models[f"times {factor}"] = sb.Model(good.law, runs, priors=dict(good.priors), discrepancy=None)
+    fleet = sb.fit_many(models, draws=500)
+    at = good.runs.table.iloc[::12].drop(columns="y")
+    before, wrong = sb.forecast(fleet["as it was"], at=at).table, []
+    for name in list(models)[1:]:
+        after = sb.forecast(fleet[name], at=at).table["median"]
+        stays = ((before["lower"] <= after) & (after <= before["upper"])).all()
+        if not stays and row not in sb.misfit(fleet[name]).surprising.index:
+            wrong.append(name)
+    assert not wrong
