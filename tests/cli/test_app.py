@@ -29,6 +29,8 @@ COMMANDS = (
     "tune",
     "next-run",
     "plot",
+    "record",
+    "redo",
     "laws",
     "demo",
 )
@@ -240,6 +242,16 @@ def test_every_command_has_help(answer, command):
 
 def test_the_commands_tested_here_are_all_there_are():
     assert set(CALLBACKS) == set(COMMANDS)
+
+
+def test_a_record_is_written_and_the_fit_made_again_from_it(answer, ask, fit_file, tmp_path):
+    said = answer("record", fit_file, "-o", tmp_path / "record.json")
+    assert "Law: power_floor(x; E, A, alpha)" in said
+    assert said.endswith(f"written to {tmp_path / 'record.json'}\n")
+    assert ask("record", fit_file)["digests"] == json.loads((tmp_path / "record.json").read_text())["digests"]
+    said = answer("redo", tmp_path / "record.json", "-o", tmp_path / "again.nc")
+    assert said.endswith(f"written to {tmp_path / 'again.nc'}\n")
+    assert sb.load(tmp_path / "again.nc").posterior.identical(sb.load(fit_file).posterior)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -48,7 +48,8 @@ def _trajectories(request, scale, z, height, slope, found):
         z, slope = (np.where(accepted[:, None], new, old) for new, old in ((end, z), (turned, slope)))
         height = np.where(accepted, higher, height)
         found.append((z, height, gain, z))
-    trace = Trace(*(np.stack(part) for part in zip(*found, strict=True)))
+    z_, height_, gain_, kept = (np.stack(part) for part in zip(*found, strict=True))
+    trace = Trace(z_, height_, gain_, (kept, kept, {}))  # of as many runs as coordinates
     return State(z[None], height[None], slope[None], z[None]), trace
 
 
