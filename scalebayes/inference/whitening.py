@@ -81,7 +81,7 @@ def from_draws(transport: Transport, positions: np.ndarray, poor: Geometry, data
     every = max(n // _EXPANSIONS, 1)
     expanded = yield from _expanded(transport, plain[: _EXPANSIONS * every : every], data)
     # Shrunk, as in Stan's warm-up, towards a small multiple of the unit matrix, which stands for the first whitening.
-    scale = np.linalg.cholesky(poor.outer[:free] @ poor.outer[:free].T)
+    scale = _root(poor.outer[:free])
     phis = plain[:, :free]
     inside = np.linalg.solve(scale, (phis - poor.shift[:free]).T)
     covariance = np.cov(inside).reshape(free, free)
@@ -93,6 +93,14 @@ def from_draws(transport: Transport, positions: np.ndarray, poor: Geometry, data
     weight = n / (n + _PER_INDEPENDENT * dense)
     within = np.linalg.cholesky(weight * covariance + (1 - weight) * np.eye(dense))
     return constants(expanded, shift + outer @ (weight * left.mean(0)), outer @ within)
+
+
+def _root(factor: np.ndarray) -> np.ndarray:
+    """A triangular matrix with the product of a factor and its transpose."""
+    try:
+        return np.linalg.cholesky(factor @ factor.T)
+    except np.linalg.LinAlgError:  # the product has lost the narrowest directions, as where runs have no noise at all
+        return np.linalg.qr(factor.T, mode="r").T
 
 
 def _first(centre: np.ndarray, factor: np.ndarray, dense: int) -> tuple[np.ndarray, np.ndarray]:

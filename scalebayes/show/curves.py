@@ -98,8 +98,9 @@ def plot(
         if ahead is not None:
             own = ahead[ahead[runs.group_name] == level] if runs.group else ahead
             panel.plot(own[axis], own[_RESPONSE], "o", ms=5.5, mfc="white", mec="#D55E00", mew=1.4, zorder=4)
-    for panel in list(panels.flat)[len(levels) :]:
-        panel.set_visible(False)
+    for empty in range(len(levels), panels.size):
+        panels.flat[empty].set_visible(False)
+        panels.flat[empty - columns].tick_params(labelbottom=True)  # the lowest panel of its column
     figure.supxlabel(runs.axis_label(axis), fontsize=10)
     figure.supylabel(runs.response, fontsize=10)
     if colours:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import scalebayes as sb
-from scalebayes.inference import sampling
+from scalebayes.inference import sampling, whitening
 from scalebayes.inference.diagnostics import Worst
 from scalebayes.inference.settings import LEAST_DRAWS
 
@@ -62,6 +62,16 @@ def test_the_log_likelihood_of_many_runs_is_kept_at_some_draws(pile_runs, monkey
     some, every = (each.idata["log_likelihood"]["log_loss"] for each in (fit, whole))
     assert 10 < some.sizes["draw"] < 40
     assert some.equals(every.sel(draw=some["draw"]))
+
+
+def test_narrow_directions_that_a_product_loses_are_kept():
+    """As where runs have no noise at all."""
+    factor = np.array([[1.0, 0.0], [1.0, 1e-9]])
+    with pytest.raises(np.linalg.LinAlgError):
+        np.linalg.cholesky(factor @ factor.T)
+    root = whitening._root(factor)
+    assert np.allclose(root @ root.T, factor @ factor.T)
+    assert abs(np.linalg.det(root)) == pytest.approx(1e-9, rel=1e-3)
 
 
 def test_draws_end_when_they_are_enough(pile_runs):
