@@ -326,4 +326,7 @@ def _dataset(columns: Mapping[str, Any]) -> xr.Dataset:
         values = np.asarray(each["values"])
         values = values.astype(float) if values.dtype == object else values
         variables[name] = (tuple(each["dims"]), values, each["attributes"])
-    return xr.Dataset({n: v for n, v in variables.items() if n != "run"}, coords={"run": variables["run"]})
+    try:
+        return xr.Dataset({n: v for n, v in variables.items() if n != "run"}, coords={"run": variables["run"]})
+    except ValueError as error:
+        raise ValueError(f"the data of a record are columns of equal length: {shown(str(error), 200)}.") from None

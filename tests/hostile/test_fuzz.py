@@ -148,7 +148,10 @@ def test_tables(tmp_path):
     laws = [sb.laws.power_floor, sb.laws.chinchilla, sb.laws.power]
     accepted = 0
     for i, rng in cases(6000):
-        table = _odd_table(rng)
+        try:
+            table = _odd_table(rng)
+        except (ValueError, TypeError):  # pandas itself makes no such table
+            continue
         group = [None, "family", ["family", "run"], "run"][rng.integers(4)]
         inputs = [None, {"N": "n_params", "D": "n_tokens"}, {"C": "flops"}][rng.integers(3)]
         law = laws[rng.integers(len(laws))]
