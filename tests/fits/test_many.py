@@ -266,6 +266,7 @@ def test_a_sweep_killed_midway_goes_on_where_it_stopped(tmp_path):
     assert _draws(fleet) == whole
 
 
+@pytest.mark.fits
 def test_files_that_are_not_those_that_were_written_are_made_again(tmp_path):
     folder, tables = tmp_path / "sweep", models(4)
     fleet = sb.fit_many(tables, folder=folder, executor=_Now(), **SETTINGS)
