@@ -83,7 +83,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "runs": ("fit 100,000 runs", runs_100_000),
     "groups": ("fit 5,000 runs in 500 groups", groups_500),
     "points": ("fit 100 runs, forecast 40,000 points", lambda: points(40_000)),
-    "more points": ("the same, 400,000 points", lambda: points(400_000)),
+    "more points": ("the same, 200,000 points", lambda: points(200_000)),
     "drift": ("40,000 points beside a drift", points_beside_a_drift),
     "crossover": ("fit 300 runs, crossover of 30 groups", groups_in_a_crossover),
     "budgets": ("fit 100 runs, allocate 10,000 budgets", budgets),
