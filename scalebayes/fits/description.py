@@ -21,7 +21,7 @@ from scalebayes.observations import Scale, check_observation
 from scalebayes.priors import from_plain, to_plain
 from scalebayes.runs.runs import schedule_of
 
-FORMAT = 5
+FORMAT = 6
 _PARTS = {cls.__name__: cls for cls in (*OBSERVATIONS, *TERMS)}
 
 

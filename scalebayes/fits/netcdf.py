@@ -1,18 +1,25 @@
-"""The netCDF file of a fit: written in memory, and read only if it can have been written here."""
+"""The netCDF file of a fit: written in memory and sealed, and read only if it can have been written here.
+
+The seal is a digest of all bytes before it, at the end of the file, where readers of the format do not look. It is
+checked before anything else is read, because the reader of the format can hang on a damaged file.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
 import h5netcdf
 import h5py
+import numpy as np
 import xarray as xr
 from xarray.backends import H5NetCDFStore
 
 from scalebayes.fits.digests import CONTENT, content_digest
 
 _MOST = 1000  # groups in a file, or variables in a group
+_SEAL = b"\nscalebayes sha256 "  # before the digest
 
 
 def netcdf(tree: xr.DataTree) -> memoryview:
@@ -28,7 +35,45 @@ def netcdf(tree: xr.DataTree) -> memoryview:
     with h5netcdf.File(content, "w") as file:
         for node in stored.subtree:
             node.to_dataset(inherit=False).dump_to_store(H5NetCDFStore(file, group=node.path, mode="w"))
+    seal = seal_of(content.getbuffer())
+    content.seek(0, io.SEEK_END)
+    content.write(seal)
     return content.getbuffer()
+
+
+def seal_of(content: bytes | memoryview) -> bytes:
+    """What follows the bytes of a file."""
+    return _SEAL + hashlib.sha256(content).digest()
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file ends with the seal of its bytes; not if it has none.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it ends with a seal, and that of other bytes.
+    """
+    content = path.read_bytes()
+    length = len(seal_of(b""))
+    body, seal = memoryview(content)[:-length], content[-length:]
+    if not seal.startswith(_SEAL):
+        return False
+    if seal != seal_of(body):
+        raise ValueError("its bytes are not those that were written")
+    return True
+
+
+def root_attributes(path: Path) -> dict[str, object]:
+    """The attributes of a file that has no seal, of whatever made it; nothing else of it is read."""
+    with h5py.File(path, "r") as file:
+        # The writer of the format makes arrays of one number.
+        return {
+            name: value.item() if np.size(value) == 1 and hasattr(value, "item") else value
+            for name, value in file.attrs.items()
+        }
 
 
 def read_netcdf(path: Path) -> xr.DataTree:

@@ -20,7 +20,7 @@ from scalebayes.files import check_regular
 from scalebayes.fits.description import FORMAT, digest_of, made
 from scalebayes.fits.digests import CONTENT, content_digest
 from scalebayes.fits.fit import Fit
-from scalebayes.fits.netcdf import read_netcdf
+from scalebayes.fits.netcdf import is_sealed, read_netcdf, root_attributes
 from scalebayes.laws import Law, as_law
 from scalebayes.model import Model
 from scalebayes.model.model import recorded
@@ -71,21 +71,7 @@ def load(
     """
     path = Path(path)
     check_regular(path)
-    try:
-        tree = read_netcdf(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(
-            f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file: {_ADVICE}."
-        ) from None
-    if tree.attrs.get("inference_library") != "scalebayes" or not set(tree.children) >= _GROUPS:
-        raise ValueError(f"{path.name} is a netCDF file, but holds no fit of scalebayes; {_ADVICE}.")
-    check_format(tree.attrs, path.name)
-    if tree.attrs.pop(CONTENT, None) != content_digest(tree):
-        raise ValueError(
-            f"{path.name} was damaged or changed after it was written: its numbers and words are not those that were "
-            "saved. Take another copy, or fit again."
-        )
+    tree = _read(path)
     given = Given(law, observation, discrepancy, also, cost)
     try:
         described = json.loads(tree.attrs["model"])
@@ -96,6 +82,33 @@ def load(
             f"{shown(str(error))}); {_ADVICE}."
         ) from None
     return Fit(model, tree)
+
+
+def _read(path: Path) -> xr.DataTree:
+    """The tree of a file, if it holds a fit of this format as it was written."""
+    changed = (
+        f"{path.name} was damaged or changed after it was written: its numbers and words are not those that were "
+        "saved. Take another copy, or fit again."
+    )
+    try:
+        sealed = is_sealed(path)
+    except ValueError:
+        raise ValueError(changed) from None
+    try:
+        tree = read_netcdf(path) if sealed else None
+        attributes = tree.attrs if tree is not None else root_attributes(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, RecursionError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f"{path.name} cannot be read ({reason}); it is truncated or no netCDF file: {_ADVICE}."
+        ) from None
+    library = attributes.get("inference_library")
+    if library != "scalebayes" or (tree is not None and not set(tree.children) >= _GROUPS):
+        raise ValueError(f"{path.name} is a netCDF file, but holds no fit of scalebayes; {_ADVICE}.")
+    check_format(attributes, path.name)
+    if tree is None or tree.attrs.pop(CONTENT, None) != content_digest(tree):
+        raise ValueError(changed)
+    return tree
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import xarray as xr
 
 import scalebayes as sb
 from scalebayes.discrepancy import WORDS
+from scalebayes.fits.netcdf import seal_of
 
 FILE_NEEDED = "a file written by 'scalebayes fit' or Fit.save is needed"
 POINT_NEEDED = "--at takes numbers by name, for example --at N=70e9,D=1.4e12"
@@ -144,7 +145,9 @@ def test_a_truncated_fit_is_refused(refuses, fit_file, tmp_path):
     path = tmp_path / "cut.nc"
     path.write_bytes(fit_file.read_bytes()[:2000])
     # HDF5's own message stands in brackets.
-    said = f"truncated file: eof = 2000, sblock->base_addr = 0, stored_eof = {fit_file.stat().st_size}"
+    said = (
+        f"truncated file: eof = 2000, sblock->base_addr = 0, stored_eof = {fit_file.stat().st_size - len(seal_of(b''))}"
+    )
     reason = f"Unable to synchronously open file ({said})"
     message = f"cut.nc cannot be read ({reason}); it is truncated or no netCDF file: {FILE_NEEDED}."
     refuses(message, "summary", path)

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import scalebayes as sb
+from scalebayes.fits.netcdf import seal_of
 
 
 def test_saved_fit_forecasts_identically_in_a_new_process(pile_fit, fit_file):
@@ -80,7 +82,7 @@ def test_a_mixture_is_stored_by_what_it_is_made_of(tmp_path):
 
 
 def test_a_file_that_was_changed_is_refused(fit_file, tmp_path):
-    """One draw, one loss, one label or one word: none gives another number without a word."""
+    """One draw, one loss, one label or one word: none gives another number without a word, also with a new seal."""
     import h5py
 
     def changed(edit):
@@ -88,8 +90,10 @@ def test_a_file_that_was_changed_is_refused(fit_file, tmp_path):
         path.write_bytes(Path(fit_file).read_bytes())
         with h5py.File(path, "r+") as file:
             edit(file)
-        with pytest.raises(ValueError, match=r"changed\.nc was damaged or changed after it was written"):
-            sb.load(path)
+        for _ in range(2):
+            with pytest.raises(ValueError, match=r"changed\.nc was damaged or changed after it was written"):
+                sb.load(path)
+            path.write_bytes(path.read_bytes() + seal_of(path.read_bytes()))
 
     def draw(file):
         file["posterior/alpha"][0, 0, 0] += 1e-12
@@ -106,3 +110,19 @@ def test_a_file_that_was_changed_is_refused(fit_file, tmp_path):
     for edit in (draw, loss, word, without):
         changed(edit)
     assert sb.load(fit_file).idata.attrs.get("content_digest") is None
+
+
+def test_other_readers_of_the_format_see_no_seal(fit_file):
+    tree = xr.open_datatree(fit_file, engine="h5netcdf").load()
+    assert tree["posterior"].to_dataset().identical(sb.load(fit_file).posterior)
+
+
+def test_a_file_of_an_older_format_says_so(fit_file, tmp_path):
+    import h5py
+
+    path = tmp_path / "older.nc"
+    path.write_bytes(Path(fit_file).read_bytes()[: -len(seal_of(b""))])
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = 5
+    with pytest.raises(ValueError, match=r"older\.nc is in format 5, of an older scalebayes"):
+        sb.load(path)

@@ -78,7 +78,8 @@ def check(case: Callable[[], object], what: object, folder: Path, also: tuple = 
 
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(GUARD)
-    faulthandler.dump_traceback_later(2 * GUARD, file=sys.__stderr__)  # a hang in compiled code
+    # Compiled code that hangs does not hear of the alarm: the process ends.
+    faulthandler.dump_traceback_later(2 * GUARD, exit=True, file=sys.__stderr__)
     shown, said = repr(what)[:500], "?"
     try:
         with watching(folder) as found, warnings.catch_warnings(), np.errstate(all="ignore"):
