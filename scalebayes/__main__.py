@@ -1,18 +1,31 @@
 """The entry point of the command line, also ``python -m scalebayes``: Ctrl-C is prepared for before anything else."""
 
-from scalebayes.cli.interrupt import CODE, end_at_once, say
+import os
+import sys
 
 
 def main() -> None:
     """Run the command line."""
-    end_at_once()
     try:
+        from scalebayes.cli.interrupt import CODE, end_at_once
+
+        end_at_once()
         from scalebayes.cli.app import main as run
 
         run()
     except KeyboardInterrupt:  # while the libraries were loaded
-        say()
-        raise SystemExit(CODE) from None
+        print("scalebayes: interrupted", file=sys.stderr, flush=True)
+        _end(130)
+    except SystemExit as end:
+        if end.code == CODE:
+            _end(CODE)
+        raise
+
+
+def _end(code: int) -> None:
+    """End without Python's own end, in which an interrupt that was dealt with may still kill the process."""
+    sys.stdout.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

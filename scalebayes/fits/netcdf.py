@@ -99,11 +99,17 @@ def _check(path: Path) -> None:
                 if isinstance(found, h5py.Dataset):
                     if found.is_virtual or found.external:
                         raise ValueError(f"{found.name} keeps its data in another file")
-                    total += found.size * found.dtype.itemsize
+                    total += 0 if _is_dimension(found) else found.size * found.dtype.itemsize
                 elif not isinstance(found, h5py.Group) or group.name != "/":
                     raise ValueError(f"{found.name} is no array")
         if total > size:
             raise ValueError(f"its arrays would take {total / 1e6:.0f} MB, and the file has {size / 1e6:.1f}")
+
+
+def _is_dimension(found: h5py.Dataset) -> bool:
+    """Whether an array only says how long a dimension is: it has no data, and none is read."""
+    name = found.attrs.get("NAME", b"")
+    return bytes(name).startswith(b"This is a netCDF dimension but not a netCDF variable") if len(name) else False
 
 
 def _members(group: h5py.Group) -> list[h5py.Group | h5py.Dataset]:

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import scalebayes as sb
-from scalebayes.fits.netcdf import seal_of
+from scalebayes.fits.netcdf import netcdf, read_netcdf, seal_of
 
 
 def test_saved_fit_forecasts_identically_in_a_new_process(pile_fit, fit_file):
@@ -126,3 +126,9 @@ def test_a_file_of_an_older_format_says_so(fit_file, tmp_path):
         file.attrs["format_version"] = 5
     with pytest.raises(ValueError, match=r"older\.nc is in format 5, of an older scalebayes"):
         sb.load(path)
+
+
+def test_a_dimension_without_labels_takes_no_room(tmp_path):
+    tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"rates": ("step", np.linspace(0.0, 1.0, 5000))})})
+    (tmp_path / "long.nc").write_bytes(netcdf(tree))
+    assert read_netcdf(tmp_path / "long.nc")["posterior"].to_dataset().identical(tree["posterior"].to_dataset())

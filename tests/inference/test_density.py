@@ -194,6 +194,24 @@ def test_whitening_is_a_bijection_with_the_stated_jacobian(case):
     np.testing.assert_allclose(jacobians, jacobians[0], atol=1e-7)
 
 
+def test_the_density_that_is_sampled_has_the_jacobian():
+    """Without it a posterior looks as good, and is another one."""
+    ready = prepare(_model(EACH[0]))
+    transport, data = ready.source.transport(), ready.numbers
+    rng = np.random.default_rng(1)
+    geometry, z = _some_geometry(transport, rng), 0.3 * rng.normal(size=(2, transport.density.size))
+    with double_precision():
+        of_z, of_position = (
+            jax.jit(lambda z: transport.logp(z, geometry, data)[0]),
+            jax.jit(lambda x: transport.density.logp(x, data)[0]),
+        )
+        sampled = [float(of_z(each)) for each in z]
+        positions, stated = transport.position(z, geometry, data)
+        plain = [float(of_position(each)) for each in positions]
+    assert np.ptp(stated) > 0.1
+    np.testing.assert_allclose(sampled, plain + stated, rtol=1e-8)
+
+
 @pytest.mark.fits
 def test_the_map_of_groups_is_differentiated_as_it_changes():
     # With a wrong derivative trajectories would only be rejected, which no posterior shows.

@@ -88,14 +88,9 @@ def test_what_are_no_counts_and_a_column_that_is_not_there_are_refused(refuses):
 def test_a_fit_forecasts_accuracies_of_new_runs_and_is_saved(tmp_path):
     table = _table(1)
     table.loc[0, "accuracy"] = 0.0  # a zero is a count
-    fit = sb.fit(
-        _model(table).law,
-        _model(table).runs,
-        priors=PRIORS,
-        observation=sb.BetaBinomial(items="items"),
-        draws=500,
-        discrepancy=None,
-    )
+    settings = {"priors": PRIORS, "observation": sb.BetaBinomial(items="items"), "draws": 500, "discrepancy": None}
+    with pytest.warns(sb.RunsWarning, match=r"1 of 24 runs lie below .* its guess level is too high"):
+        fit = sb.fit(_model(table).law, _model(table).runs, **settings)
     assert not fit.diagnostics.problems
     points = {"C": [1e24, 1e30], "items": 1000}
     found = sb.forecast(fit, at=points)

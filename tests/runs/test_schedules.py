@@ -187,5 +187,7 @@ def test_a_schedule_that_no_run_had_is_forecast(tmp_path):
     again = sb.load(tmp_path / "schedules.nc", law=multi_power)
     at = {"schedule": ["linear"], "step": [5000]}
     pd.testing.assert_frame_equal(sb.forecast(again, at=at).table, sb.forecast(more, at=at).table)
-    with pytest.raises(ValueError, match=r"no .*input.*to plot along"):
+    with pytest.raises(
+        ValueError, match=r"curves are drawn along a positive scale, and multi_power cannot be: eta is a schedule"
+    ):
         sb.plot(fit)
