@@ -64,9 +64,7 @@ def report(
         Path | None, typer.Option("-o", "--output", help="File to write: report.html, report.md or report.tex.")
     ] = None,
     form: Annotated[str, typer.Option("--format", help="Without -o: print md or tex, or html.")] = "md",
-    axis: Annotated[
-        str | None, typer.Option(help="The scale that grows; C for a law of N and D, by default.")
-    ] = None,
+    axis: Annotated[str | None, typer.Option(help="The scale that grows; C for a law of N and D, by default.")] = None,
     to: Annotated[float | None, typer.Option("--to", help="Target shown first; 10 times the largest run.")] = None,
     hold: Annotated[
         list[str] | None, typer.Option("--hold", metavar="NAME=VALUE", help="Value of a further input; repeat.")

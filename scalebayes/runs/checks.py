@@ -11,8 +11,8 @@ import numpy as np
 from scalebayes.arguments import EXTREME, shown
 from scalebayes.runs.columns import candidates_for
 from scalebayes.runs.inputs import UNITS
-from scalebayes.runs.tables import LONGEST
 from scalebayes.runs.runs import RESERVED, Runs, numbers, schedule_of
+from scalebayes.runs.tables import LONGEST
 
 _NEAR_WRAPPING, _WRAPS = 1e17, 2.0**63
 _LEAST = {"N": 1e4, "D": 1e4, "C": 1e9}  # if no run has more, the column is in thousands, millions or billions

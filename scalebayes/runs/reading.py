@@ -170,7 +170,7 @@ def read_runs(
 
 
 def _pooled(
-    table: pd.DataFrame, responses: object, groups: tuple[str, ...], name: str
+    table: pd.DataFrame, responses: Any, groups: tuple[str, ...], name: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with all responses in one column, and the groups with the response's name among them."""
     several = isinstance(responses, Sequence) and all(isinstance(each, str) for each in responses)
@@ -190,9 +190,7 @@ def _pooled(
         raise ValueError(f"several responses are put into a column {taken[0]!r}, which {name} has; rename it.")
     units = {column: unit for column in responses for unit, words in _MEASURES.items() if words.search(column)}
     if len(set(units.values())) > 1:
-        (one, first), (other, second) = next(
-            (a, b) for a in units.items() for b in units.items() if a[1] != b[1]
-        )
+        (one, first), (other, second) = next((a, b) for a in units.items() for b in units.items() if a[1] != b[1])
         raise ValueError(
             f"{one!r} is {first} and {other!r} is {second}, by their names: groups that learn from each other need one "
             "unit. Fit each by itself: sb.fit_many({name: sb.Model(law, sb.read_runs(..., response=name)) ...})."

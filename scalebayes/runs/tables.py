@@ -126,8 +126,7 @@ def _of_text(path: Path, labels: Sequence[str]) -> pd.DataFrame:
     first = head.decode(encoding, errors="ignore")
     between, decimal = divided_by(first)
     with _opened(path) as file:
-        table = pd.read_csv(file, sep=between, decimal=decimal, encoding=encoding, dtype=dict.fromkeys(labels, str))
-    return table
+        return pd.read_csv(file, sep=between, decimal=decimal, encoding=encoding, dtype=dict.fromkeys(labels, str))
 
 
 def _opened(path: Path) -> Any:
@@ -197,6 +196,7 @@ def stacked(table: pd.DataFrame, responses: Sequence[str], response: str, kind: 
     others = [column for column in table.columns if column not in responses]
     parts = []
     for name in responses:
-        part = table[others].assign(**{response: table[name], kind: name})
+        part = table[others].copy()
+        part[response], part[kind] = table[name], name
         parts.append(part[np.asarray(table[name].notna())] if len(responses) > 1 else part)
     return pd.concat(parts, ignore_index=True)

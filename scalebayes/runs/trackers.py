@@ -22,9 +22,7 @@ _PREFIXES = re.compile(r"^(config|summary|params|metrics|param|metric|tags)[./]"
 _BLANK = re.compile(r"\b(nan|NaN|inf|Infinity|null)\b")
 
 
-def tracker_runs(
-    source: Any, *, configs: Any = None, run: str | None = None, unfinished: bool = False
-) -> pd.DataFrame:
+def tracker_runs(source: Any, *, configs: Any = None, run: str | None = None, unfinished: bool = False) -> pd.DataFrame:
     """One row per run, with its settings and its last metrics, from the export of an experiment tracker.
 
     It reads what Weights & Biases and MLflow export: the table of runs from the page (a column for each setting and
@@ -82,8 +80,8 @@ def tracker_runs(
             raise ValueError(f"{name} is a history without a metric; its columns are {columns_of(table)}.")
         if not _has_settings(table, naming):
             warnings.warn(
-                f"{name} holds histories of {len(history)} runs and none of their settings; give the table of runs too, "
-                "tracker_runs(history, configs='runs.csv'), or add the columns of the law's inputs yourself.",
+                f"{name} holds histories of {len(history)} runs and none of their settings; give the table of runs "
+                "too, tracker_runs(history, configs='runs.csv'), or add the columns of the law's inputs yourself.",
                 RunsWarning,
                 stacklevel=2,
             )
@@ -209,13 +207,13 @@ def _ended(table: pd.DataFrame, unfinished: bool, name: str) -> pd.DataFrame:
         return table
     if not ended.any():
         raise ValueError(
-            f"none of the {len(table)} runs of {name} is finished, by column {state!r}: {', '.join(sorted(set(found)))}; "
-            "keep them with unfinished=True."
+            f"none of the {len(table)} runs of {name} is finished, by column {state!r}: "
+            f"{', '.join(sorted(set(found)))}; keep them with unfinished=True."
         )
     counts = ", ".join(f"{n} {what}" for what, n in found[~ended].value_counts().items())
     warnings.warn(
-        f"{(~ended).sum()} of {len(table)} runs of {name} are left out, since column {state!r} says {counts}; keep them "
-        "with unfinished=True.",
+        f"{(~ended).sum()} of {len(table)} runs of {name} are left out, since column {state!r} says {counts}; keep "
+        "them with unfinished=True.",
         RunsWarning,
         stacklevel=3,
     )

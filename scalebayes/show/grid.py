@@ -100,7 +100,7 @@ def grid_of(fit: Fit, axis: str | None, to: float | None, held: Mapping[str, Any
     chosen = int(np.abs(np.log(targets / first)).argmin())
     targets[chosen] = first  # exactly what was named
     without: list[str] = []
-    plans = allocate(fit, C=targets, at=held or None, prob=prob) if by_budget else None
+    plans = allocate(fit, C=targets.tolist(), at=held or None, prob=prob) if by_budget else None
     found = None
     if runs.group:
         try:
@@ -146,7 +146,7 @@ def _forecasts(
         scales = np.concatenate([among, targets])
         at = pd.DataFrame({axis: scales})
         if by_budget:
-            plans = allocate(fit, C=scales, group=level, at=dict(held) or None, prob=prob).table
+            plans = allocate(fit, C=scales.tolist(), group=level, at=dict(held) or None, prob=prob).table
             at = pd.DataFrame({"N": plans["plan_n"].to_numpy(), "D": plans["plan_d"].to_numpy()})
         answer = forecast(fit, at=at.assign(**wide), group=level, prob=prob).table
         kept = answer[["median", "lower", "upper", "new_run_lower", "new_run_upper", "extrapolation"]]
@@ -179,8 +179,8 @@ def words(grid: Grid, target: int) -> dict[str, Any]:
         p = {str(g): float(np.interp(np.log(scale), np.log(at), answer.curve[g])) for g in answer.draws["group"].values}
         found["best"] = p
         found["risk"] = (
-            f"{answer.winner} is ahead at {answer.axis} = {number(answer.start)}; the chance that it is not the best at "
-            f"{answer.axis} = {number(scale)} is {1 - p[answer.winner]:.2f}."
+            f"{answer.winner} is ahead at {answer.axis} = {number(answer.start)}; the chance that it is not the best "
+            f"at {answer.axis} = {number(scale)} is {1 - p[answer.winner]:.2f}."
         )
     if grid.plans is not None:
         table = grid.plans.table

@@ -51,7 +51,7 @@ def page(contents: Mapping[str, Any]) -> str:
         *(_picture(*each) for each in shown),
         _surprising(contents),
         f"<section><h2>Runs left out</h2><p>{_text(contents['excluded'])}</p></section>",
-        f"<section><h2>Record</h2><pre tabindex=\"0\">{_text(contents['record'])}</pre></section>",
+        f'<section><h2>Record</h2><pre tabindex="0">{_text(contents["record"])}</pre></section>',
         "</main>",
         f'<script type="application/json" id="numbers">{_json(numbers)}</script>',
         f"<script>{get_plotlyjs()}</script>",

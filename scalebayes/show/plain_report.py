@@ -46,9 +46,7 @@ def markdown(contents: Mapping[str, Any]) -> str:
 
     def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         cells = [header, ["---"] * len(header), *rows]
-        return [
-            f"| {' | '.join(map(str, row) if row is cells[1] else map(in_markdown, row))} |" for row in cells
-        ]
+        return [f"| {' | '.join(map(str, row) if row is cells[1] else map(in_markdown, row))} |" for row in cells]
 
     lines = [f"# {in_markdown(contents['title'])}", ""]
     if contents["problems"]:

@@ -21,6 +21,7 @@ from scalebayes.questions.groups import check_one
 from scalebayes.questions.misfit import misfit
 from scalebayes.questions.paths import observed_scales
 from scalebayes.questions.wording import monte_carlo, number, plain, response
+from scalebayes.runs.cost import FLOPS_PER_TOKEN
 from scalebayes.show.axes import COLOURS
 from scalebayes.show.curves import ahead_of
 from scalebayes.show.grid import Grid, grid_of, words
@@ -280,11 +281,8 @@ def _runs(fit: Fit, axis: str) -> list[dict[str, Any]]:
 
 def _ahead(fit: Fit, ahead: pd.DataFrame, axis: str) -> dict[str, Any] | None:
     """The runs that were held back, along the axis."""
-    if axis in ahead:
-        at = ahead[axis].to_numpy()
-    else:
-        at = 6.0 * ahead["N"].to_numpy() * ahead["D"].to_numpy()
-    return {"scale": at, "response": ahead.iloc[:, -1].to_numpy()}
+    at = ahead[axis] if axis in ahead else FLOPS_PER_TOKEN * ahead["N"] * ahead["D"]
+    return {"scale": at.to_numpy(), "response": ahead.iloc[:, -1].to_numpy()}
 
 
 def _residuals(fit: Fit, found: Any, axis: str) -> dict[str, Any]:

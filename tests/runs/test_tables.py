@@ -34,7 +34,10 @@ def read(source):
         ("commas.csv", CSV.encode()),
         ("tabs.tsv", CSV.replace(",", "\t").encode()),
         ("semicolons.csv", CSV.replace(",", ";").encode()),
-        ("decimals.csv", CSV.replace(",", ";").replace("1.10", "ten").replace(".", ",").replace("ten", "1.10").encode()),
+        (
+            "decimals.csv",
+            CSV.replace(",", ";").replace("1.10", "ten").replace(".", ",").replace("ten", "1.10").encode(),
+        ),
         ("marked.csv", CSV.encode("utf-8-sig")),
         ("wide.csv", CSV.encode("utf-16")),
         ("big_end.csv", b"\xfe\xff" + CSV.encode("utf-16-be")),

@@ -7,12 +7,12 @@ import pytest
 import scalebayes as sb
 
 # The table of a project's page, saved as CSV.
-PAGE = '''"Name","State","Created","Runtime","n_params","n_tokens","lr","val/loss"
+PAGE = """"Name","State","Created","Runtime","n_params","n_tokens","lr","val/loss"
 "fine-wave-1","finished","2026-01-01T00:00:00.000Z","3600","100000000","2000000000","0.001","3.25"
 "bold-sun-2","finished","2026-01-01T00:00:00.000Z","7200","200000000","4000000000","0.001","3.0"
 "calm-sky-3","crashed","2026-01-01T00:00:00.000Z","60","400000000","8000000000","0.001","5.0"
 "warm-sea-4","finished","2026-01-01T00:00:00.000Z","9000","800000000","16000000000","0.001","2.5"
-'''
+"""
 # A script that writes run.summary, run.config and run.name of every run to a CSV.
 SCRIPT = """,summary,config,name
 0,"{'loss': 3.25, '_step': 1000, 'grad': nan}","{'n_params': 100000000, 'model': {'layers': 6}}",one
@@ -34,11 +34,11 @@ a1,accuracy,0.5,1000,1
 c3,loss,2.5,2000,3
 c3,loss,3.5,1000,2
 """
-CHART = '''"Step","one - loss","one - loss__MIN","one - loss__MAX","three - loss","three - loss__MIN","three - loss__MAX"
+CHART = """"Step","one - loss","one - loss__MIN","one - loss__MAX","three - loss","three - loss__MIN","three - loss__MAX"
 "0","4.0","4.0","4.0","3.9","3.9","3.9"
 "1000","3.25","3.2","3.3","3.5","3.5","3.5"
 "2000","","","","2.5","2.5","2.5"
-'''
+"""
 
 
 def file(folder, name, content):

@@ -39,7 +39,9 @@ def test_what_is_said_at_a_target_is_what_the_library_says(answer, pile_fit):
 
 def test_the_sentences_come_first_and_the_record_last(answer):
     said = str(answer)
-    assert said.index("## Forecast at C = 1e24 FLOPs") < said.index("## Does the law fit the runs?") < said.index("Law: ")
+    assert (
+        said.index("## Forecast at C = 1e24 FLOPs") < said.index("## Does the law fit the runs?") < said.index("Law: ")
+    )
     assert "NOT CONVERGED" not in said
 
 
@@ -94,7 +96,9 @@ def page(tmp_path_factory, pile_fit):
     runs = hostile(NAMES)
     names = dict(zip(pile_fit.model.runs.levels, [str(name) for name in NAMES], strict=True))
     idata = pile_fit.idata.map_over_datasets(
-        lambda data: data.assign_coords(family=[names[str(v)] for v in data["family"].values]) if "family" in data else data
+        lambda data: (
+            data.assign_coords(family=[names[str(v)] for v in data["family"].values]) if "family" in data else data
+        )
     )
     order = np.argsort(list(names.values()))
     idata = idata.map_over_datasets(lambda data: data.isel(family=order) if "family" in data.dims else data)
@@ -165,7 +169,9 @@ def test_the_target_moves_by_keyboard_to_what_the_library_says(tab, page):
         now = numbers["targets"][numbers["chosen"] + step]
         assert tab.inner_text("#scale") == now["scale"]
         assert tab.inner_text("#risk") == now["risk"]
-        cells = tab.eval_on_selector_all("#table-0 tbody tr", "rows => rows.map(r => [...r.cells].map(c => c.textContent))")
+        cells = tab.eval_on_selector_all(
+            "#table-0 tbody tr", "rows => rows.map(r => [...r.cells].map(c => c.textContent))"
+        )
         assert cells == now["forecast"]
         line = tab.evaluate("document.getElementById('picture-curves').layout.shapes[0].x0")
         assert line == numbers["scales"][numbers["chosen"] + step]
