@@ -114,3 +114,13 @@ def test_observations_are_stored_with_their_fields():
         sb.NegativeBinomial(3),
     ):
         assert made(json.loads(json.dumps(described(noise))), None, "observation", "fit.nc") == noise
+
+
+@pytest.mark.parametrize("nu", [2.5, 4.0, 30.0])
+def test_the_sd_of_heavy_tails_has_their_information_about_the_mean(nu):
+    """One over the expected square of the slope of the log density, by its definition."""
+    sigma, x = 0.02, np.linspace(-60, 60, 400_001)
+    slope = (nu + 1) * x / (nu + x**2)  # of the log density, in units of sigma
+    information = np.trapezoid(slope**2 * stats.t.pdf(x, nu), x) / sigma**2
+    found = sb.StudentT().sd(2.0, {"sigma": sigma, "nu": nu}, {})
+    assert found == pytest.approx(information**-0.5, rel=1e-4)
