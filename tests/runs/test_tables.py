@@ -100,7 +100,7 @@ def test_several_responses_are_groups():
     ("columns", "error", "said"),
     [
         (["loss", "ppl"], ValueError, "'loss' is a loss and 'ppl' is a perplexity, by their names"),
-        (["loss", "lsso"], ValueError, "response is to be column 'lsso', which table does not have \(did you mean 'loss'"),
+        (["loss", "lsso"], ValueError, "'lsso', which table does not have .did you mean 'loss'"),
         (["loss", "loss"], TypeError, "a list of different columns"),
         ([], TypeError, "a list of different columns"),
         (["loss", 3], TypeError, "a list of different columns"),
