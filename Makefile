@@ -37,7 +37,8 @@ test-slow-ci: $(READY)
 	$(BIN)/python -m pytest -m fits $(APART)
 	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster" tests
 
-# The wheel and the sdist, and the tests from each in an environment that sees nothing of this folder.
+# The wheel and the sdist; the tests of the wheel in an environment that sees nothing of this folder, and of what the sdist
+# builds that it is the same, and installs.
 package: $(READY)
 	rm -rf build dist *.egg-info
 	$(BIN)/python -c "from setuptools import build_meta as made; made.build_sdist('dist'); made.build_wheel('dist')"
@@ -52,11 +53,18 @@ define tested
 	cd build/$(1) && venv/bin/python -c "import scalebayes; assert 'site-packages' in scalebayes.__file__"
 	cd build/$(1) && SCALEBAYES_DATA=$(DATA) OPENBLAS_NUM_THREADS=1 venv/bin/python -m pytest tests
 endef
+SAME := from zipfile import ZipFile; import sys; \
+	one, other = ({each.filename: each.CRC for each in ZipFile(path).infolist() if 'dist-info' not in each.filename} for path in sys.argv[1:]); \
+	assert one == other and len(one) > 100, one.items() ^ other.items()
 DATA := $(abspath $(or $(SCALEBAYES_DATA),../shared/data))
 
 test-package: package
 	$(call tested,wheel,--require-hashes -r requirements.lock,dist/*.whl)
-	$(call tested,sdist,--require-hashes -r requirements.lock,dist/*.tar.gz)
+	rm -rf build/sdist && mkdir -p build/sdist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/sdist dist/*.tar.gz
+	$(BIN)/python -c "$(SAME)" dist/*.whl build/sdist/*.whl
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall build/sdist/*.whl
+	cd build/wheel && venv/bin/scalebayes demo --force
 
 # With the lowest versions that pyproject.toml allows, and with the newest that there are.
 test-lowest: package

@@ -208,7 +208,7 @@ def test_a_signal_at_any_moment_leaves_what_was_there_or_what_is_whole(folder, n
         ended.append(process.returncode)
     assert run(folder, words)[0] == 0
     assert not list(folder.glob(".scalebayes*"))
-    assert len(set(ended)) == 2 or TIMES < 1
+    assert set(ended) != {0} or TIMES < 1  # some were hit; on a busy machine perhaps all
 
 
 @pytest.mark.parametrize("which", [signal.SIGKILL, signal.SIGINT], ids=["kill", "interrupt"])
