@@ -112,6 +112,24 @@ def _prior(name: str, folder: Path) -> str:
     return file.name
 
 
+class Pictures:
+    """What the gallery takes of a script: its variable ``figure``, which no window manager knows of."""
+
+    def __call__(self, block, block_vars, gallery_conf) -> str:
+        """Write the picture of a block, once; the text that shows it."""
+        from sphinx_gallery.scrapers import figure_rst
+
+        figure = block_vars["example_globals"].pop("figure", None)
+        if figure is None:
+            return ""
+        path = Path(next(block_vars["image_path_iterator"]))
+        figure.savefig(path, dpi=110)
+        return figure_rst([str(path)], gallery_conf["src_dir"])
+
+    def __repr__(self) -> str:
+        return "Pictures"
+
+
 def _changed(path: Path, text: str) -> None:
     """Write a page if it is another one than before, so that nothing is built again without need."""
     if not path.exists() or path.read_text(encoding="utf-8") != text:

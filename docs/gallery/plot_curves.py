@@ -10,4 +10,3 @@ import scalebayes as sb
 runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss", group="family", run="model")
 fit = sb.fit(sb.laws.power_floor, runs)
 figure = sb.plot(fit, to=1e24)
-figure.savefig("curves.png")
