@@ -9,10 +9,10 @@ import matplotlib
 
 matplotlib.use("agg")
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import scalebayes as sb  # noqa: E402
-from scalebayes.laws.catalogue import catalogue  # noqa: E402
+import scalebayes as sb
+from scalebayes.laws.catalogue import catalogue
 
 SUBJECTS = {
     "Runs": ("read_runs", "tracker_runs", "Runs", "Input", "schedule", "thin", "grid", "pile_families"),
@@ -77,8 +77,8 @@ def _laws(folder: Path) -> None:
                 lines += [f"```{{image}} {picture}", f":alt: {said}", ":width: 60%", "```", ""]
             lines += ["```{eval-rst}", f".. autofunction:: scalebayes.laws.{row['name']}", "```", ""]
         _changed(folder / f"{name}.md", "\n".join(lines))
-    head = "# Catalogue of laws\n\nEach law is a function; its default priors are stated where your runs are. Which system is "
-    head += "described by which law: [which law](../laws.md).\n\n```{toctree}\n:maxdepth: 2\n\n"
+    head = "# Catalogue of laws\n\nEach law is a function; its default priors are stated where your runs "
+    head += "are. Which system is described by which law: [which law](../laws.md).\n\n```{toctree}\n:maxdepth: 2\n\n"
     _changed(folder / "laws.md", head + "\n".join(titles) + "\n```\n")
 
 
