@@ -60,6 +60,7 @@ def tracker_runs(source: Any, *, configs: Any = None, run: str | None = None, un
 
     Examples
     --------
+    >>> import pandas as pd
     >>> exported = pd.DataFrame({"Name": ["a", "b"], "State": ["finished", "finished"],
     ...                          "config.n_params": [1e8, 1e9], "summary.val/loss": [3.1, 2.7]})
     >>> tracker_runs(exported)

@@ -115,8 +115,8 @@ def report(
 ) -> Report:
     """Everything that a colleague needs to judge a fit and to use it.
 
-    The answers along one axis of scale are computed here, for a grid of targets; a reader of the page chooses among
-    them.
+    ``report(fit).save("report.html")`` writes a page that needs no network. The answers along one axis of scale are
+    computed here, for a grid of targets; a reader of the page chooses among them.
 
     Parameters
     ----------
@@ -147,10 +147,6 @@ def report(
         If the fit is an average of fits.
     ValueError
         If the law has no such axis, the target does not lie beyond the runs, or an input cannot be held.
-
-    Examples
-    --------
-    >>> report(fit).save("report.html")  # doctest: +SKIP
     """
     check_prob(prob)
     check_one(fit, "a report")
