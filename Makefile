@@ -104,9 +104,9 @@ lint: $(READY)
 
 # Needs uv. No address of an index goes into the file.
 lock:
-	uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.12 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra docs --extra build --universal --python-version 3.12 --generate-hashes \
 		--no-header --no-annotate --output-file requirements.lock
-	uv pip compile pyproject.toml --extra dev --extra build --universal --python-version 3.12 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra docs --extra build --universal --python-version 3.12 --generate-hashes \
 		--resolution lowest-direct --no-header --no-annotate --output-file requirements-lowest.lock
 
 $(READY): requirements.lock pyproject.toml

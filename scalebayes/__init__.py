@@ -83,6 +83,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.runs.reading import read_runs as read_runs
     from scalebayes.runs.runs import Runs as Runs
     from scalebayes.runs.thinning import thin as thin
+    from scalebayes.runs.trackers import tracker_runs as tracker_runs
     from scalebayes.show.allocation import plot_allocation as plot_allocation
     from scalebayes.show.backtest import plot_backtest as plot_backtest
     from scalebayes.show.comparison import plot_comparison as plot_comparison
@@ -90,6 +91,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.show.curves import plot as plot
     from scalebayes.show.misfit import plot_misfit as plot_misfit
     from scalebayes.show.next_run import plot_next_run as plot_next_run
+    from scalebayes.show.report import Report as Report
+    from scalebayes.show.report import report as report
     from scalebayes.show.tuning import plot_tuning as plot_tuning
 
 _HOME = {
@@ -122,6 +125,7 @@ _HOME = {
     "Normal": "priors",
     "Reach": "questions.reach",
     "Record": "checks.record",
+    "Report": "show.report",
     "Response": "model.responses",
     "RangeShare": "priors",
     "ResponseLevel": "priors",
@@ -161,12 +165,14 @@ _HOME = {
     "read_runs": "runs.reading",
     "record": "checks.record",
     "redo": "checks.record",
+    "report": "show.report",
     "sample": "fits.sampling",
     "schedule": "runs.inputs",
     "sensitivity": "checks.sensitivity",
     "separate": "priors",
     "shared": "priors",
     "thin": "runs.thinning",
+    "tracker_runs": "runs.trackers",
     "tune": "questions.tune",
     "with_response": "questions.responses",
     "with_schedules": "questions.schedules",

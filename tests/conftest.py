@@ -27,6 +27,9 @@ def pytest_terminal_summary(terminalreporter):
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "no public tables" in str(r.longrepr)]
     if skipped:
         terminalreporter.write_line(f"{len(skipped)} tests skipped: they need the public tables (SCALEBAYES_DATA)")
+    unopened = [r for r in terminalreporter.stats.get("skipped", []) if "no Chromium" in str(r.longrepr)]
+    if unopened:
+        terminalreporter.write_line(f"{len(unopened)} tests skipped: they open a page in Chromium, and there is none")
 
 
 # Fits that several files share

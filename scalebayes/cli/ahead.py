@@ -57,7 +57,7 @@ def forecast(
     from scalebayes.fits.storage import load
     from scalebayes.priors import LogNormal
     from scalebayes.questions.forecast import forecast as ask
-    from scalebayes.runs.columns import read_table
+    from scalebayes.runs.tables import read_table
 
     if bool(at) == (at_file is not None):
         raise ValueError("say where to forecast: either --at N=70e9,D=1.4e12 or --at-file plan.csv.")

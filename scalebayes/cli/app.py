@@ -37,6 +37,7 @@ for command in (
     deciding.tune,
     deciding.next_run,
     ahead.plot,
+    recording.report,
     recording.record,
     recording.redo,
     fitting.laws,

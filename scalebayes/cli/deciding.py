@@ -194,7 +194,7 @@ def next_run(
 ) -> None:
     """Rank candidate runs by how much each is expected to reduce an uncertainty."""
     from scalebayes.questions.next_run import next_run as ask
-    from scalebayes.runs.columns import read_table
+    from scalebayes.runs.tables import read_table
     from scalebayes.show.next_run import plot_next_run
 
     if output is not None:

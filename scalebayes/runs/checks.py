@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scalebayes.arguments import EXTREME, shown
-from scalebayes.runs.columns import LONGEST, candidates_for
+from scalebayes.runs.columns import candidates_for
 from scalebayes.runs.inputs import UNITS
 from scalebayes.runs.runs import RESERVED, Runs, numbers, schedule_of
+from scalebayes.runs.tables import LONGEST
 
 _NEAR_WRAPPING, _WRAPS = 1e17, 2.0**63
 _LEAST = {"N": 1e4, "D": 1e4, "C": 1e9}  # if no run has more, the column is in thousands, millions or billions
@@ -264,6 +265,13 @@ def _units(runs: Runs) -> str:
         if name not in runs.inputs or runs.inputs[name].kind != "scale":
             continue
         each, largest = runs.inputs[name], np.max(runs.x(name), initial=0.0, where=np.isfinite(runs.x(name)))
+        many, _, counted = each.unit.rpartition(" ")
+        if many:
+            return (
+                f"column {each.label!r} (input {name}) is counted in {each.unit}, by its name: points are given in "
+                f"the same unit, and compute, 6 N D, is not in FLOPs. To speak of {counted}, multiply the column by "
+                f"{'1e9' if many == 'billion' else '1e6'}."
+            )
         if 0 < largest < least and each.unit == UNITS[name]:
             return (
                 f"column {each.label!r} (input {name}) goes up to {largest:.4g}; {each.unit} are counted one "

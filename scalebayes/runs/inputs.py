@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 Kind = Literal["scale", "plain", "constant", "sequence"]
 
 UNITS: Mapping[str, str] = MappingProxyType({"N": "parameters", "D": "tokens", "C": "FLOPs"})
+_MANY: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("b", "bn", "billion", "billions"), "billion"),
+        **dict.fromkeys(("m", "mn", "million", "millions"), "million"),
+    }
+)
 _COUNTED = ("tokens", "samples", "examples", "images", "characters", "bytes", "steps")
 
 
@@ -156,11 +162,15 @@ def unit_of(name: str, column: str) -> str:
 
     >>> unit_of("D", "n_samples"), unit_of("C", "train_gflops"), unit_of("C", "model_flops"), unit_of("N", "size")
     ('samples', 'GFLOPs', 'FLOPs', 'parameters')
+    >>> unit_of("N", "params_B"), unit_of("D", "tokens (millions)")
+    ('billion parameters', 'million tokens')
     """
-    usual, words = UNITS.get(name, ""), re.split(r"[\W_]+", column.lower())
-    if name == "D":
-        return next((each for each in _COUNTED if each in words or each[:-1] in words), usual)
+    usual, words = UNITS.get(name, ""), re.split(r"[\W_]+", column.lower().strip(" )]"))
     if name == "C":
         named = (re.fullmatch("([kmgtpez]?)(flop|mac)s?", word) for word in words)
         return next((f"{found[1].upper()}{found[2].upper()}s" for found in named if found), usual)
-    return usual
+    counted = usual
+    if name == "D":
+        counted = next((each for each in _COUNTED if each in words or each[:-1] in words), usual)
+    many = next((_MANY[word] for word in words[1:] if word in _MANY), "") if counted else ""
+    return f"{many} {counted}" if many else counted

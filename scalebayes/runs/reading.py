@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from scalebayes.arguments import nearest, shown
 from scalebayes.runs.checks import (
@@ -19,19 +20,26 @@ from scalebayes.runs.checks import (
     refuse_rows,
     warn_of,
 )
-from scalebayes.runs.columns import SYNONYMS, candidates_for, chosen_rows, columns_of, read_table, recognised
+from scalebayes.runs.columns import SYNONYMS, candidates_for, chosen_rows, recognised
 from scalebayes.runs.inputs import Input, as_input
 from scalebayes.runs.runs import Runs
+from scalebayes.runs.tables import columns_of, read_table, stacked
 
-if TYPE_CHECKING:
-    import pandas as pd
+_VALUE, _METRIC = "value", "metric"  # columns of several responses, and of their names
+_MEASURES = {
+    "a loss": re.compile(r"loss|nll|cross.?entropy|(^|[^a-z])ce([^a-z]|$)", re.IGNORECASE),
+    "bits": re.compile(r"bp[bc]|bits", re.IGNORECASE),
+    "a perplexity": re.compile(r"ppl|perplexity", re.IGNORECASE),
+    "an accuracy": re.compile(r"acc", re.IGNORECASE),
+    "an error": re.compile(r"error|err([^a-z]|$)", re.IGNORECASE),
+}
 
 
 def read_runs(
-    source: pd.DataFrame | str | os.PathLike,
+    source: Any,
     *,
     inputs: Mapping[str, str | Sequence[str] | Input] | None = None,
-    response: str | None = None,
+    response: str | Sequence[str] | None = None,
     group: str | Sequence[str] | None = None,
     run: str | None = None,
     seed: str | None = None,
@@ -45,16 +53,18 @@ def read_runs(
 
     Parameters
     ----------
-    source : pandas.DataFrame or path
-        A table, or a CSV or parquet file with one row per run.
+    source : data frame or path
+        One row per run: a frame of pandas, polars or pyarrow; or a CSV file (commas, semicolons or tabs), parquet or
+        JSON lines. A tracker's export is first made a table by `tracker_runs`.
     inputs : mapping of str to str, list of str or Input, optional
         Columns of the law's inputs: ``{"N": "n_params", "D": "n_tokens"}``. N is counted in parameters, D in tokens (or
         examples), C in FLOPs; counts, not millions. Common column names are recognised where exactly one fits. An input
         that may be zero or negative is ``Input("share", kind="plain")``; one that all runs of a group have in common is
         ``Input("dim", kind="constant")``. Several columns are the parts of a vector. A learning-rate schedule is
         `schedule`.
-    response : str, optional
-        Column of the loss, error or score; a loss is recognised by name where exactly one column fits.
+    response : str or sequence of str, optional
+        Column of the loss, error or score; a loss is recognised by name where exactly one column fits. Several columns
+        of one unit are fitted together: each run has a row for each of them, in a group ``metric``.
     group : str or sequence of str, optional
         Column or columns that name the groups that learn from each other.
     run, seed : str, optional
@@ -104,7 +114,8 @@ def read_runs(
     if not (cost is None or isinstance(cost, str) or callable(cost)):
         raise TypeError(f"cost is a column or a function of inputs, got {cost!r}.")
     if not (response is None or isinstance(response, str)):
-        raise TypeError(f"response is a column, got {shown(response)}; a second response goes into fit's also=.")
+        table, groups = _pooled(table, response, groups, name)
+        response = _VALUE
     mapped = {key: as_input(key, given) for key, given in (inputs or {}).items()}
     named: list[tuple[str, Any]] = [(f"input {key}", c) for key, each in mapped.items() for c in each.columns]
     named += [("response", response), *(("group", column) for column in groups), ("run", run), ("seed", seed)]
@@ -156,6 +167,35 @@ def read_runs(
     check_groups(runs)
     warn_of(runs)
     return runs
+
+
+def _pooled(
+    table: pd.DataFrame, responses: Any, groups: tuple[str, ...], name: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table with all responses in one column, and the groups with the response's name among them."""
+    several = isinstance(responses, Sequence) and all(isinstance(each, str) for each in responses)
+    if not several or not responses or len(set(responses)) < len(responses):
+        raise TypeError(
+            f"response is a column or a list of different columns, got {shown(responses)}; a second response with a "
+            "law of its own goes into fit's also=."
+        )
+    for column in responses:
+        if column not in table.columns:
+            raise ValueError(
+                f"response is to be column {shown(column)}, which {name} does not have"
+                f"{nearest(column, table.columns)}; its columns are {columns_of(table)}."
+            )
+    taken = [column for column in (_VALUE, _METRIC) if column in table.columns]
+    if taken:
+        raise ValueError(f"several responses are put into a column {taken[0]!r}, which {name} has; rename it.")
+    units = {column: unit for column in responses for unit, words in _MEASURES.items() if words.search(column)}
+    if len(set(units.values())) > 1:
+        (one, first), (other, second) = next((a, b) for a in units.items() for b in units.items() if a[1] != b[1])
+        raise ValueError(
+            f"{one!r} is {first} and {other!r} is {second}, by their names: groups that learn from each other need one "
+            "unit. Fit each by itself: sb.fit_many({name: sb.Model(law, sb.read_runs(..., response=name)) ...})."
+        )
+    return stacked(table, responses, _VALUE, _METRIC), (*groups, _METRIC)
 
 
 def check_input(runs: Runs, name: str) -> None:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6A3D9A")  # colour-blind safe
+
 
 def few_ticks(panel: Axes, ratio: float) -> None:
     """Few tick labels on a log abscissa whose ends have this ratio, so that they do not overlap."""

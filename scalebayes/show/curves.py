@@ -80,7 +80,7 @@ def plot(
     axis = inputs[-1] if axis is None and inputs else axis
     if axis not in inputs:
         raise ValueError(f"{fit.model.name} has no input {axis!r} to plot along; it has {', '.join(inputs)}.")
-    ahead = None if held_back is None else _ahead(fit, held_back)
+    ahead = None if held_back is None else ahead_of(fit, held_back)
     farthest = 10 * runs.x(axis).max() if ahead is None else 1.5 * max(ahead[axis].max(), runs.x(axis).max())
     ends = runs.x(axis).min(), farthest if to is None else to
     if not ends[0] < ends[1] <= EXTREME:
@@ -113,7 +113,7 @@ def plot(
     return figure
 
 
-def _ahead(fit: Fit, held_back: pd.DataFrame) -> pd.DataFrame:
+def ahead_of(fit: Fit, held_back: pd.DataFrame) -> pd.DataFrame:
     """The inputs, groups and responses of runs that were not fitted."""
     runs = fit.model.runs
     if not isinstance(held_back, pd.DataFrame):

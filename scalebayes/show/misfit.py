@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scalebayes.questions.misfit import Misfit
-from scalebayes.show.axes import few_ticks, named, title
+from scalebayes.show.axes import COLOURS, few_ticks, named, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MOST_NAMED = 6
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # colour-blind safe
 
 
 def plot_misfit(answer: Misfit) -> Figure:
@@ -49,7 +48,7 @@ def plot_misfit(answer: Misfit) -> Figure:
     panels[0].set_ylabel(
         f"{answer.response} over its median, less 1 (%)" if in_percent else f"{answer.response} less its median"
     )
-    if "group" in table and table["group"].nunique() <= len(_COLOURS):
+    if "group" in table and table["group"].nunique() <= len(COLOURS):
         panels[-1].legend(fontsize=7, frameon=False)
     found = "not tested" if answer.p is None else "they bend away" if answer.bends else "no bend found"
     title(figure, f"do the runs follow the law? {found}; ringed: surprising runs", answer.diagnostics.problems)
@@ -64,7 +63,7 @@ def _panel(panel: Axes, answer: Misfit, name: str) -> None:
     low, high = (times * end for end in ends)
     panel.vlines(table[name], low, high, color="0.85", lw=2, zorder=0)
     for i, (group, own) in enumerate(groups):
-        panel.plot(own[name], times * own["off"], ".", ms=5, color=_COLOURS[i % len(_COLOURS)], label=str(group))
+        panel.plot(own[name], times * own["off"], ".", ms=5, color=COLOURS[i % len(COLOURS)], label=str(group))
     panel.axhline(0.0, color="0.4", lw=0.8, zorder=1)
     # An outlier may lie so far out that nothing else would be seen: the panel ends before it, with a mark at its edge.
     inside = times * table["off"].abs()[~table["outlier"]].max()

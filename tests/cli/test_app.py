@@ -29,6 +29,7 @@ COMMANDS = (
     "tune",
     "next-run",
     "plot",
+    "report",
     "record",
     "redo",
     "laws",

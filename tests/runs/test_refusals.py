@@ -258,7 +258,7 @@ def test_a_reserved_name_of_a_group_is_refused(name, refuses, table):
 
 
 def test_runs_that_are_neither_table_nor_file_are_refused(refuses):
-    with refuses(TypeError, "runs are read from a DataFrame or a file, got list."):
+    with refuses(TypeError, "runs are read from a data frame or a file, got list."):
         sb.read_runs([1, 2, 3])
 
 
