@@ -63,10 +63,8 @@ def tracker_runs(source: Any, *, configs: Any = None, run: str | None = None, un
     >>> import pandas as pd
     >>> exported = pd.DataFrame({"Name": ["a", "b"], "State": ["finished", "finished"],
     ...                          "config.n_params": [1e8, 1e9], "summary.val/loss": [3.1, 2.7]})
-    >>> tracker_runs(exported)
-      Name     State  n_params  val/loss
-    0    a  finished     1e+08       3.1
-    1    b  finished     1e+09       2.7
+    >>> list(tracker_runs(exported))
+    ['Name', 'State', 'n_params', 'val/loss']
     """
     table, name = read_table(source)
     table = _without_prefixes(_unfolded(table, name))
