@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Tests that fit models of their own run in several processes: all that they compile is more than one may map.
 APART = tests/checks tests/discrepancy
 DECIDING = tests/fits/test_averaging.py tests/questions tests/cli/test_deciding.py
-CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fits/test_many.py
+CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fits/test_many.py tests/show/test_report.py
 
 # Many small matrices: several threads of linear algebra only wait for each other where the machine does something else.
 test test-fits test-slow test-slow-ci: export OPENBLAS_NUM_THREADS = 1
@@ -30,7 +30,7 @@ test-fits: $(READY)
 test-slow: test-fits
 	$(BIN)/python -m pytest -m slow tests
 
-# The part of test-fits and test-slow that CI runs: densities, programs, fleets, back-tests (nothing beyond the cut-off may
+# The part of test-fits and test-slow that CI runs: densities, programs, fleets, the page of a report, back-tests (nothing beyond the cut-off may
 # enter a fit), drifts and surfaces, and posteriors beside pm.sample's.
 test-slow-ci: $(READY)
 	$(BIN)/python -m pytest -m fits $(CORE)

@@ -63,7 +63,7 @@ def points(n: int) -> str:
 
 def points_beside_a_drift() -> str:
     fit = sb.fit(sb.laws.power_floor, one_scale(100), draws=1000)
-    answer = sb.forecast(fit, at={"C": np.geomspace(1e19, 1e24, 40_000)})
+    answer = sb.forecast(fit, at={"C": np.geomspace(1.01e22, 1e26, 40_000)})
     return f"{len(answer.table)} bands of {fit.diagnostics.draws} draws; {answer.draws.sizes['draw'] * 4} draws kept"
 
 
@@ -84,7 +84,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "groups": ("fit 5,000 runs in 500 groups", groups_500),
     "points": ("fit 100 runs, forecast 40,000 points", lambda: points(40_000)),
     "more points": ("the same, 200,000 points", lambda: points(200_000)),
-    "drift": ("40,000 points beside a drift", points_beside_a_drift),
+    "drift": ("40,000 points beyond the runs, with a drift", points_beside_a_drift),
     "crossover": ("fit 300 runs, crossover of 30 groups", groups_in_a_crossover),
     "budgets": ("fit 100 runs, allocate 10,000 budgets", budgets),
 }

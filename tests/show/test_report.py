@@ -149,6 +149,7 @@ PHONE = {"viewport": {"width": 390, "height": 800}}
 DARK = {"color_scheme": "dark"}
 
 
+@pytest.mark.fits
 @pytest.mark.parametrize("tab", [{}, PHONE, DARK], indirect=True, ids=["wide", "phone", "dark"])
 def test_the_page_opens_without_errors_and_without_network(tab, page):
     tab.wait_for_timeout(500)
@@ -161,6 +162,7 @@ def test_the_page_opens_without_errors_and_without_network(tab, page):
     assert dark == (tab.evaluate("matchMedia('(prefers-color-scheme: dark)').matches"))
 
 
+@pytest.mark.fits
 def test_the_target_moves_by_keyboard_to_what_the_library_says(tab, page):
     numbers = json.loads(tab.evaluate("document.getElementById('numbers').textContent"))
     tab.focus("#target")
@@ -177,6 +179,7 @@ def test_the_target_moves_by_keyboard_to_what_the_library_says(tab, page):
         assert line == numbers["scales"][numbers["chosen"] + step]
 
 
+@pytest.mark.fits
 def test_groups_are_left_out_by_keyboard(tab):
     before = tab.evaluate("document.getElementById('picture-curves').data.length")
     tab.focus("input[data-group='0']")
@@ -187,6 +190,7 @@ def test_groups_are_left_out_by_keyboard(tab):
     assert tab.locator("#table-0 tbody tr").count() == 3
 
 
+@pytest.mark.fits
 def test_every_control_is_reached_by_tab(tab):
     reached = set()
     for _ in range(30):
@@ -195,6 +199,7 @@ def test_every_control_is_reached_by_tab(tab):
     assert {"theme", "target", "0", "1", "2"} <= reached
 
 
+@pytest.mark.fits
 def test_the_button_changes_dark_and_light(tab):
     shade = "getComputedStyle(document.body).backgroundColor"
     before = tab.evaluate(shade)
