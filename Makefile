@@ -51,7 +51,7 @@ define tested
 	build/$(1)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(3)
 	cp -r tests docs notebooks benchmarks README.md CHANGELOG.md pyproject.toml build/$(1)
 	cd build/$(1) && venv/bin/python -c "import scalebayes; assert 'site-packages' in scalebayes.__file__"
-	cd build/$(1) && SCALEBAYES_DATA=$(DATA) OPENBLAS_NUM_THREADS=1 venv/bin/python -m pytest tests
+	cd build/$(1) && SCALEBAYES_DATA=$(DATA) OPENBLAS_NUM_THREADS=1 venv/bin/python -m pytest $(4) tests
 endef
 SAME := from zipfile import ZipFile; import sys; \
 	one, other = ({each.filename: each.CRC for each in ZipFile(path).infolist() if 'dist-info' not in each.filename} for path in sys.argv[1:]); \
@@ -68,7 +68,8 @@ test-package: package
 
 # With the lowest versions that pyproject.toml allows, and with the newest that there are.
 test-lowest: package
-	$(call tested,lowest,--require-hashes -r requirements-lowest.lock,dist/*.whl)
+	# Old packages beside new ones say that something is deprecated.
+	$(call tested,lowest,--require-hashes -r requirements-lowest.lock,dist/*.whl,-W ignore::DeprecationWarning)
 
 test-newest: package
 	$(call tested,newest,"$$(ls dist/*.whl)[dev]",dist/*.whl)
