@@ -1,4 +1,4 @@
-"""How the pages are built: ``make docs``. Nothing is fetched; every warning is an error."""
+"""How the pages are built: ``python -m sphinx docs docs/_build/html``. Nothing is fetched."""
 
 import os
 import sys
