@@ -86,7 +86,7 @@ def chosen_rows(table: pd.DataFrame, where: str, name: str) -> pd.DataFrame:
             f"where {shown} is no condition: it gives values, not true or false for each row{_advice(where, '')}."
         )
     # A missing value of a nullable column meets no condition, as NaN does not.
-    return table.loc[pd.Series(chosen).fillna(False).to_numpy(bool)].copy()
+    return table.loc[pd.Series(chosen).astype("boolean").to_numpy(bool, na_value=False)].copy()
 
 
 def _advice(where: str, reason: str) -> str:

@@ -168,7 +168,7 @@ class _Reader:
         if isinstance(value, bool | np.bool_):
             return bool(value)
         if isinstance(value, pd.Series) and pd.api.types.is_bool_dtype(value.dtype):
-            return value.fillna(False).astype(bool)
+            return value.astype("boolean").fillna(False).astype(bool)
         raise ValueError(f"and, or, not join conditions, and {ast.unparse(node)[:80]} is none")
 
     def _compared(self, left: ast.AST, op: ast.AST, right: ast.AST) -> Any:
