@@ -58,7 +58,7 @@ TABLE = pd.DataFrame(
 def test_a_condition_means_what_it_means_in_pandas(where):
     expected = TABLE.eval(where, engine="python")
     found = evaluated(where, TABLE)
-    as_truth = lambda rows: pd.Series(rows).fillna(False).astype(bool).tolist()  # noqa: E731
+    as_truth = lambda rows: pd.Series(rows).astype("boolean").fillna(False).astype(bool).tolist()  # noqa: E731
     assert as_truth(found) == as_truth(expected)
 
 
