@@ -9,12 +9,10 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 def test_the_page_lists_what_is_needed_and_all_of_it_is_permissive():
     tool = runpy.run_path(str(DOCS / "licences.py"))
-    text = (DOCS / "licences.md").read_text()
-    listed = dict(re.findall(r"^\| ([\w-]+) \| (\S+) \| .+ \|$", text, re.MULTILINE))
+    listed = re.findall(r"^\| ([\w-]+) \| \S+ \| (.+) \|$", (DOCS / "licences.md").read_text(), re.MULTILINE)
     # Needed here; another platform, or older versions, may need a few packages less or more.
-    assert len(set(tool["needed"]()) & set(listed)) > 40
-    locked = {name: each for name, each in tool["needed"]().items() if each.version == listed.get(name)}
-    for name, package in locked.items():
+    assert len(set(tool["needed"]()) & {name for name, _ in listed}) > 40
+    for name, package in tool["needed"]().items():
         said = tool["licence"](package)
         assert said != "not stated", name
         assert not re.search(r"\b[AL]?GPL|copyleft|proprietary|commercial", said, re.IGNORECASE), (name, said)

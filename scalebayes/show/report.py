@@ -21,7 +21,8 @@ from scalebayes.questions.groups import check_one
 from scalebayes.questions.misfit import misfit
 from scalebayes.questions.paths import observed_scales
 from scalebayes.questions.wording import monte_carlo, number, plain, response
-from scalebayes.runs.cost import FLOPS_PER_TOKEN
+from scalebayes.runs.cost import needed_cost
+from scalebayes.runs.runs import numbers
 from scalebayes.show.axes import COLOURS
 from scalebayes.show.curves import ahead_of
 from scalebayes.show.grid import Grid, grid_of, words
@@ -172,7 +173,7 @@ def report(
             "best": _best(grid),
             "optimum": _optimum(grid),
             "runs": _runs(fit, grid.axis),
-            "held_back": None if ahead is None else _ahead(fit, ahead, grid.axis),
+            "held_back": None if ahead is None else _ahead(fit, ahead, held_back, grid.axis),
             "misfit": _residuals(fit, found, grid.axis),
             "densities": _densities(fit),
             "surprising": _surprising(found),
@@ -275,10 +276,15 @@ def _runs(fit: Fit, axis: str) -> list[dict[str, Any]]:
     return found
 
 
-def _ahead(fit: Fit, ahead: pd.DataFrame, axis: str) -> dict[str, Any] | None:
+def _ahead(fit: Fit, ahead: pd.DataFrame, table: Any, axis: str) -> dict[str, Any] | None:
     """The runs that were held back, along the axis."""
-    at = ahead[axis] if axis in ahead else FLOPS_PER_TOKEN * ahead["N"] * ahead["D"]
-    return {"scale": at.to_numpy(), "response": ahead.iloc[:, -1].to_numpy()}
+    runs = fit.model.runs
+    if axis in ahead:
+        at = ahead[axis].to_numpy()
+    else:  # compute, as of the runs that were fitted
+        given = numbers(table[runs.cost]) if isinstance(runs.cost, str) and runs.cost in table else None
+        at = needed_cost(runs, {name: ahead[name].to_numpy() for name in runs.scales}, given)
+    return {"scale": at, "response": ahead.iloc[:, -1].to_numpy()}
 
 
 def _residuals(fit: Fit, found: Any, axis: str) -> dict[str, Any]:

@@ -209,6 +209,7 @@ def test_a_signal_at_any_moment_leaves_what_was_there_or_what_is_whole(folder, n
     assert run(folder, words)[0] == 0
     assert not list(folder.glob(".scalebayes*"))
     assert set(ended) != {0} or TIMES < 1  # some were hit; on a busy machine perhaps all
+    assert len(ended) >= 0.8 * round(50 * TIMES) or TIMES < 1  # few came before Python had started, or after its end
 
 
 @pytest.mark.parametrize("which", [signal.SIGKILL, signal.SIGINT], ids=["kill", "interrupt"])

@@ -213,7 +213,10 @@ def test_the_button_changes_dark_and_light(tab):
 @pytest.mark.filterwarnings("ignore::scalebayes.ConvergenceWarning")
 def test_a_law_of_two_inputs_shows_plans(chinchilla_runs):
     fit = sb.fit(sb.laws.chinchilla, chinchilla_runs, discrepancy=None, draws=200)
-    c = sb.report(fit, to=1e24).to_dict()
+    ahead = chinchilla_runs.table.head(2)
+    c = sb.report(fit, to=1e24, held_back=ahead).to_dict()
+    flops = 6 * ahead["n_params"] * ahead["n_tokens"]
+    assert c["held_back"]["scale"] == pytest.approx(flops.tolist())
     shown = c["targets"][c["chosen"]]
     row = sb.allocate(fit, C=1e24).table.iloc[0]
     assert float(shown["optimum"][0][1]) == pytest.approx(row["plan_n"], rel=0.01)
