@@ -44,7 +44,8 @@ def in_new_process(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("law", [pytest.param("power_floor", marks=pytest.mark.fits), "mine"])
+@pytest.mark.fits
+@pytest.mark.parametrize("law", ["power_floor", "mine"])
 def test_a_second_process_traces_nothing_and_draws_the_same(in_new_process, tmp_path, law):
     first = in_new_process(law)
     assert "pymc" in first["heavy"]
