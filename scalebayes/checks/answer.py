@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from scalebayes.inference.diagnostics import Diagnostics
+from scalebayes.notebook import shown
 from scalebayes.numerics import scores
-from scalebayes.questions.wording import html, plain
+from scalebayes.questions.wording import plain
 
 _RESAMPLED = 1000
 SCORES = ("rmsle", "log_score", "crps", *(f"coverage_{100 * p:g}" for p in scores.PROBS), "width_89")
@@ -168,7 +169,7 @@ class Backtest:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     @property
     def diagnostics(self) -> Diagnostics:

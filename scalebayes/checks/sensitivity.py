@@ -17,6 +17,7 @@ from scalebayes.fits.many import fit_many
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
 from scalebayes.model.model import with_parts
+from scalebayes.notebook import shown
 from scalebayes.priors import (
     Anchored,
     FloorShare,
@@ -33,7 +34,7 @@ from scalebayes.priors import (
 from scalebayes.questions.forecast import forecast
 from scalebayes.questions.groups import Group, check_one
 from scalebayes.questions.points import Points
-from scalebayes.questions.wording import html, plain, response, where
+from scalebayes.questions.wording import plain, response, where
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,7 +87,7 @@ class Sensitivity:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     def to_dict(self) -> dict[str, Any]:
         """The table as nested dictionaries of numbers and strings."""

@@ -16,6 +16,7 @@ from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
 from scalebayes.model.model import with_runs
 from scalebayes.model.prediction import leave_one_out, points_at_runs, predict
+from scalebayes.notebook import shown
 from scalebayes.numerics.scores import log_score
 from scalebayes.runs import Runs
 from scalebayes.runs.splits import masks, split, subset
@@ -58,6 +59,9 @@ class Average:
         have = "has a weight" if len(dropped) == 1 else "have weights"
         said = f"{', '.join(dropped)} {have} below {NO_WEIGHT:g}: the answer is that of the other fits."
         return replace(found, remarks=(said, *found.remarks))
+
+    def _repr_html_(self) -> str:
+        return shown(repr(self))
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())

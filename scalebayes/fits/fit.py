@@ -22,6 +22,7 @@ from scalebayes.inference.diagnostics import Diagnostics, diagnose, r_hat_and_es
 from scalebayes.laws import as_law, keywords
 from scalebayes.model import Model
 from scalebayes.model.structure import Parameter
+from scalebayes.notebook import shown
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,6 +150,10 @@ class Fit:
         ((name, exponent, _),) = p.anchor.terms
         scale = f"{float(self.model.numbers[f'{p.name}_reference']):.3g}"
         return f"{p.name} {name}^-{exponent} {_interval(self.posterior[p.at_reference])} at {name} = {scale}"
+
+    def _repr_html_(self) -> str:
+        table = self.summary()
+        return shown(repr(self), table.drop(columns="group") if table["group"].isna().all() else table)
 
     def __repr__(self) -> str:
         runs, attrs = self.model.runs, self.idata.attrs

@@ -24,6 +24,7 @@ from scalebayes.inference.diagnostics import ConvergenceWarning
 from scalebayes.inference.settings import Settings
 from scalebayes.model import Model
 from scalebayes.model.structure import Structure
+from scalebayes.notebook import shown
 from scalebayes.numerics.padding import padded_size
 from scalebayes.numerics.precision import check_not_forked
 
@@ -65,6 +66,9 @@ class Fleet(Mapping[str, Fit]):
         if self.folder is None:
             return self._fits[name]
         return read_fit(self.folder, name, self._models[name])
+
+    def _repr_html_(self) -> str:
+        return shown(repr(self), self.table)
 
     def __repr__(self) -> str:
         failed = int(self.table["max_r_hat"].isna().sum())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import Any
 
+from scalebayes.priors.elsewhere import from_elsewhere
 from scalebayes.priors.values import LAWS_FLOOR, Anchored, Gamma, Normal, Prior, ResponseShare
 
 
@@ -165,6 +166,7 @@ def separate(prior: Prior) -> Separate:
 
 
 def _a_prior(prior: object) -> Prior:
+    prior = from_elsewhere(prior)
     if isinstance(prior, Prior):
         return prior
     raise TypeError(

@@ -17,13 +17,14 @@ from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.laws import keywords
 from scalebayes.model import Model
 from scalebayes.model.evaluation import expected
+from scalebayes.notebook import shown
 from scalebayes.numerics.precision import double_precision
 from scalebayes.questions.along import parameters_along
 from scalebayes.questions.budgets import N_AND_D, Problem, plan_of, profile_of, responses, searched, sizes, tokens_at
 from scalebayes.questions.distance import with_distance
 from scalebayes.questions.groups import Group, check_group, check_one
 from scalebayes.questions.paths import held_value, optimum
-from scalebayes.questions.wording import factor, html, number, plain, quantiles, response, sentences
+from scalebayes.questions.wording import factor, number, plain, quantiles, response, sentences
 from scalebayes.runs import Runs
 from scalebayes.runs.cost import FLOPS_PER_TOKEN, cost_of_runs, of_function
 
@@ -137,7 +138,7 @@ class Allocation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     def to_dict(self) -> dict[str, Any]:
         """The plans as nested dictionaries of numbers and strings; a single plan also at the top level."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from scalebayes.fits.averaging import Average, members, mixed
 from scalebayes.fits.fit import Fit
@@ -50,6 +52,18 @@ class Together:
     def runs(self) -> Runs:
         """The runs that were fitted."""
         return self.parts[0][0].model.runs
+
+    def rows_along(self, axis: str, names: Sequence[str]) -> pd.DataFrame:
+        """The runs of each group, or of each setting those that have it: group, scale, response."""
+        parts = []
+        for i, level in enumerate(self.levels):
+            rows = self.runs.rows(level)
+            for name, value in self.settings[i].items() if self.settings else ():
+                known = self.runs.x(name) if name in self.runs.scales else np.full(len(self.runs), np.nan)
+                rows = rows[np.isclose(known[rows], float(value))] if isinstance(value, Real) else rows[:0]
+            scale = observed_scales(self.runs, axis, level)[np.isin(self.runs.rows(level), rows)]
+            parts.append(pd.DataFrame({"group": names[i], "scale": scale, "response": self.runs.y[rows]}))
+        return pd.concat(parts, ignore_index=True)
 
     def paths(self, axis: str, path: Held) -> list[list[Path]]:
         """The path along which inputs grow, for each fit and each of its groups."""

@@ -16,6 +16,7 @@ from scalebayes.arguments import check_positive, check_prob, is_positive
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
+from scalebayes.notebook import shown
 from scalebayes.priors import Anchored, Pooled
 from scalebayes.questions.along import (
     along_draws,
@@ -29,7 +30,7 @@ from scalebayes.questions.along import (
 from scalebayes.questions.distance import in_inputs, unseen_response, with_distance
 from scalebayes.questions.groups import Group, check_comparable, check_levels, check_one
 from scalebayes.questions.paths import Held, Path, largest_scale, path_along
-from scalebayes.questions.wording import factor, html, number, plain, sentences
+from scalebayes.questions.wording import factor, number, plain, sentences
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -112,7 +113,7 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     def to_dict(self) -> dict[str, Any]:
         """The tables as nested dictionaries of numbers and strings."""

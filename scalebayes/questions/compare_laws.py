@@ -20,7 +20,8 @@ from scalebayes.fits.averaging import (
 )
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.questions.wording import html, plain
+from scalebayes.notebook import shown
+from scalebayes.questions.wording import plain
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,7 +71,7 @@ class LawComparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     def to_dict(self) -> dict[str, Any]:
         """The table as nested dictionaries of numbers and strings."""

@@ -15,11 +15,12 @@ from scalebayes.fits.averaging import Average, members, mixed
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.prediction import predict
+from scalebayes.notebook import shown
 from scalebayes.priors import LogNormal, Normal
 from scalebayes.questions.distance import with_distance
 from scalebayes.questions.groups import NO_RUNS, Group, check_group
 from scalebayes.questions.points import Points, extrapolation, points_of, read_points
-from scalebayes.questions.wording import factor, html, plain, quantiles, response, sentences, where
+from scalebayes.questions.wording import factor, plain, quantiles, response, sentences, where
 from scalebayes.runs import Runs
 
 _MOST_NUMBERS = 20_000_000  # of draws in an array
@@ -83,7 +84,7 @@ class Forecast:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     def to_dict(self) -> dict[str, Any]:
         """The table as nested dictionaries of numbers and strings."""

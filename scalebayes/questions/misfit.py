@@ -15,7 +15,8 @@ from scalebayes.fits.draws import new_runs, some_of
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.remarks import outliers
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.questions.wording import html, plain, sentences
+from scalebayes.notebook import shown
+from scalebayes.questions.wording import plain, sentences
 
 _SURPRISING = 4.0  # predictive standard deviations from the median: one normal run in 16,000
 _MOST_NAMED = 5
@@ -90,7 +91,7 @@ class Misfit:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     def to_dict(self) -> dict[str, Any]:
         """The tables as nested dictionaries of numbers and strings."""

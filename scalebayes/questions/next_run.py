@@ -14,13 +14,14 @@ from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
 from scalebayes.model.prediction import Points, parameters_of
+from scalebayes.notebook import shown
 from scalebayes.observations.density import log_density
 from scalebayes.questions.along import alongside
 from scalebayes.questions.distance import in_inputs, with_distance
 from scalebayes.questions.groups import Group, check_comparable, check_group, check_levels, check_one
 from scalebayes.questions.paths import Held, largest_scale, optimum, path_along
 from scalebayes.questions.points import points_of, read_points
-from scalebayes.questions.wording import html, number, plain, sentences, where
+from scalebayes.questions.wording import number, plain, sentences, where
 from scalebayes.runs.cost import cost_at
 
 _FEWEST = 50  # effective draws that a simulated outcome has to leave
@@ -94,7 +95,7 @@ class NextRun:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     def to_dict(self) -> dict[str, Any]:
         """The table as nested dictionaries of numbers and strings."""

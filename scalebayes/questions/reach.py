@@ -14,6 +14,7 @@ from scalebayes.arguments import check_prob, check_seed
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.prediction import parameters_of, stream
+from scalebayes.notebook import shown
 from scalebayes.questions.along import (
     along_draws,
     ends_about,
@@ -27,7 +28,7 @@ from scalebayes.questions.distance import unseen_response, with_distance
 from scalebayes.questions.groups import NO_RUNS, Group, check_group, check_one
 from scalebayes.questions.paths import Held, largest_scale, path_along
 from scalebayes.questions.points import extrapolation
-from scalebayes.questions.wording import factor, html, number, plain, quantiles, sentences, where
+from scalebayes.questions.wording import factor, number, plain, quantiles, sentences, where
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,7 +102,7 @@ class Reach:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     def to_dict(self) -> dict[str, Any]:
         """The table as nested dictionaries of numbers and strings."""

@@ -18,12 +18,13 @@ from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
 from scalebayes.model.evaluation import called
+from scalebayes.notebook import shown
 from scalebayes.numerics.precision import double_precision
 from scalebayes.questions.along import parameters_along
 from scalebayes.questions.distance import with_distance
 from scalebayes.questions.groups import Group, check_group, check_one
 from scalebayes.questions.paths import held_value
-from scalebayes.questions.wording import html, number, plain, quantiles, response, sentences
+from scalebayes.questions.wording import number, plain, quantiles, response, sentences
 
 _POINTS, _ROUNDS, _SHRINK = 15, 12, 0.35  # of the search: values along each input, refinements, the factor of each
 _BEYOND = float(np.log(10.0))  # how far beyond the runs' own settings the search goes
@@ -113,7 +114,7 @@ class Tuning:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html(self)
+        return shown(str(self), self.table)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as nested dictionaries of numbers and strings; a single one also at the top level."""

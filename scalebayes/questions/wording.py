@@ -1,8 +1,7 @@
-"""The form of answers: numbers and sentences, plain dictionaries for JSON, and HTML."""
+"""The form of answers: numbers and sentences, and plain dictionaries for JSON."""
 
 from __future__ import annotations
 
-import html as _html
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -12,8 +11,6 @@ import pandas as pd
 from scipy.special import ndtri
 
 from scalebayes.inference.diagnostics import Diagnostics
-
-_MOST_ROWS = 30  # of a table shown in a notebook
 
 
 def number(value: float) -> str:
@@ -75,12 +72,6 @@ def monte_carlo(diagnostics: Diagnostics) -> str:
         f"Monte Carlo error: {of_end:.0%} of its width at an end of an 89% interval, "
         f"at most {of_probability:.1g} in a probability"
     )
-
-
-def html(answer: Any) -> str:
-    """An answer in a notebook: its sentences and its table."""
-    said = "<br>".join(_html.escape(line) for line in str(answer).splitlines())
-    return f"<p>{said}</p>{answer.table.head(_MOST_ROWS).to_html()}"
 
 
 def plain(value: Any) -> Any:

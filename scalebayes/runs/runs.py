@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from scalebayes.notebook import shown
 from scalebayes.runs.inputs import Input
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LARGEST = 10**300
+_SHOWN = 5  # rows in a notebook
 RESERVED = frozenset({"chain", "draw", "run", "point", "inducing_point"})
 
 
@@ -93,6 +95,9 @@ class Runs:
         if self.excluded:
             lines.append(f"{self.excluded} rows left out by where: {self.where}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return shown(str(self), self.table, _SHOWN)
 
     @cached_property
     def labels(self) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scalebayes.checks.answer import Backtest, said_setting
+from scalebayes.show.axes import HELD_BACK, canvas, colour, few_ticks, label_log_axis, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +18,9 @@ _BINS = 5
 _BARS = 10
 
 
-def plot_backtest(result: Backtest, *, setting: str | None = None, curve: str | None = None) -> Figure:
+def plot_backtest(
+    result: Backtest, *, setting: str | None = None, curve: str | None = None, ax: Sequence[Axes] | None = None
+) -> Figure:
     """Draw the coverage of the bands of a back-test.
 
     Left: the coverage of the 89% and 50% bands against the distance beyond the known runs, over all settings. Middle:
@@ -29,6 +33,8 @@ def plot_backtest(result: Backtest, *, setting: str | None = None, curve: str | 
     result : Backtest
     setting, curve : str, optional
         The curve to show; by default the first setting, and in it the curve with the most known runs.
+    ax : sequence of 3 matplotlib.axes.Axes, optional
+        Panels to draw in, for coverage, histogram and curve; by default those of a new figure.
 
     Returns
     -------
@@ -40,8 +46,6 @@ def plot_backtest(result: Backtest, *, setting: str | None = None, curve: str | 
     ValueError
         If the setting or the curve does not exist, or if nothing was forecast.
     """
-    from matplotlib.figure import Figure
-
     points = result.points
     if points.empty:
         raise ValueError("nothing was forecast, so there is nothing to draw.")
@@ -56,12 +60,12 @@ def plot_backtest(result: Backtest, *, setting: str | None = None, curve: str | 
         curve = str(known[known["curve"].isin(there["curve"])].groupby("curve").size().idxmax())
     if curve not in set(there["curve"]):
         raise ValueError(f"there is no curve {curve!r} in setting {setting!r}.")
-    figure = Figure(figsize=(12.5, 3.8), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    on = canvas(ax, (12.5, 3.8), 1, 3)
+    left, middle, right = on.panels[0]
     _coverage(left, points)
     _transform(middle, points["pit"].to_numpy())
     _one_curve(right, result, setting, curve)
-    return figure
+    return on.figure
 
 
 def _coverage(axes: Axes, points) -> None:
@@ -72,15 +76,15 @@ def _coverage(axes: Axes, points) -> None:
     index = np.clip(np.searchsorted(edges, np.log(reach), side="right") - 1, 0, len(edges) - 2)
     filled = np.unique(index)
     centre = [np.exp(np.log(reach[index == b]).mean()) for b in filled]
-    for prob, colour in ((0.89, "C0"), (0.5, "C1")):
+    for prob, shade in ((0.89, colour(0)), (0.5, colour(1))):
         shares = [inside[prob].to_numpy()[index == b].mean() for b in filled]
-        axes.plot(centre, shares, "o-", color=colour, label=f"{100 * prob:g}% bands")
-        axes.axhline(prob, color=colour, linestyle=":", linewidth=1)
+        axes.plot(centre, shares, "o-", color=shade, label=f"{100 * prob:g}% bands")
+        axes.axhline(prob, color=shade, linestyle=":", linewidth=1)
     axes.set(
         xscale="log", ylim=(0, 1.02), xlabel="distance: scale / largest known scale", ylabel="share of runs inside"
     )
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    few_ticks(axes, axes.get_xlim()[1] / axes.get_xlim()[0])
+    tidy(axes)
     axes.set_title("Coverage (dotted: what is claimed)", fontsize=10)
     axes.legend(frameon=False, fontsize=9)
 
@@ -88,11 +92,12 @@ def _coverage(axes: Axes, points) -> None:
 def _transform(axes: Axes, pit: np.ndarray) -> None:
     heights, edges = np.histogram(pit, bins=_BARS, range=(0, 1))
     axes.bar(
-        edges[:-1], heights / len(pit) * _BARS, width=1 / _BARS, align="edge", color="C0", alpha=0.6, edgecolor="w"
+        edges[:-1], heights / len(pit) * _BARS, width=1 / _BARS, align="edge", color=colour(0), alpha=0.6, edgecolor="w"
     )
     axes.axhline(1, color="0.3", linestyle=":", linewidth=1)
     axes.set(xlabel="where the run fell in its forecast", ylabel="density")
-    axes.set_title("Probability integral transform", fontsize=10)
+    axes.set_title("Probability integral transform (flat: calibrated)", fontsize=10)
+    tidy(axes)
 
 
 def _one_curve(axes: Axes, result: Backtest, setting: str, curve: str) -> None:
@@ -100,13 +105,13 @@ def _one_curve(axes: Axes, result: Backtest, setting: str, curve: str) -> None:
     ahead = result.points[(result.points["setting"] == setting) & (result.points["curve"] == curve)]
     ahead = ahead.sort_values("scale")
     band = (ahead["lower"], ahead["upper"])
-    axes.fill_between(ahead["scale"], *band, color="C0", alpha=0.2, linewidth=0, label="89%, a new run")
-    axes.plot(ahead["scale"], ahead["median"], "--", color="C0", label="median")
+    axes.fill_between(ahead["scale"], *band, color=colour(0), alpha=0.2, linewidth=0, label="89%, a new run")
+    axes.plot(ahead["scale"], ahead["median"], "--", color=colour(0), label="median")
     axes.plot(known["scale"], known["response"], ".", color="0.2", label="known")
-    axes.plot(ahead["scale"], ahead["response"], ".", color="C3", label="held out")
+    axes.plot(ahead["scale"], ahead["response"], ".", color=HELD_BACK, label="held out")
     axes.set(xscale="log", yscale="log", xlabel="scale", ylabel=result.response)
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+    few_ticks(axes, axes.get_xlim()[1] / axes.get_xlim()[0])
+    label_log_axis(axes)
     said = said_setting(setting)
     axes.set_title(f"{curve}. {said}" if curve else said, fontsize=10)
     axes.legend(frameon=False, fontsize=9)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scalebayes.questions.tune import Tuning
 from scalebayes.questions.wording import number
-from scalebayes.show.axes import few_ticks, title
+from scalebayes.show.axes import canvas, colour, few_ticks, tidy, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,36 +18,35 @@ if TYPE_CHECKING:
 _MOST = 6  # points drawn
 
 
-def plot_tuning(answer: Tuning) -> Figure:
+def plot_tuning(answer: Tuning, *, ax: Axes | Sequence[Axes] | None = None) -> Figure:
     """Draw the expected response along each tuned input, with the band of the optimum and the runs' own settings.
 
     Parameters
     ----------
     answer : Tuning
+    ax : matplotlib.axes.Axes or sequence of them, optional
+        Panels to draw in, one for each group and tuned input, group by group; by default those of a new figure.
 
     Returns
     -------
     matplotlib.figure.Figure
         Neither shown nor saved: a row for each group, a panel for each tuned input.
     """
-    from matplotlib.figure import Figure
-
     groups = list(answer.draws["group"].to_numpy())
     size = (1.0 + 4.2 * len(answer.over), 0.7 + 3.0 * len(groups))
-    figure = Figure(figsize=size, layout="constrained", dpi=150)
-    panels = figure.subplots(len(groups), len(answer.over), squeeze=False)
-    for row, group in zip(panels, groups, strict=True):
+    on = canvas(ax, size, len(groups), len(answer.over))
+    for row, group in zip(on.panels, groups, strict=True):
         for panel, name in zip(row, answer.over, strict=True):
             _curves(panel, answer, group or None, name)
         if group:
             row[0].set_title(group, fontsize=9, loc="left")
     title(
-        figure,
+        on,
         f"{answer.law}: expected {answer.response}, the other settings at their best; bars: "
         f"{100 * answer.prob:g}% of the optimum; ticks: settings of the runs",
         answer.diagnostics.problems,
     )
-    return figure
+    return on.figure
 
 
 def _curves(panel: Axes, answer: Tuning, group: str | None, name: str) -> None:
@@ -57,7 +57,7 @@ def _curves(panel: Axes, answer: Tuning, group: str | None, name: str) -> None:
     for i, (_, row) in enumerate(list(table.iterrows())[:_MOST]):
         own = curves[(curves["point"] == i) & (curves["input"] == name)]
         own = own[own["value"].between(low, high)]
-        line = panel.plot(own["value"], own["response"], lw=1.5, color=f"C{i}")[0]
+        line = panel.plot(own["value"], own["response"], lw=1.5, color=colour(i))[0]
         panel.plot(row[f"{name}_best"], row["response"], "o", ms=5, color=line.get_color(), zorder=4)
         ends = [row[f"{name}_lower"], row[f"{name}_upper"]]
         panel.plot(ends, [row["response"]] * 2, lw=4, alpha=0.4, color=line.get_color(), solid_capstyle="butt")
@@ -80,6 +80,5 @@ def _curves(panel: Axes, answer: Tuning, group: str | None, name: str) -> None:
     panel.plot(used, np.full(len(used), bottom - 1.4 * room), "|", color="0.45", ms=7)
     panel.set_xlabel(name, fontsize=9)
     panel.set_ylabel(answer.response, fontsize=9)
-    panel.tick_params(labelsize=8)
-    panel.grid(alpha=0.25, lw=0.5)
+    tidy(panel)
     few_ticks(panel, high / low)
