@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time a name is imported when it is first used
+    from scalebayes import datasets as datasets
     from scalebayes import laws as laws
     from scalebayes.checks.answer import Backtest as Backtest
     from scalebayes.checks.backtest import backtest as backtest
@@ -178,14 +179,14 @@ _HOME = {
     "with_schedules": "questions.schedules",
 }
 
-__all__ = [*_HOME, "laws"]
+__all__ = [*_HOME, "datasets", "laws"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
     # PyMC, JAX and pandas take seconds to import, so a name is imported when it is first used.
-    if name == "laws":
-        return import_module("scalebayes.laws")
+    if name in ("datasets", "laws"):
+        return import_module(f"scalebayes.{name}")
     if name in _HOME:
         value = getattr(import_module(f"scalebayes.{_HOME[name]}"), name)
         globals()[name] = value

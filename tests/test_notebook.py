@@ -9,7 +9,8 @@ from scalebayes.notebook import shown
 
 def test_runs_show_their_sentences_and_first_rows(pile_runs):
     html = pile_runs._repr_html_()
-    assert "20 runs from table" in html and "15 rows more" in html
+    assert "20 runs from table" in html
+    assert "15 rows more" in html
     assert html.count("<tr") == 6  # the head and five runs
 
 
@@ -30,9 +31,8 @@ def test_every_answer_and_an_average_have_a_page_of_their_own(pile_fit):
 
 
 def test_names_of_groups_are_text_and_no_markup():
-    table = pd.DataFrame(
-        {"C": [1e18, 1e19, 1e20], "loss": [3.0, 2.5, 2.2], "arch": ["<script>alert(1)</script>", "b", "b"]}
-    )
+    arch = ["<script>alert(1)</script>"] * 2 + ["b"] * 2
+    table = pd.DataFrame({"C": [1e18, 1e19] * 2, "loss": [3.0, 2.5, 3.1, 2.4], "arch": arch})
     runs = sb.read_runs(table, inputs={"C": "C"}, response="loss", group="arch")
     assert "<script>" not in runs._repr_html_()
     assert "&lt;script&gt;" in runs._repr_html_()
@@ -41,4 +41,5 @@ def test_names_of_groups_are_text_and_no_markup():
 @pytest.mark.parametrize("rows", [1, 3])
 def test_rows_left_out_are_counted(rows):
     html = shown("said", pd.DataFrame({"x": [1.23456, 2.0, 3.0, 4.0]}), rows)
-    assert f"{4 - rows} rows more" in html and "1.235" in html
+    assert f"{4 - rows} rows more" in html
+    assert "1.235" in html

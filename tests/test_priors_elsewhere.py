@@ -77,7 +77,7 @@ def test_a_distribution_of_preliz_is_known_by_its_module(monkeypatch):
         each.__module__ = module.__name__
     assert sb.shared(LogNormal(0.0, 0.5)).prior == sb.LogNormal(1.0, 0.5)
     assert sb.shared(Gamma(np.float64(2.0), np.array(0.5))).prior == sb.Gamma(2.0, 0.5)
-    with pytest.raises(ValueError, match="preliz.Weibull has no counterpart"):
+    with pytest.raises(ValueError, match=r"preliz\.Weibull has no counterpart"):
         sb.shared(Weibull(1.0, 2.0))
     with pytest.raises(ValueError, match="single known numbers"):
         sb.shared(LogNormal(None, 0.5))

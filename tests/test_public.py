@@ -8,7 +8,7 @@ import pytest
 
 import scalebayes as sb
 
-NAMES = [name for name in sb.__all__ if name != "laws"]
+NAMES = [name for name in sb.__all__ if name not in ("datasets", "laws")]
 HEAVY = {"arviz", "jax", "matplotlib", "numpy", "pandas", "pymc", "pytensor", "scipy", "xarray"}
 FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(sb, name))]
 

@@ -1,10 +1,10 @@
-"""Small tables of published figures that come with the package."""
+"""The published families that examples are about."""
 
 from __future__ import annotations
 
-from importlib import resources
-
 import pandas as pd
+
+from scalebayes.datasets import load
 
 
 def pile_families() -> pd.DataFrame:
@@ -29,5 +29,4 @@ def pile_families() -> pd.DataFrame:
     >>> pile_families().groupby("family")["loss"].min().to_dict()
     {'Cerebras-GPT': 1.572, 'Cerebras-GPT-muP': 1.846, 'Pythia': 1.582}
     """
-    with resources.as_file(resources.files("scalebayes.runs") / "data" / "pile_families.csv") as path:
-        return pd.read_csv(path)
+    return load("pile_families")

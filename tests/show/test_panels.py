@@ -1,5 +1,7 @@
 """What all pictures share: panels of the caller, labels that do not overlap, and what does not fit."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,7 +58,7 @@ def test_labels_at_the_ends_of_twelve_lines_do_not_overlap():
     label_ends(panel, [(0.5 + 0.001 * i, f"group {i} of a very long name indeed", "k") for i in range(12)])
     boxes = _labels(panel)
     assert len(boxes) == 12
-    assert all(above.y0 >= below.y1 - 1 for below, above in zip(boxes, boxes[1:], strict=False))
+    assert all(above.y0 >= below.y1 - 1 for below, above in pairwise(boxes))
 
 
 def test_a_long_title_is_not_wider_than_its_figure():
@@ -65,7 +67,8 @@ def test_a_long_title_is_not_wider_than_its_figure():
     FigureCanvasAgg(on.figure).draw()
     box = on.figure._suptitle.get_window_extent()
     assert on.figure.get_suptitle().startswith("NOT CONVERGED")
-    assert box.x0 >= 0 and box.x1 <= on.figure.bbox.x1
+    assert box.x0 >= 0
+    assert box.x1 <= on.figure.bbox.x1
 
 
 def test_a_law_of_two_inputs_compares_every_run_with_its_own_median(point_fit):
