@@ -104,15 +104,21 @@ def plot(
     to: Annotated[
         float | None, typer.Option(help="Right end of the axis; 10 times the largest run by default.")
     ] = None,
+    along: Along = None,
+    held_back: Annotated[
+        Path | None, typer.Option("--held-back", help="Table of runs that were not fitted, drawn as open circles.")
+    ] = None,
     prob: Prob = 0.89,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Draw runs, median and bands, with the extrapolated region marked."""
     from scalebayes.fits.storage import load
+    from scalebayes.runs.tables import read_table
     from scalebayes.show.curves import plot as draw
 
     check_picture(output, force)
     result = load(path)
-    save_picture(lambda: draw(result, axis=axis, to=to, prob=prob), output)
+    ahead = None if held_back is None else read_table(held_back)[0]
+    save_picture(lambda: draw(result, axis=axis, to=to, path=held(along), held_back=ahead, prob=prob), output)
     print_json({"figure": str(output)}) if json else print(f"drawn to {output}")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -17,33 +18,43 @@ from scalebayes.cli import ahead, checking, deciding, fitting, interrupt, record
 
 _LONGEST = 2000  # characters of an error
 
+_CODES = (
+    "Exit codes: 0 done; 2 bad input, or a file that cannot be read or written, with one line on standard error; "
+    "130 interrupted. Answers are on standard output, warnings and progress on standard error."
+)
+_FIT = "--law chinchilla --input N=n_params --input D=n_tokens --response loss"
+# A real line for each command, shown below its options.
+EXAMPLES: dict[Callable[..., Any], str] = {
+    fitting.fit: f"scalebayes fit runs.csv {_FIT} --group architecture -o fit.nc",
+    fitting.summary: "scalebayes summary fit.nc",
+    checking.misfit: "scalebayes misfit fit.nc -o misfit.png",
+    checking.backtest: f"scalebayes backtest runs.csv {_FIT} --holdout-top 0.1,0.3",
+    checking.sensitivity: "scalebayes sensitivity fit.nc --at N=70e9,D=1.4e12 --of alpha --of E",
+    ahead.forecast: "scalebayes forecast fit.nc --at N=70e9,D=1.4e12",
+    ahead.reach: "scalebayes reach fit.nc --target 2.0 --axis C --path ratio=20",
+    deciding.crossover: "scalebayes crossover fit.nc --axis C --to 1e24 -o crossover.png",
+    deciding.compare: "scalebayes compare fit.nc --margin alpha=0.01 --target 2.0",
+    deciding.allocate: "scalebayes allocate fit.nc --compute 1e23 --compute 1e24",
+    deciding.tune: "scalebayes tune fit.nc --at N=1e9,D=2e10",
+    deciding.next_run: "scalebayes next-run fit.nc --candidates plan.csv --goal decision --axis C --to 1e24",
+    ahead.plot: "scalebayes plot fit.nc --axis C --to 1e24 -o curves.png",
+    recording.report: "scalebayes report fit.nc --to 1e24 -o report.html",
+    recording.record: "scalebayes record fit.nc -o record.json",
+    recording.redo: "scalebayes redo record.json -o again.nc",
+    fitting.laws: "scalebayes laws",
+    fitting.datasets: "scalebayes datasets overtraining -o runs.csv",
+    checking.demo: "scalebayes demo",
+}
+
 app = typer.Typer(
     name="scalebayes",
     help="Bayesian inference for scaling laws: fit, forecast, and say how sure.",
-    add_completion=False,
+    epilog=_CODES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (
-    fitting.fit,
-    fitting.summary,
-    checking.misfit,
-    checking.backtest,
-    ahead.forecast,
-    ahead.reach,
-    deciding.crossover,
-    deciding.compare,
-    deciding.allocate,
-    deciding.tune,
-    deciding.next_run,
-    ahead.plot,
-    recording.report,
-    recording.record,
-    recording.redo,
-    fitting.laws,
-    checking.demo,
-):
-    app.command(command.__name__.replace("_", "-"))(command)
+for command, example in EXAMPLES.items():
+    app.command(command.__name__.replace("_", "-"), epilog=f"Example: {example}")(command)
 
 
 def main() -> None:

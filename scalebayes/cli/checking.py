@@ -1,4 +1,4 @@
-"""Commands that show how far to trust a fit: misfit, backtest and demo."""
+"""Commands that show how far to trust a fit: misfit, backtest, sensitivity and demo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from scalebayes.cli.options import FitFile, Force, Json, Prob, check_picture, pairs, print_json, save_picture, say
+from scalebayes.cli.options import (
+    FitFile,
+    Force,
+    Group,
+    Json,
+    Prob,
+    check_picture,
+    pairs,
+    points,
+    print_json,
+    save_picture,
+    say,
+)
 
 if TYPE_CHECKING:
     from scalebayes.checks.plan import LawOrMember
@@ -89,6 +101,27 @@ def backtest(
         seed=seed,
     )
     say(answer, lambda: plot_backtest(answer), output, json)
+
+
+def sensitivity(
+    path: FitFile,
+    at: Annotated[list[str], typer.Option(metavar="N=70e9,D=1.4e12", help="A point; repeat.")],
+    of: Annotated[
+        list[str] | None,
+        typer.Option(help="A parameter whose prior is moved; repeat. By default the scales of the discrepancy."),
+    ] = None,
+    factor: Annotated[float, typer.Option(help="Each prior is moved by it, and by its inverse.")] = 2.0,
+    group: Group = None,
+    prob: Prob = 0.89,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers.")] = 0,
+    json: Json = False,
+) -> None:
+    """Forecast again with priors moved down and up, one at a time."""
+    from scalebayes.checks.sensitivity import sensitivity as ask
+    from scalebayes.fits.storage import load
+
+    answer = ask(load(path), at=points(at), of=of, factor=factor, group=group, prob=prob, seed=seed)
+    say(answer, None, None, json)
 
 
 def demo(

@@ -135,6 +135,36 @@ def laws(json: Json = False) -> None:
         print(f"      {', '.join(each['source'])}")
 
 
+def datasets(
+    name: Annotated[str | None, typer.Argument(help="A table to write; all are listed by default.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV file to write.")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """List tables of published runs, or write one to a file. Nothing is downloaded."""
+    from scalebayes.datasets import catalogue, load
+    from scalebayes.files import check_free, write
+
+    listed = catalogue()
+    if name is None and output is None:
+        if json:
+            print_json({"datasets": listed.reset_index()})
+            return
+        for each, row in listed.iterrows():
+            where = "comes with the package" if row["bundled"] else f"is from {row['place']}"
+            print(f"{each} ({row['rows']} rows, {where}; {row['licence']})\n    {row['subject']}. {row['paper']}")
+        return
+    if name is None or output is None:
+        raise ValueError("a table is written with its name and a file, for example: datasets overtraining -o runs.csv")
+    check_free(output, force, "--force")
+    table = load(name)
+    write(output, table.to_csv(index=False).encode())
+    if json:
+        print_json({"file": str(output), "rows": len(table), "columns": list(table.columns)})
+    else:
+        print(f"{len(table)} rows written to {output}: {', '.join(table.columns)}")
+
+
 def report(result: Fit, output: Path, json: bool) -> None:
     """Print what was fitted, and where it was written."""
     if json:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from matplotlib.image import imread
 
 import scalebayes as sb
@@ -21,6 +23,7 @@ COMMANDS = (
     "summary",
     "misfit",
     "backtest",
+    "sensitivity",
     "forecast",
     "reach",
     "crossover",
@@ -33,6 +36,7 @@ COMMANDS = (
     "record",
     "redo",
     "laws",
+    "datasets",
     "demo",
 )
 CALLBACKS = {info.name or info.callback.__name__: info.callback for info in app.app.registered_commands}
@@ -239,6 +243,47 @@ def test_every_command_has_help(answer, command):
     assert "Usage: " in text
     described = CALLBACKS[command[0]].__doc__ if command else "Bayesian inference for scaling laws"
     assert " ".join(described.split()[:3]) in text
+
+
+@pytest.mark.fits
+def test_a_forecast_is_made_again_with_another_prior(ask, answer, fit_file):
+    options = ("--at", "C=1e23", "--group", "Pythia", "--of", "alpha")
+    rows = ask("sensitivity", fit_file, *options)["rows"]
+    assert [(row["prior"], row["factor"]) for row in rows[1:]] == [("alpha", 0.5), ("alpha", 2.0)]
+    assert "with the prior of alpha moved by 2" in answer("sensitivity", fit_file, *options)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example_that_its_options_understand(command):
+    tree = typer.main.get_command(app.app)
+    words = app.EXAMPLES[CALLBACKS[command]].split()
+    assert words[:2] == ["scalebayes", command]
+    context = tree.commands[command].make_context(command, words[2:], resilient_parsing=False)
+    assert context.params
+
+
+def test_help_says_what_exit_codes_mean_and_completion_is_offered(answer):
+    said = " ".join(answer("--help").split())
+    assert "0 done; 2 bad input" in said
+    assert "130 interrupted" in said
+    assert "--install-completion" in said
+
+
+def test_a_shell_completes_commands():
+    environment = {"_SCALEBAYES_COMPLETE": "complete_bash", "COMP_WORDS": "scalebayes fore", "COMP_CWORD": "1"}
+    script = "import sys; sys.argv[:] = ['scalebayes']; from scalebayes.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.stdout.strip() == "forecast"
+
+
+def test_tables_to_learn_on_are_listed_and_written(answer, ask, tmp_path):
+    assert "overtraining (26 rows, comes with the package; MIT)" in answer("datasets")
+    path = tmp_path / "runs.csv"
+    assert answer("datasets", "overtraining", "-o", path).startswith(f"26 rows written to {path}: model, n_params")
+    pd.testing.assert_frame_equal(pd.read_csv(path), sb.datasets.load("overtraining"))
+    assert len(ask("datasets")["datasets"]) == len(sb.datasets.catalogue())
 
 
 def test_the_commands_tested_here_are_all_there_are():
