@@ -13,7 +13,7 @@ CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fi
 # Many small matrices: several threads of linear algebra only wait for each other where the machine does something else.
 test test-fits test-slow test-slow-ci: export OPENBLAS_NUM_THREADS = 1
 
-.PHONY: demo test test-fits test-slow test-slow-ci package test-package test-lowest test-newest licences bench bench-cold bench-smoke bench-extrapolation bench-decisions lint lock clean
+.PHONY: demo test test-fits test-slow test-slow-ci package test-package test-lowest test-newest docs licences bench bench-cold bench-smoke bench-extrapolation bench-decisions lint lock clean
 
 demo: $(READY)
 	$(BIN)/scalebayes demo --force
@@ -49,7 +49,7 @@ define tested
 	$(PYTHON) -m venv build/$(1)/venv
 	build/$(1)/venv/bin/python -m pip install --quiet --disable-pip-version-check $(2)
 	build/$(1)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(3)
-	cp -r tests docs notebooks benchmarks README.md CHANGELOG.md pyproject.toml build/$(1)
+	cp -r tests docs notebooks benchmarks conftest.py README.md CHANGELOG.md pyproject.toml build/$(1)
 	cd build/$(1) && venv/bin/python -c "import scalebayes; assert 'site-packages' in scalebayes.__file__"
 	cd build/$(1) && SCALEBAYES_DATA=$(DATA) OPENBLAS_NUM_THREADS=1 venv/bin/python -m pytest $(4) tests
 endef
@@ -73,6 +73,13 @@ test-lowest: package
 
 test-newest: package
 	$(call tested,newest,"$$(ls dist/*.whl)[dev]",dist/*.whl)
+
+# The pages, offline; a warning or a dead link is an error. Every block of code in them is run.
+docs: export OPENBLAS_NUM_THREADS = 1
+docs: $(READY)
+	rm -rf docs/_build docs/made docs/gallery_made docs/jupyter_execute docs/api.md docs/sg_execution_times.rst
+	cd docs && PATH="$(abspath $(BIN)):$$PATH" ../$(BIN)/python -m sphinx -W --keep-going -q -b html . _build/html
+	$(BIN)/python docs/links.py docs/_build/html
 
 licences: $(READY)
 	$(BIN)/python docs/licences.py

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from itertools import groupby
 from pathlib import Path
 
@@ -15,7 +17,18 @@ import scalebayes as sb
 from scalebayes.laws.catalogue import catalogue
 
 SUBJECTS = {
-    "Runs": ("read_runs", "tracker_runs", "Runs", "Input", "schedule", "thin", "grid", "pile_families"),
+    "Runs": (
+        "read_runs",
+        "tracker_runs",
+        "Runs",
+        "Input",
+        "schedule",
+        "thin",
+        "grid",
+        "pile_families",
+        "datasets.load",
+        "datasets.catalogue",
+    ),
     "Models and priors": (
         *("Model", "Law", "Response", "shared", "pooled", "separate", "LogNormal", "Normal", "Gamma", "Share"),
         *("FloorShare", "ResponseShare", "ResponseLevel", "RangeShare", "Anchored"),
@@ -51,7 +64,7 @@ def write(folder: Path) -> None:
 
 def _api(path: Path) -> None:
     named = [name for names in SUBJECTS.values() for name in names]
-    lacking = sorted(set(sb.__all__) - {"laws"} - set(named))
+    lacking = sorted(set(sb.__all__) - {"laws", "datasets"} - set(named))
     if lacking or len(set(named)) < len(named):
         raise ValueError(f"the list of public names lacks {lacking}, or names one twice")
     lines = ["# API", "", "Every public name. The functions of laws stand in the [catalogue](made/laws.md).", ""]
@@ -65,10 +78,15 @@ def _laws(folder: Path) -> None:
     """A page for each family: equation, units and paper of each law from its docstring, and a picture of its prior."""
     families = [(family, list(rows)) for family, rows in groupby(catalogue(), key=lambda row: row["family"])]
     titles = []
-    for i, (family, rows) in enumerate(families):
-        name = f"laws_{i}"
+    for family, rows in families:
+        name = f"laws_{_slug(family)}"
         titles.append(name)
         lines = [f"# {family}", ""]
+        fitted = _fitted([row["name"] for row in rows], folder)
+        if fitted:
+            law, picture = fitted
+            said = f"{law} fitted to published runs"
+            lines += [f"```{{figure}} {picture}", f":alt: {said}", ":width: 60%", "", f"{said}, 89% bands", "```", ""]
         for row in rows:
             lines += [f"## {row['name']}", ""]
             picture = _prior(row["name"], folder)
@@ -82,32 +100,65 @@ def _laws(folder: Path) -> None:
     _changed(folder / "laws.md", head + "\n".join(titles) + "\n```\n")
 
 
+def _slug(family: str) -> str:
+    """The first words of a family's title, as the name of a page."""
+    words = re.sub(r"[^a-z ]", " ", family.lower()).split()
+    return "_".join([word for word in words if word not in ("laws", "of", "the", "a", "in", "which")][:3])
+
+
+def _runs_for(law: sb.Law) -> sb.Runs | None:
+    """Published runs that a law of one scale, or of N and D, can be fitted to; none for other laws."""
+    if law.scale != "log" or law.inputs not in (("x",), ("N", "D")):
+        return None
+    if law.inputs == ("x",):
+        return sb.read_runs(sb.datasets.load("few_shot_curve"), inputs={"x": "n_samples"}, response="error")
+    return sb.read_runs(sb.datasets.load("overtraining"), inputs={"N": "n_params", "D": "n_tokens"}, response="loss")
+
+
+def _fitted(names: list[str], folder: Path) -> tuple[str, str] | None:
+    """The picture of the first law of a family that published runs can be fitted with, by the law alone."""
+    for name in names:
+        law = next(law for law in sb.laws.BUILT_IN if law.name == name)
+        runs = _runs_for(law)
+        if runs is None:
+            continue
+        file = folder / f"fitted_{name}.png"
+        if not file.exists():
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", sb.ConvergenceWarning)  # such a fit is not shown
+                fit = sb.fit(law, runs, discrepancy=None, progress=False)
+            if fit.diagnostics.problems:
+                continue
+            figure = sb.plot(fit, axis=runs.scales[0])
+            figure.set_size_inches(6.4, 4.4 if len(runs.scales) == 1 else 5.6)
+            figure.savefig(file, dpi=130)
+        return name, file.name
+    return None
+
+
 def _prior(name: str, folder: Path) -> str:
     """The picture of what the default priors of a law of one scale, or of N and D, allow; none for the others."""
     from matplotlib.figure import Figure
 
     law = next(law for law in sb.laws.BUILT_IN if law.name == name)
-    if law.inputs not in (("x",), ("N", "D")) or law.scale != "log":
-        return ""
-    table = sb.pile_families().query("family == 'Pythia'")
-    inputs = {"x": "flops"} if law.inputs == ("x",) else {"N": "n_params", "D": "n_tokens"}
-    if law.inputs == ("N", "D"):
-        table = sb.pile_families()
-    runs = sb.read_runs(table, inputs=inputs, response="loss")
+    runs = _runs_for(law)
+    file = folder / f"prior_{name}.png"
+    if runs is None or file.exists():
+        return file.name if file.exists() else ""
     try:
         drawn = sb.Model(law, runs, discrepancy=None).prior(80, seed=1)
     except ValueError:  # a law of other responses
         return ""
     x = runs.x(next(iter(runs.inputs)))
     order = np.argsort(x)
-    curves = drawn["prior_predictive"]["loss"].to_numpy()[0][:, order]
+    curves = drawn["prior_predictive"][runs.response].to_numpy()[0][:, order]
     figure = Figure(figsize=(5.2, 3.2), layout="constrained", dpi=130)
     panel = figure.subplots()
-    panel.plot(x[order], curves.T, color="#0072B2", alpha=0.15, lw=1)
+    lines = {"lw": 1} if len(runs.inputs) == 1 else {"ls": "", "marker": ".", "ms": 2}
+    panel.plot(x[order], curves.T, color="#0072B2", alpha=0.15, **lines)
     panel.plot(x, runs.y, "o", color="#D55E00", ms=4)
-    panel.set(xscale="log", yscale="log", xlabel=runs.axis_label(next(iter(runs.inputs))), ylabel="loss")
+    panel.set(xscale="log", yscale="log", xlabel=runs.axis_label(next(iter(runs.inputs))), ylabel=runs.response)
     panel.set_title("draws from the default priors; points: the runs", fontsize=9)
-    file = folder / f"prior_{name}.png"
     figure.savefig(file)
     return file.name
 

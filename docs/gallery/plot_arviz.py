@@ -2,7 +2,7 @@
 Pictures of ArviZ
 =================
 
-``fit.idata`` is what ArviZ takes.
+``fit.idata`` is what ArviZ takes; dimensions carry the names of the table's columns.
 """
 
 import arviz as az
@@ -14,13 +14,33 @@ fit = sb.fit(sb.laws.power_floor, runs, discrepancy=None)
 print(az.summary(fit.idata, var_names=["E", "alpha"]))
 
 # %%
-# Posterior of every parameter.
+# The posterior of each parameter.
 az.plot_dist(fit.idata, var_names=["E", "alpha"])
 
 # %%
-# Replicated data beside the runs.
+# All groups beside each other.
+az.plot_forest(fit.idata, var_names=["E", "alpha"], combined=True)
+
+# %%
+# Prior and posterior: what the runs added.
+az.plot_prior_posterior(fit.idata, var_names=["E", "alpha"], coords={"family": ["Pythia"]})
+
+# %%
+# Replicated runs beside the runs.
 az.plot_ppc_dist(fit.idata)
 
 # %%
-# Prior and posterior.
-az.plot_prior_posterior(fit.idata, var_names=["E", "alpha"])
+# Where the runs fell in their predictive distribution; a straight line within the band is calibrated.
+az.plot_ppc_pit(fit.idata)
+
+# %%
+# The same, each run predicted from all others.
+az.plot_loo_pit(fit.idata)
+
+# %%
+# Whether prior or likelihood, made a little stronger or weaker, would move a parameter.
+az.plot_psense_dist(fit.idata, var_names=["E"], coords={"family": ["Pythia"]})
+
+# %%
+# Whether the energies of trajectories explored the posterior.
+az.plot_energy(fit.idata)

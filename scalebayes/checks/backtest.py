@@ -114,6 +114,14 @@ def backtest(
         If there is not exactly one kind of cut-off, if a column is missing or not what it must be, or if ``tested`` is
         below 1. Also if a curve has fewer than four known runs, no run to forecast, or a run to forecast below its
         largest known one, or if the law refuses it.
+
+    Examples
+    --------
+    With the runs of `fit`'s example:
+
+    >>> tested = sb.backtest((sb.laws.power_floor, None), runs, top=[0.3], skip=True, baselines=False)
+    >>> tested.points["curve"].unique().tolist()
+    ['Cerebras-GPT', 'Pythia']
     """
     check_seed(seed)
     if isinstance(law, Fit):

@@ -141,6 +141,14 @@ def record(fit: Fit, *, backtest: Backtest | None = None) -> Record:
     ------
     TypeError
         If it is no fit, or no back-test.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> said = sb.record(fit)
+    >>> said.contents["law"]["name"], said.contents["runs"]["number"]
+    ('power_floor', 20)
     """
     if not isinstance(fit, Fit):
         raise TypeError(f"record is about a fit, from sb.fit, got {type(fit).__name__}.")
@@ -258,6 +266,14 @@ def redo(
     ValueError
         If it is no record, if its data are not those of the digest in it, or if its law is not built in and was not
         given.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> again = sb.redo(sb.record(fit))
+    >>> again.posterior.identical(fit.posterior)
+    True
     """
     contents, name = (source.to_dict(), "the record") if isinstance(source, Record) else _read(Path(source))
     try:

@@ -135,6 +135,14 @@ def sensitivity(
     ------
     ValueError
         If there is no such parameter, or none was named and the fit has no discrepancy.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> answer = sb.sensitivity(fit, at={"C": 1e23}, of=["E"], group="Pythia")
+    >>> answer.table[["prior", "factor"]].to_numpy().tolist()[1:]
+    [['E', 0.5], ['E', 2.0]]
     """
     check_prob(prob)
     check_seed(seed)

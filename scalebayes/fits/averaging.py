@@ -115,6 +115,15 @@ def average(
     -----
     UserWarning
         ArviZ's own, where leave-one-out cross-validation is unreliable.
+
+    Examples
+    --------
+    With the fit of `fit`'s example, and the same of one law for all groups:
+
+    >>> one = sb.fit(sb.laws.power_floor, runs, pooling="shared", draws=500, discrepancy=None)
+    >>> both = sb.average({"each": fit, "one": one})
+    >>> dict(both.weights)
+    {'each': 0.5, 'one': 0.5}
     """
     named = named_fits(fits)
     checked_alike(named)

@@ -137,6 +137,20 @@ def fit_many(
         Once, if any fits failed or have not converged.
     UserWarning
         If files in the folder are not those that were written there: these fits are made again.
+
+    Examples
+    --------
+    >>> import scalebayes as sb
+    >>> table = sb.pile_families()
+    >>> models = {
+    ...     family: sb.Model(
+    ...         sb.laws.power, sb.read_runs(rows, inputs={"C": "flops"}, response="loss"), discrepancy=None
+    ...     )
+    ...     for family, rows in table.groupby("family")
+    ... }
+    >>> fleet = sb.fit_many(models, draws=500)
+    >>> list(fleet), fleet.table["problem"].tolist()
+    (['Cerebras-GPT', 'Cerebras-GPT-muP', 'Pythia'], ['', '', ''])
     """
     settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
     check_seed(seed)

@@ -80,6 +80,14 @@ def fit(
     -----
     ConvergenceWarning
         If the draws do not represent the posterior well.
+
+    Examples
+    --------
+    >>> import scalebayes as sb
+    >>> runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss", group="family")
+    >>> fit = sb.fit(sb.laws.power_floor, runs, draws=500, discrepancy=None)
+    >>> fit.diagnostics.problems
+    ()
     """
     model = Model(
         law,
@@ -158,6 +166,14 @@ def sample(
     -----
     ConvergenceWarning
         If the draws do not represent the posterior well.
+
+    Examples
+    --------
+    With the runs of `fit`'s example:
+
+    >>> model = sb.Model(sb.laws.power_floor, runs, discrepancy=None)
+    >>> sorted(sb.sample(model, draws=500).posterior.data_vars)[:3]
+    ['A', 'A_at_ref', 'A_share']
     """
     settings = Settings(draws, chains, warmup, target_accept, ess, max_draws)
     check_seed(seed)

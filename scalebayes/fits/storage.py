@@ -68,6 +68,17 @@ def load(
     ValueError
         If the file was not written by `Fit.save`, has another format or was changed since, or if its law is not built
         in and was not given, or does not match.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> path = Path(mkdtemp()) / "fit.nc"
+    >>> fit.save(path)
+    >>> sb.load(path).posterior.identical(fit.posterior)
+    True
     """
     path = Path(path)
     check_regular(path)

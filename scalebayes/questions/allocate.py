@@ -237,6 +237,14 @@ def allocate(
     ValueError
         If the law does not have the inputs, another input has no value, the cost is not known, or no plan at a budget
         meets the constraints.
+
+    Examples
+    --------
+    With a fit of ``chinchilla`` that has the published constants:
+
+    >>> plan = sb.allocate(fit, C=1e21).table.iloc[0]
+    >>> f"{plan['plan_n']:.2g} parameters, {plan['plan_d']:.2g} tokens"
+    '1.8e+09 parameters, 9.1e+10 tokens'
     """
     check_prob(prob)
     check_one(fit, "a plan")

@@ -206,6 +206,14 @@ def compare(
     ValueError
         If there is nothing to compare; if a margin names no parameter that differs; if speeds are to be compared at
         both a target and a scale, or at a value that is not positive; or if the path does not determine the inputs.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> answer = sb.compare(fit, margin={"alpha": 0.01}, groups=["Cerebras-GPT", "Pythia"])
+    >>> answer.table["parameter"].tolist()
+    ['E', 'A', 'alpha']
     """
     check_prob(prob)
     check_one(fit, "compare")

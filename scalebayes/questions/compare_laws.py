@@ -103,6 +103,18 @@ def compare_laws(
         If a value is not a fit.
     ValueError
         If there are fewer than two fits, the fits are of different runs, or too few runs would be left.
+
+    Examples
+    --------
+    With the fit of `fit`'s example, and one with one law for all groups:
+
+    >>> import warnings
+    >>> one = sb.fit(sb.laws.power_floor, runs, pooling="shared", draws=500, discrepancy=None)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # leaving out a run of so few says little
+    ...     answer = sb.compare_laws({"each": fit, "one": one})
+    >>> sorted(answer.table.index)
+    ['each', 'one']
     """
     import arviz_stats
 

@@ -311,6 +311,14 @@ def crossover(
         If there are fewer than two groups, or a group does not exist; if one of several fits has groups or another
         response; if axis and path do not determine all inputs; if the target does not lie beyond the decision scale; if
         the margin is negative; or if the groups are not comparable.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> risk = sb.crossover(fit, axis="C", to=1e24, groups=["Cerebras-GPT", "Pythia"])
+    >>> sorted([risk.winner, risk.rival]), 0 < risk.decision_risk < 1
+    (['Cerebras-GPT', 'Pythia'], True)
     """
     check_prob(prob)
     check_seed(seed)

@@ -194,6 +194,14 @@ def forecast(
         without a change.
     TypeError
         If the gain is neither a LogNormal nor a Normal.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> answer = sb.forecast(fit, at={"C": [1e23, 1e24]}, group="Pythia")
+    >>> answer.table["extrapolation"].round(1).tolist()
+    [4.2, 41.7]
     """
     check_prob(prob)
     check_seed(seed)

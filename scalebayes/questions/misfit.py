@@ -131,6 +131,14 @@ def misfit(fit: Fit, *, prob: float = 0.89) -> Misfit:
         If it is no fit.
     ValueError
         If ``prob`` does not lie between 0 and 1.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> answer = sb.misfit(fit)
+    >>> len(answer.table), bool(answer.table["off"].abs().max() < 0.05)
+    (20, True)
     """
     if not isinstance(fit, Fit):
         raise TypeError(f"misfit is about a fit, from sb.fit, got {type(fit).__name__}.")

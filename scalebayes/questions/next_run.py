@@ -171,6 +171,16 @@ def next_run(
     ------
     ValueError
         If a candidate has no cost, no group or an unknown group, or if the target is not determined.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> import pandas as pd
+    >>> candidates = pd.DataFrame({"family": ["Cerebras-GPT", "Pythia"], "C": 1e23})
+    >>> answer = sb.next_run(fit, candidates=candidates, goal="decision", axis="C", to=1e24)
+    >>> len(answer.table), bool((answer.table["reduction"] >= 0).all())
+    (2, True)
     """
     check_prob(prob)
     check_seed(seed)

@@ -164,6 +164,14 @@ def reach(
     ValueError
         If axis and path do not determine the inputs, if the target is not a possible response, or if a group without
         runs is to depart from the law.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> answer = sb.reach(fit, target=1.6, axis="C", group="Pythia")
+    >>> 1e22 < float(answer.table["median"].iloc[0]) < 3e22
+    True
     """
     check_prob(prob)
     check_seed(seed)

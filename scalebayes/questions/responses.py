@@ -34,6 +34,14 @@ def with_response(fit: Fit, response: str) -> Fit:
     ------
     ValueError
         If the fit has no such response.
+
+    Examples
+    --------
+    With a fit of ``accuracy_from_loss`` composed with ``power_floor``, and of the loss:
+
+    >>> answer = sb.forecast(sb.with_response(fit, "loss"), at={"C": 1e22})
+    >>> round(float(answer.table["median"].iloc[0]), 3)
+    1.817
     """
     model = fit.model
     if response == model.runs.response:

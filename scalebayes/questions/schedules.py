@@ -33,6 +33,16 @@ def with_schedules(fit: Fit, rates: Mapping[str, Any] | pd.DataFrame) -> Fit:
     ------
     ValueError
         If no input is a schedule, or another schedule has the same name.
+
+    Examples
+    --------
+    With a fit of ``annealing`` to runs under a cosine:
+
+    >>> import numpy as np
+    >>> other = sb.with_schedules(fit, {"constant": np.full(1000, 3e-4)})
+    >>> answer = sb.forecast(other, at={"schedule": ["constant"], "step": [1000]})
+    >>> round(float(answer.table["median"].iloc[0]), 3)
+    3.243
     """
     model = fit.model
     of = {name: each for name, each in model.runs.inputs.items() if each.schedules is not None}

@@ -32,6 +32,14 @@ def plot_allocation(answer: Allocation, *, ax: Axes | Sequence[Axes] | None = No
     -------
     matplotlib.figure.Figure
         Neither shown nor saved.
+
+    Examples
+    --------
+    With a fit of ``chinchilla``:
+
+    >>> figure = sb.plot_allocation(sb.allocate(fit, C=[1e21, 1e22]))
+    >>> figure.axes[0].get_xlabel()
+    'N (parameters)'
     """
     groups = list(answer.draws["group"].to_numpy())
     columns = len(groups) if ax is not None or len(groups) < 4 else 3

@@ -45,6 +45,15 @@ def plot_backtest(
     ------
     ValueError
         If the setting or the curve does not exist, or if nothing was forecast.
+
+    Examples
+    --------
+    With the runs of `fit`'s example:
+
+    >>> tested = sb.backtest((sb.laws.power_floor, None), runs, top=[0.3], skip=True, baselines=False)
+    >>> figure = sb.plot_backtest(tested, curve="Pythia")
+    >>> len(figure.axes)
+    3
     """
     points = result.points
     if points.empty:

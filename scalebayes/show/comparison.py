@@ -31,6 +31,14 @@ def plot_comparison(answer: Comparison, *, ax: Axes | Sequence[Axes] | None = No
     -------
     matplotlib.figure.Figure
         Neither shown nor saved.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> figure = sb.plot_comparison(sb.compare(fit))
+    >>> [panel.get_title() for panel in figure.axes]
+    ['E (difference)', 'A (log ratio)', 'alpha (difference)']
     """
     shown = _clearest(answer.table)
     parts = [(name, part[_pairs(part).isin(shown)]) for name, part in answer.table.groupby("parameter", sort=False)]

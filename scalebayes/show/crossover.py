@@ -47,6 +47,14 @@ def plot_crossover(answer: Crossover, *, ax: Sequence[Axes] | None = None) -> Fi
     -------
     matplotlib.figure.Figure
         Neither shown nor saved; ``figure.savefig("crossover.png")`` saves it.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> figure = sb.plot_crossover(sb.crossover(fit, axis="C", to=1e24))
+    >>> [panel.get_ylabel() for panel in figure.axes]
+    ['loss', 'probability to be the best']
     """
     groups = list(answer.draws["group"].to_numpy())
     on = canvas(ax, (11.5, max(4.2, 1.6 + 0.24 * len(groups))), 1, 2)

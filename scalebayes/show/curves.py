@@ -76,6 +76,14 @@ def plot(
     ValueError
         If the law has no such input, ``to`` lies below the smallest run, a path does not determine all inputs, or a run
         held back lacks a column or is of another group.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> figure = sb.plot(fit, to=1e24)
+    >>> [panel.get_title() for panel in figure.axes]
+    ['Cerebras-GPT', 'Cerebras-GPT-muP', 'Pythia']
     """
     check_prob(prob)
     check_one(fit, "a plot of curves")

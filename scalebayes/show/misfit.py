@@ -35,6 +35,14 @@ def plot_misfit(answer: Misfit, *, ax: Axes | Sequence[Axes] | None = None) -> F
     -------
     matplotlib.figure.Figure
         Neither shown nor saved; ``figure.savefig("misfit.png")`` saves it.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> figure = sb.plot_misfit(sb.misfit(fit))
+    >>> figure.axes[0].get_ylabel()
+    'loss over its median, less 1 (%)'
     """
     table = answer.table
     inputs = list(table.columns[: table.columns.get_loc("response")].drop(["run", "group"], errors="ignore"))

@@ -31,6 +31,17 @@ def plot_next_run(answer: NextRun, *, ax: Sequence[Axes] | None = None) -> Figur
     -------
     matplotlib.figure.Figure
         Neither shown nor saved.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> import pandas as pd
+    >>> candidates = pd.DataFrame({"family": ["Cerebras-GPT", "Pythia"], "C": 1e23})
+    >>> answer = sb.next_run(fit, candidates=candidates, goal="decision", axis="C", to=1e24)
+    >>> figure = sb.plot_next_run(answer)
+    >>> figure.axes[0].get_xlabel()
+    'expected reduction'
     """
     table = answer.table.head(_MOST_CANDIDATES)
     on = canvas(ax, (11, max(2.8, 1.2 + 0.3 * len(table))), 1, 2)

@@ -148,6 +148,14 @@ def report(
         If the fit is an average of fits.
     ValueError
         If the law has no such axis, the target does not lie beyond the runs, or an input cannot be held.
+
+    Examples
+    --------
+    With the fit of `fit`'s example:
+
+    >>> written = sb.report(fit, to=1e24).to_markdown()
+    >>> written.splitlines()[0].endswith("loss of 20 runs")
+    True
     """
     check_prob(prob)
     check_one(fit, "a report")

@@ -31,6 +31,14 @@ def plot_tuning(answer: Tuning, *, ax: Axes | Sequence[Axes] | None = None) -> F
     -------
     matplotlib.figure.Figure
         Neither shown nor saved: a row for each group, a panel for each tuned input.
+
+    Examples
+    --------
+    With a fit of ``step_law``:
+
+    >>> figure = sb.plot_tuning(sb.tune(fit, at={"N": 1e9, "D": 2e10}))
+    >>> [panel.get_xlabel() for panel in figure.axes]
+    ['lr', 'batch']
     """
     groups = list(answer.draws["group"].to_numpy())
     size = (1.0 + 4.2 * len(answer.over), 0.7 + 3.0 * len(groups))

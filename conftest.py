@@ -1,3 +1,5 @@
+"""Fixtures of the tests and of the examples in docstrings."""
+
 import os
 import re
 from pathlib import Path
@@ -10,7 +12,7 @@ import xarray as xr
 
 import scalebayes as sb
 
-_FOLDER = Path(os.environ.get("SCALEBAYES_DATA", Path(__file__).parents[2] / "shared" / "data"))
+_FOLDER = Path(os.environ.get("SCALEBAYES_DATA", Path(__file__).parents[1] / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")
@@ -229,3 +231,73 @@ def point_fit(made_fit, hoffmann):
     table = pd.DataFrame({"N": np.geomspace(1e8, 1e10, 6), "D": np.geomspace(2e10, 2e9, 6), "loss": 3.0})
     model = sb.Model(sb.laws.chinchilla, sb.read_runs(table), discrepancy=None)
     return made_fit(model, hoffmann | {"sigma": 1e-12, "nu": 30.0}, chains=2, draws=50, jitter=1e-13)
+
+
+# What the examples of docstrings call fit and runs: what the example of `fit` makes, or a fit of another law
+_EXAMPLES = {
+    "scalebayes.questions.allocate": {"fit": "point_fit"},
+    "scalebayes.show.allocation": {"fit": "point_fit"},
+    "scalebayes.questions.tune": {"fit": "swept_fit"},
+    "scalebayes.show.tuning": {"fit": "swept_fit"},
+    "scalebayes.questions.schedules": {"fit": "scheduled_fit"},
+    "scalebayes.questions.responses": {"fit": "joint_fit"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _names_in_examples(request, doctest_namespace):
+    """The shared fit under the names that examples use; no example has to make one of its own."""
+    test = getattr(request.node, "dtest", None)
+    source = "".join(each.source for each in test.examples) if test else ""
+    if not re.search(r"\b(fit|runs)\b", source) or " = sb.read_runs(" in source or "fit = " in source:
+        return
+    named = _EXAMPLES.get(test.name.rpartition(".")[0], {"fit": "pile_fit"})
+    doctest_namespace.update({name: request.getfixturevalue(fixture) for name, fixture in named.items()})
+    doctest_namespace.update(sb=sb, runs=doctest_namespace["fit"].model.runs)
+
+
+@pytest.fixture(scope="session")
+def swept_fit(made_fit, hoffmann):
+    """A fit of a sweep of learning rates and batches, with the constants of Li et al. (2025), Step Law."""
+    axes = np.meshgrid([1e8, 3e8], [2e9, 6e9], np.geomspace(3e-4, 3e-3, 4), [2.0**17, 2.0**18, 2.0**19])
+    table = pd.DataFrame(dict(zip(("N", "D", "lr", "batch"), (axis.ravel() for axis in axes), strict=True)))
+    values = hoffmann | {"k": 1.79, "p": 0.713, "q": 0.307, "m": 0.58, "r": 0.571}
+    values |= {"h_lr": 0.04, "h_batch": 0.02, "h_both": 0.0}
+    table["loss"] = np.asarray(sb.laws.step_law(*(table[name].to_numpy() for name in table), **values), float)
+    runs = sb.read_runs(table, inputs={name: name for name in ("N", "D", "lr", "batch")}, response="loss")
+    return made_fit(sb.Model(sb.laws.step_law, runs), values | {"sigma": 0.001, "nu": 30.0}, draws=50)
+
+
+@pytest.fixture(scope="session")
+def scheduled_fit(made_fit):
+    """A fit of the annealing law to one run under a cosine."""
+    steps = np.arange(1, 1001)
+    rates = {"cosine": 3e-4 * np.minimum(steps / 100, 1.0) * (0.55 + 0.45 * np.cos(np.pi * steps / 1000))}
+    values = {"L_0": 2.6, "A": 0.3, "alpha": 0.5, "C": 0.5, "lam": 0.999}
+    table = pd.DataFrame({"schedule": "cosine", "step": np.arange(200, 1001, 100), "loss": 3.0})
+    runs = sb.read_runs(
+        table, inputs={"eta": sb.schedule("schedule", rates, step="step")}, response="loss", run="schedule"
+    )
+    return made_fit(sb.Model(sb.laws.annealing, runs, discrepancy=None), values, draws=50)
+
+
+@pytest.fixture(scope="session")
+def joint_fit(made_fit):
+    """A fit of accuracy and loss together."""
+    C = np.geomspace(1e18, 1e21, 9)
+    loss = 1.5 + 2.0 * (C / 1e18) ** -0.2
+    table = pd.DataFrame({"flops": C, "loss": loss, "items": 500, "right": np.round(500 / (1 + np.exp(2 * loss - 5)))})
+    table["accuracy"] = table["right"] / table["items"]
+    runs = sb.read_runs(table, inputs={"C": "flops"}, response="accuracy", better="higher")
+    law = sb.laws.composed(sb.laws.accuracy_from_loss, {"L": sb.laws.power_floor})
+    model = sb.Model(
+        law, runs, also={"loss": sb.laws.power_floor}, observation=sb.BetaBinomial("items"), discrepancy=None
+    )
+    values = {"low": 0.05, "high": 0.95, "k": 2.0, "L_mid": 2.5, "E": 1.5, "A": 2.0 * 1e18**0.2, "alpha": 0.2}
+    fit = made_fit(model, values | {"concentration": 300.0, "sigma_loss": 0.01, "nu_loss": 8.0}, draws=50)
+    own = {
+        name: node.to_dataset().drop_vars(["sigma", "nu"], errors="ignore") for name, node in fit.idata.children.items()
+    }
+    tree = xr.DataTree.from_dict(own | dict.fromkeys(("log_prior", "log_likelihood"), xr.Dataset()))
+    tree.attrs = dict(fit.idata.attrs)
+    return sb.Fit(model, tree)
