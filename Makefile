@@ -42,6 +42,7 @@ test-slow-ci: $(READY)
 package: $(READY)
 	rm -rf build dist *.egg-info
 	$(BIN)/python -c "from setuptools import build_meta as made; made.build_sdist('dist'); made.build_wheel('dist')"
+	$(BIN)/twine check --strict dist/*
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 define tested
