@@ -31,11 +31,12 @@ test-slow: test-fits
 	$(BIN)/python -m pytest -m slow tests
 
 # The part of test-fits and test-slow that CI runs: densities, programs, fleets, the page of a report, back-tests (nothing
-# beyond the cut-off may enter a fit), drifts and surfaces, and posteriors beside pm.sample's.
+# beyond the cut-off may enter a fit), drifts and surfaces, posteriors beside pm.sample's, and the notebooks at few draws.
 test-slow-ci: $(READY)
 	$(BIN)/python -m pytest -m fits $(CORE)
 	$(BIN)/python -m pytest -m fits $(APART)
 	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster" tests
+	SCALEBAYES_NOTEBOOK_DRAWS=200 $(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks
 
 # The wheel and the sdist; the tests of the wheel in an environment that sees nothing of this folder, and of what the sdist
 # builds that it is the same, and installs.

@@ -34,12 +34,17 @@ az.plot_ppc_dist(fit.idata)
 az.plot_ppc_pit(fit.idata)
 
 # %%
-# The same, each run predicted from all others.
-az.plot_loo_pit(fit.idata)
+# The same, each run predicted from all others. New runs are kept for some of the draws, and this needs as many of both.
+some = fit.idata["posterior_predictive"]["draw"]
+az.plot_loo_pit(fit.idata.drop_nodes("prior").sel(draw=some))
 
 # %%
-# Whether prior or likelihood, made a little stronger or weaker, would move a parameter.
-az.plot_psense_dist(fit.idata, var_names=["E"], coords={"family": ["Pythia"]})
+# Whether prior or likelihood, made a little stronger or weaker, would move a parameter. ArviZ calls their powers alpha, so
+# the law's alpha needs another name here.
+renamed = fit.idata.map_over_datasets(
+    lambda each: each.rename({name: f"exponent_{name}" for name in each.data_vars if name.startswith("alpha")})
+)
+az.plot_psense_dist(renamed, var_names=["E"], coords={"family": ["Pythia"]})
 
 # %%
 # Whether the energies of trajectories explored the posterior.
