@@ -58,6 +58,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_memory": False,
     "min_reported_time": 1000,
+    "reset_modules": ("matplotlib", pages.roomy),
     "image_scrapers": ("matplotlib", pages.Pictures()),
     "abort_on_example_error": True,
     "remove_config_comments": True,

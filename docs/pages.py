@@ -163,6 +163,11 @@ def _prior(name: str, folder: Path) -> str:
     return file.name
 
 
+def roomy(gallery_conf: dict, name: str) -> None:
+    """Leave room for the labels of pictures that others draw."""
+    matplotlib.rcParams["figure.constrained_layout.use"] = True
+
+
 class Pictures:
     """What the gallery takes of a script: its variable ``figure``, which no window manager knows of."""
 

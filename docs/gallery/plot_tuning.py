@@ -14,8 +14,9 @@ import scalebayes as sb
 rng = np.random.default_rng(0)
 sweep = pd.DataFrame(
     [
-        (N, 20 * N, lr, batch)
+        (N, ratio * N, lr, batch)
         for N in (6e7, 2e8, 6e8)
+        for ratio in (10, 40)  # sizes and tokens have to vary apart, or their exponents cannot be told apart
         for lr in np.geomspace(2e-4, 8e-3, 6)
         for batch in (2**17, 2**18, 2**19, 2**20)
     ],
