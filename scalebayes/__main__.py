@@ -2,18 +2,22 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 
 def main() -> None:
     """Run the command line."""
+    pressed: Callable[[], bool] = bool  # not yet known
     try:
         from scalebayes.cli.interrupt import CODE, end_at_once
 
-        end_at_once()
+        pressed = end_at_once()
         from scalebayes.cli.app import main as run
 
         run()
-    except KeyboardInterrupt:  # while the libraries were loaded
+    except (KeyboardInterrupt, ImportError) as error:  # while the libraries were loaded
+        if isinstance(error, ImportError) and not pressed():
+            raise
         print("scalebayes: interrupted", file=sys.stderr, flush=True)
         _end(130)
     except SystemExit as end:

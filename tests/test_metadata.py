@@ -25,7 +25,9 @@ def test_one_version_everywhere(project):
 
 def test_metadata_say_what_an_index_shows(project):
     assert {"Source", "Issues", "Changelog"} <= set(project["urls"])
-    assert f"Programming Language :: Python :: {project['requires-python'].removeprefix('>=')}" in project["classifiers"]
+    assert (
+        f"Programming Language :: Python :: {project['requires-python'].removeprefix('>=')}" in project["classifiers"]
+    )
 
 
 def test_every_column_of_a_bundled_table_is_explained():

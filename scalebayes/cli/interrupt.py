@@ -8,16 +8,20 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
+from types import TracebackType
 
 CODE = 130
 _GRACE = 1.0  # seconds in which Python may end by itself, files removed that are not whole
 
 
-def end_at_once() -> None:
-    """From now on Ctrl-C ends the process within a second, whatever runs.
+def end_at_once() -> Callable[[], bool]:
+    """From now on Ctrl-C ends the process within a second, whatever runs; the function says whether it was pressed.
 
     Python reacts to it only when compiled code returns, which may take many seconds. A thread of its own does not wait.
+    A compiled library that is being imported may print the interrupt, and raise an error of its own instead of it.
     """
+    pressed = threading.Event()
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
@@ -25,6 +29,7 @@ def end_at_once() -> None:
     def watch() -> None:
         while reading.recv(1) != bytes([signal.SIGINT]):
             pass
+        pressed.set()
         time.sleep(_GRACE)
         say()
         writing.close()
@@ -39,6 +44,14 @@ def end_at_once() -> None:
             shown(found)
 
     sys.unraisablehook = unraisable
+    uncaught = sys.excepthook
+
+    def printed(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            uncaught(kind, value, traceback)
+
+    sys.excepthook = printed
+    return lambda: pressed.wait(_GRACE / 4)
 
 
 def say() -> None:

@@ -43,3 +43,36 @@ def test_an_interrupted_fit_says_one_line_and_leaves_nothing(tmp_path, seconds):
     assert "Traceback" not in err
     assert "KeyboardInterrupt" not in err
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["runs.csv"]
+
+
+_LOADING = """
+import os, signal, sys, types
+from scalebayes.__main__ import main
+
+def run():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(10**8):
+            pass
+    except KeyboardInterrupt:
+        if {interrupted}:
+            sys.excepthook(*sys.exc_info())  # as a compiled library prints it
+    raise ImportError("multiarray failed to import")
+
+if not {interrupted}:
+    os.kill = lambda *_: None
+    range = lambda n: ()
+sys.modules["scalebayes.cli.app"] = types.SimpleNamespace(main=run)
+main()
+"""
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_an_interrupt_that_a_library_turns_into_an_error_is_one(interrupted):
+    script = _LOADING.format(interrupted=interrupted)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=GUARD)
+    if interrupted:
+        assert (done.returncode, done.stderr) == (130, "scalebayes: interrupted\n")
+    else:
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1] == "ImportError: multiarray failed to import"
