@@ -11,8 +11,14 @@
   function plain(text) {
     return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   }
+  const MARKS = ["circle", "square", "triangle-up", "diamond"], DASHES = ["solid", "dash", "dot"];
   function colour(group) {
     return numbers.colours[Math.max(0, numbers.groups.indexOf(group))];
+  }
+  // Colours repeat from the eighth group on; marks and dashes then tell groups apart.
+  function repeat(group, kinds) {
+    const own = colour(group), i = Math.max(0, numbers.groups.indexOf(group));
+    return kinds[numbers.colours.slice(0, i).filter((c) => c === own).length % kinds.length];
   }
   function shown(group) {
     const box = boxes[numbers.groups.indexOf(group)];
@@ -74,7 +80,7 @@
       if (!shown(runs.group)) continue;
       traces.push({
         x: runs.scale, y: runs.response, mode: "markers", name: plain(runs.group || "runs"), legendgroup: runs.group,
-        marker: { color: colour(runs.group), size: 6, line: { color: style("--paper"), width: 0.7 } },
+        marker: { color: colour(runs.group), size: 6, symbol: repeat(runs.group, MARKS), line: { color: style("--paper"), width: 0.7 } },
         hoverinfo: "text", text: runs.said.map((said) => plain((runs.group ? runs.group + ": " : "") + said)),
       });
     }
@@ -87,7 +93,7 @@
   }
   function best() {
     const traces = Object.keys(numbers.best.p).filter(shown).map((group) => ({
-      x: numbers.best.scale, y: numbers.best.p[group], mode: "lines", name: plain(group), line: { color: colour(group), width: 2.5 },
+      x: numbers.best.scale, y: numbers.best.p[group], mode: "lines", name: plain(group), line: { color: colour(group), width: 2.5, dash: repeat(group, DASHES) },
       hovertemplate: "%{y:.2f}<extra>" + plain(group) + "</extra>",
     }));
     return [traces, layout({ xaxis: scaleAxis(), yaxis: { range: [-0.02, 1.02], title: { text: "probability to be best" } }, shapes: marker() })];
@@ -113,7 +119,7 @@
       const at = m.scale.map((_, i) => i).filter((i) => m.group[i] === group);
       traces.push({
         x: at.map((i) => m.scale[i]), y: at.map((i) => m.off[i]), mode: "markers", name: plain(group || "runs"),
-        marker: { color: colour(group), size: 7, symbol: at.map((i) => (m.outlier[i] ? "x" : "circle")) },
+        marker: { color: colour(group), size: 7, symbol: at.map((i) => (m.outlier[i] ? "x" : repeat(group, MARKS))) },
         hoverinfo: "text", text: at.map((i) => plain(`run ${m.run[i]}: ${m.off[i].toPrecision(2)}`)),
       });
     }
