@@ -18,12 +18,12 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
+    "mathml",
     "sphinx_design",
     "myst_nb",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "licences.py", "gallery/*", "jupyter_execute"]
+exclude_patterns = ["_build", "licences.py", "gallery/*", "gallery_made/*.ipynb", "jupyter_execute"]
 suppress_warnings = ["config.cache"]  # a function among the settings of the gallery
 nitpicky = False
 
@@ -33,7 +33,7 @@ html_extra_path = ["llms.txt"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": True, "secondary_sidebar_items": ["page-toc"]}
-mathjax_path = "mathjax.js"  # beside the pages where it is there; equations are readable without it
+html_math_renderer = "mathml"
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -50,6 +50,7 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "undoc-members": False}
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True
 
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",

@@ -17,7 +17,7 @@ def test_runs_show_their_sentences_and_first_rows(pile_runs):
 def test_a_fit_shows_its_diagnostics_and_parameters(pile_fit):
     html = pile_fit._repr_html_()
     assert html.startswith("<p>Fit of power_floor")
-    assert html.count("<tr") == len(pile_fit.summary()) + 1
+    assert html.count("<tr") == 3 * len(pile_fit.model.law.parameters) + 1  # of each group, without the population
     assert "Cerebras-GPT-muP" in html
 
 
@@ -43,3 +43,17 @@ def test_rows_left_out_are_counted(rows):
     html = shown("said", pd.DataFrame({"x": [1.23456, 2.0, 3.0, 4.0]}), rows)
     assert f"{4 - rows} rows more" in html
     assert "1.235" in html
+
+
+def test_a_model_is_said_in_lines(pile_fit):
+    said = str(pile_fit.model)
+    assert said.startswith("Model of power_floor(x; E, A, alpha) for 20 runs")
+    assert "  alpha ~ pooled(" in said
+    assert "(default)" in said
+    assert pile_fit.model._repr_html_().startswith("<p>Model of power_floor")
+
+
+def test_a_fit_says_the_medians_of_few_groups(pile_fit):
+    line = next(line for line in str(pile_fit).splitlines() if "parameters" in line)
+    for level in pile_fit.model.runs.levels:
+        assert f"{level} {float(pile_fit.posterior['alpha'].sel(family=level).median()):.4g}" in line

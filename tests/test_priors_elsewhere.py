@@ -43,8 +43,8 @@ def test_its_draws_are_the_same_in_the_model(pile_runs):
     ("theirs", "said"),
     [
         (lambda: pm.HalfNormal.dist(1.0), "pymc.HalfNormal has no counterpart among the priors here"),
-        (lambda: pm.Normal.dist([0.0, 1.0], 1.0), "its parameters are single known numbers"),
-        (lambda: pm.Normal.dist(pm.Normal.dist(0, 1), 1.0), "its parameters are single known numbers"),
+        (lambda: pm.Normal.dist([0.0, 1.0], 1.0), "each of its parameters is a single known number"),
+        (lambda: pm.Normal.dist(pm.Normal.dist(0, 1), 1.0), "each of its parameters is a single known number"),
         (lambda: pm.math.exp(1.0), "is no prior here: write pm.Normal.dist"),
     ],
 )
@@ -79,5 +79,5 @@ def test_a_distribution_of_preliz_is_known_by_its_module(monkeypatch):
     assert sb.shared(Gamma(np.float64(2.0), np.array(0.5))).prior == sb.Gamma(2.0, 0.5)
     with pytest.raises(ValueError, match=r"preliz\.Weibull has no counterpart"):
         sb.shared(Weibull(1.0, 2.0))
-    with pytest.raises(ValueError, match="single known numbers"):
+    with pytest.raises(ValueError, match="single known number"):
         sb.shared(LogNormal(None, 0.5))

@@ -219,7 +219,7 @@ def named_fits(fits: Mapping[str, Fit] | Sequence[Fit]) -> dict[str, Fit]:
         names = [name_of(fit.model) for fit in fits]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ValueError(f"two of the fits are {twice[0]}; name them: average({{'one': ..., 'another': ...}}).")
+            raise ValueError(f"two of the fits are {twice[0]}; name them: {{'one': ..., 'another': ...}}.")
         fits = dict(zip(names, fits, strict=True))
     return dict(fits)
 
@@ -228,7 +228,7 @@ def checked_alike(named: Mapping[str, Fit]) -> None:
     """Refuse fewer than two fits, and fits of different runs."""
     for name, fit in named.items():
         if not isinstance(fit, Fit):
-            raise TypeError(f"fits are needed; {name} is {type(fit).__name__}.")
+            raise TypeError(f"fits are needed, not their idata; {name} is {type(fit).__name__}.")
     if len(named) < 2:
         raise ValueError(f"two fits or more are needed, got {len(named)}.")
     first = next(iter(named.values())).model.runs
@@ -252,7 +252,7 @@ def _given(weights: Mapping[str, float], named: Mapping[str, Fit]) -> np.ndarray
 def _by_loo(named: Mapping[str, Fit], method: str) -> np.ndarray:
     from arviz_stats import compare
 
-    table = compare({name: for_loo(fit) for name, fit in named.items()}, method=method, round_to="none")
+    table = compare(densities(named), method=method, round_to="none")
     return table["weight"].reindex(list(named)).to_numpy(float)
 
 
@@ -280,6 +280,45 @@ def for_loo(fit: Fit) -> xr.DataTree:
     return tree
 
 
+def measured_alike(named: Mapping[str, Fit]) -> dict[str, np.ndarray]:
+    """What is added to the log densities of each fit's runs, shape (run,), so that all are densities of one quantity.
+
+    Nothing where all fits observe on one scale. A density of log y is one of y after the Jacobian, the slope of the
+    scale there; the chance of a count has no such counterpart.
+    """
+    models = {name: fit.model for name, fit in named.items()}
+    scales = {name: model.observation.scale.name for name, model in models.items()}
+    counts = {name for name, model in models.items() if model.observation.sd is None}
+    if counts and len(counts) < len(models):
+        other = next(name for name in models if name not in counts)
+        raise ValueError(
+            f"{min(counts)} gives chances of counts, and {other} densities of a response: they are not comparable. "
+            "Give both fits the same kind of observation."
+        )
+    runs = next(iter(models.values())).runs
+    if len(set(scales.values())) == 1 or counts:
+        return {name: np.zeros(len(runs)) for name in models}
+    return {
+        name: np.log(np.broadcast_to(model.observation.scale.slope(runs.y), runs.y.shape))
+        for name, model in models.items()
+    }
+
+
+def densities(named: Mapping[str, Fit]) -> dict[str, xr.DataTree]:
+    """Trees of fits for ArviZ's LOO, with log densities of one quantity; see `for_loo` and `measured_alike`."""
+    found = {name: for_loo(fit) for name, fit in named.items()}
+    for name, added in measured_alike(named).items():
+        if added.any():
+            tree, observed = found[name].copy(), named[name].model.structure.block.observed
+            likelihood = tree["log_likelihood"].to_dataset()
+            moved = likelihood[observed] + xr.DataArray(added, dims="run")
+            tree["log_likelihood"] = xr.DataTree(
+                likelihood.assign({observed: moved.transpose(*likelihood[observed].dims)})
+            )
+            found[name] = tree
+    return found
+
+
 def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
     """Log density of the largest runs under fits to the other runs, shape (run, fit)."""
     runs = next(iter(named.values())).model.runs
@@ -292,8 +331,8 @@ def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
         raise ValueError(f"share={share:g} cannot be held out{f' of {level}' if level else ''}: {reason}.")
     known = np.sort(np.concatenate([rows for rows, _ in parts.values()]))
     ahead = np.concatenate([rows for _, rows in parts.values()])
-    scores = []
-    for fit in named.values():
+    scores, added = [], measured_alike(named)
+    for name, fit in named.items():
         model = with_runs(fit.model, subset(runs, known, grouped=True))
         again = sample(model, draws=fit.posterior.sizes["draw"], chains=fit.posterior.sizes["chain"], seed=seed)
         forward, found = model.observation.scale.forward, np.empty(len(ahead))
@@ -302,5 +341,5 @@ def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
             at = points_at_runs(runs, model.observation, own)
             drawn = predict(model, again.posterior, at, level, seed=seed).new_run
             found[np.isin(ahead, own)] = log_score(forward(drawn), forward(runs.y[own]))
-        scores.append(found)
+        scores.append(found + added[name][ahead])
     return np.stack(scores, 1)

@@ -36,6 +36,7 @@ def describe_model(model: Model) -> dict[str, Any]:
                 "kind": each.kind,
                 "unit": each.unit,
                 "error": each.error,
+                **({"original": list(each.original)} if each.original else {}),
                 "schedules": {} if each.schedules is None else {n: len(r) for n, r in each.schedules.rates.items()},
             }
             for name, each in runs.inputs.items()
@@ -53,6 +54,7 @@ def describe_model(model: Model) -> dict[str, Any]:
     return {
         "responses": [response, *further],
         "group": list(runs.group),
+        "run": runs.run,
         "tokenizer": runs.tokenizer,
         "evaluation": runs.evaluation,
         "cost": runs.cost if runs.cost is None or isinstance(runs.cost, str) else {"function": digest_of(runs.cost)},

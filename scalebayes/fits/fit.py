@@ -24,6 +24,8 @@ from scalebayes.model import Model
 from scalebayes.model.structure import Parameter
 from scalebayes.notebook import shown
 
+_FEW_GROUPS = 4  # whose parameters are shown one by one
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fit:
@@ -140,19 +142,38 @@ class Fit:
         check_free(target, overwrite, "overwrite=True")
         write(target, netcdf(self.idata))
 
+    def _by_group(self, p: Parameter) -> str:
+        """Medians of a parameter of each group, of a few groups; of more their range."""
+        name, at = self._named(p)
+        levels = self.model.runs.levels
+        medians = self.posterior[p.at_reference if at else p.name].median(("chain", "draw")).to_numpy()
+        if len(levels) > _FEW_GROUPS:
+            return f"{name} {medians.min():.4g} to {medians.max():.4g} in {len(levels)} groups{at}"
+        each = ", ".join(f"{level} {value:.4g}" for level, value in zip(levels, medians, strict=True))
+        return f"{name} of {each}{at}"
+
+    def _named(self, p: Parameter) -> tuple[str, str]:
+        """A parameter's name; of an amplitude its term at a reference scale, which the runs determine, and where."""
+        if p.anchor is None or p.anchor.form != "amplitude" or len(p.anchor.terms) > 1:
+            return p.name, ""
+        ((name, exponent, _),) = p.anchor.terms
+        reference = np.ravel(self.model.numbers[f"{p.name}_reference"])
+        if np.ptp(reference) > 0:  # separate groups have references of their own
+            return p.name, ""
+        return f"{p.name} {name}^-{exponent}", f" at {name} = {reference[0]:.3g}"
+
     def _is_shared(self, name: str) -> bool:
         return self.posterior[name].dims == ("chain", "draw")
 
     def _said(self, p: Parameter) -> str:
-        """A parameter with its interval; of an amplitude, its term at the reference scale, which the runs determine."""
-        if p.anchor is None or p.anchor.form != "amplitude" or len(p.anchor.terms) > 1:
-            return f"{p.name} {_interval(self.posterior[p.name])}"
-        ((name, exponent, _),) = p.anchor.terms
-        scale = f"{float(self.model.numbers[f'{p.name}_reference']):.3g}"
-        return f"{p.name} {name}^-{exponent} {_interval(self.posterior[p.at_reference])} at {name} = {scale}"
+        """A parameter with its interval."""
+        name, at = self._named(p)
+        return f"{name} {_interval(self.posterior[p.at_reference if at else p.name])}{at}"
 
     def _repr_html_(self) -> str:
         table = self.summary()
+        law = {*self.model.structure.owned_by("law"), *self.model.law.derived}
+        table = table[table["name"].isin(law)]
         return shown(repr(self), table.drop(columns="group") if table["group"].isna().all() else table)
 
     def __repr__(self) -> str:
@@ -160,7 +181,8 @@ class Fit:
         groups = f", {len(runs.levels)} groups by {runs.group_name}" if runs.group else ""
         left_out = f", {runs.excluded} rows left out ({runs.where})" if runs.excluded else ""
         shared = [p for p in self.model.structure.parameters if p.owner == "law" and self._is_shared(p.at_reference)]
-        values = "; ".join(map(self._said, shared)) or "one value per group: see summary()"
+        apart = [p for p in self.model.structure.parameters if p.owner == "law" and p not in shared]
+        values = "; ".join([*map(self._said, shared), *map(self._by_group, apart)])
         departs = self.model.said_discrepancy or "none"
         departs += f" (chosen: {self.model.why})" if self.model.why else ""
         modes = [

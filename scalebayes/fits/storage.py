@@ -98,7 +98,7 @@ def load(
 def _read(path: Path) -> xr.DataTree:
     """The tree of a file, if it holds a fit of this format as it was written."""
     changed = (
-        f"{path.name} was damaged or changed after it was written: its numbers and words are not those that were "
+        f"{path.name} was damaged or changed after it was written, or not by Fit.save: its contents are not what was "
         "saved. Take another copy, or fit again."
     )
     try:
@@ -236,10 +236,13 @@ def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable |
             each["kind"],
             each["unit"],
             error=each.get("error", 0.0),
+            original=tuple(each["original"]) if "original" in each else None,
         )
     table[response["response"]] = columns["response"].to_numpy()
     for i, column in enumerate(described["group"]):
         table[column] = columns[f"group_{i}"].to_numpy().astype(str)
+    if described.get("run"):
+        table[described["run"]] = columns["run"].to_numpy()
     for role in ("tokenizer", "evaluation"):
         if described[role]:
             table[described[role]] = columns[role].to_numpy().astype(str)
@@ -258,6 +261,7 @@ def _runs(columns: xr.Dataset, described: dict, response: dict, cost: Callable |
         inputs=inputs,
         response=response["response"],
         group=tuple(described["group"]),
+        run=described.get("run"),
         tokenizer=described["tokenizer"],
         evaluation=described["evaluation"],
         better=response["better"],

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from scalebayes.priors import FloorShare, Pooling, Prior
 from scalebayes.priors import with_floor as with_named_floor
 
+_LONGEST = 100  # characters of a value in a message
+
 type Priors = Mapping[str, Prior | Pooling]
 
 
@@ -58,7 +60,8 @@ def signature(law: Callable) -> Signature:
     name = getattr(law, "__name__", repr(law))
     example = "for example 'def f(N, D, *, E, A, alpha)'"
     if not callable(law):
-        raise TypeError(f"a law is a function, {example}; got {law!r} ({type(law).__name__}).")
+        got = repr(law) if len(repr(law)) < _LONGEST else "a value"
+        raise TypeError(f"a law is a function and comes first, {example}; got {got} ({type(law).__name__}).")
     try:
         declared = inspect.signature(law)
     except (TypeError, ValueError):

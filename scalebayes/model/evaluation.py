@@ -65,7 +65,7 @@ def called(law: Callable, x: Sequence, theta: Mapping) -> jax.Array:
     """
     name = getattr(law, "__name__", "the law")
     try:
-        return law(*x, **theta)
+        found = law(*x, **theta)
     except jax.errors.TracerArrayConversionError:
         raise ValueError(
             f"{name} uses NumPy where JAX is needed to differentiate it: write it with jax.numpy, which has the same "
@@ -78,6 +78,13 @@ def called(law: Callable, x: Sequence, theta: Mapping) -> jax.Array:
             f"{name} uses an array as one number, in math.log(x) or 'if x > 0': write it with jax.numpy, "
             "jnp.log(x) and jnp.where(x > 0, ..., ...), so that it holds for all runs at once."
         ) from None
+    if found is None:
+        raise ValueError(f"{name} returns nothing; it ends with 'return' and the expected response.")
+    if jnp.ndim(found) == 0 and any(jnp.ndim(each) for each in x):
+        raise ValueError(
+            f"{name} returns one number for all runs, perhaps by jnp.sum; a law returns a response for each run."
+        )
+    return found
 
 
 def elementwise(law: Callable) -> Callable:

@@ -50,7 +50,7 @@ def build(structure: Structure, numbers: Mapping[str, np.ndarray], coords: Mappi
         # A static shape, because wrap_jax traces the law when the graph is built.
         data = {
             name: pm.Data(
-                name, value, dims="run" if name in of_runs and np.ndim(value) == 1 else None, shape=np.shape(value)
+                name, value, dims=("run",) if name in of_runs and np.ndim(value) == 1 else None, shape=np.shape(value)
             )
             for name, value in numbers.items()
         }
@@ -83,7 +83,7 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
             mean, observed = pt.broadcast_to(mean, observed.shape)[rows], observed[rows]
             wide, columns = ({n: v[rows] if v.ndim else v for n, v in of.items()} for of in (wide, columns))
         distribution = observation.distribution(mean, wide, columns)
-        dims = None if block.partial else "run"
+        dims = None if block.partial else ("run",)
         pm.modelcontext(None).register_rv(distribution, block.observed, observed=observed, dims=dims)
         return
     owns = [block.own_of(term, at_runs) for term in integrated]
@@ -109,7 +109,7 @@ def _observe(block: Block, structure: Structure, data: Mapping, values: Mapping)
         *arguments,
         logp=logp,
         observed=observed,
-        dims="run",
+        dims=("run",),
     )
 
 

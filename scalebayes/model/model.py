@@ -31,6 +31,7 @@ from scalebayes.model.describing import describe
 from scalebayes.model.prior import prior_draws
 from scalebayes.model.responses import Measured, Response, check_response, measured, with_floors
 from scalebayes.model.structure import Structure, safe
+from scalebayes.notebook import shown
 from scalebayes.observations import WORDS as OBSERVATIONS
 from scalebayes.observations import Gaussian, Observation, StudentT, check_observation
 from scalebayes.observations.scales import as_scale
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 type PoolingWord = Literal["shared", "pooled", "crossed", "separate"]
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class Model:
     r"""A law, runs, priors and an observation: everything about a fit that is decided before it.
 
@@ -242,6 +243,24 @@ class Model:
     def sinks_from(self) -> float:
         """The multiple of the largest scale from which the floor lies lower than the runs say, see `Drift`."""
         return np.inf if self.floor_horizon is None else 2 * self.floor_horizon
+
+    def __repr__(self) -> str:
+        priors = [
+            f"  {name} ~ {prior!r}{'' if name in self.given else ' (default)'}" for name, prior in self.priors.items()
+        ]
+        departs = self.said_discrepancy or "none"
+        return "\n".join(
+            [
+                f"Model of {self.name}({', '.join(self.law.inputs)}; {', '.join(self.law.parameters)}) for {self.runs}",
+                *priors,
+                f"  observation: {self.observation!r}",
+                f"  discrepancy: {departs}" + (f" (chosen: {self.why})" if self.why else ""),
+                *(f"  also {column}: {as_law(each.law).name}" for column, each in self.also.items()),
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        return shown(repr(self))
 
     @property
     def said_discrepancy(self) -> str:

@@ -55,9 +55,15 @@ def _number(variable: Any) -> Any:
 
 def _prior(said: str, kind: str, numbers: list[Any]) -> Prior:
     if kind not in ("Normal", "LogNormal", "Gamma", "LogitNormal"):
-        raise ValueError(f"{said} has no counterpart among the priors here; {_MAPPED} have.")
+        raise ValueError(
+            f"{said} has no counterpart among the priors here; {_MAPPED} have. For a positive parameter take "
+            "sb.LogNormal(median=..., spread=...)."
+        )
     if any(each is None or getattr(each, "size", 1) != 1 for each in numbers):
-        raise ValueError(f"{said} is a prior here where its parameters are single known numbers.")
+        raise ValueError(
+            f"{said} is a prior here if each of its parameters is a single known number; for a value per group write "
+            "sb.pooled(prior, spread=...) or sb.separate(prior)."
+        )
     first, second = (float(str(each)) for each in numbers)  # 0.1 in single precision is meant as 0.1
     match kind:
         case "Normal":

@@ -169,8 +169,10 @@ def _a_prior(prior: object) -> Prior:
     prior = from_elsewhere(prior)
     if isinstance(prior, Prior):
         return prior
+    outside = isinstance(prior, type) and prior.__module__.partition(".")[0] == "pymc"
+    meant = f"; of PyMC's write pm.{prior.__name__}.dist(...)" if outside else ""
     raise TypeError(
-        f"a prior is needed, such as LogNormal(median=0.3, spread=0.5), got {prior!r} ({type(prior).__name__})."
+        f"a prior is needed, such as LogNormal(median=0.3, spread=0.5), got {prior!r} ({type(prior).__name__}){meant}."
     )
 
 

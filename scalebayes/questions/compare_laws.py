@@ -12,7 +12,7 @@ from scalebayes.arguments import check_seed
 from scalebayes.fits.averaging import (
     Average,
     checked_alike,
-    for_loo,
+    densities,
     held_back,
     named_fits,
     pooled_diagnostics,
@@ -123,7 +123,7 @@ def compare_laws(
         raise TypeError("several fits of the same runs are compared; the groups of one fit by sb.compare(fit).")
     named = named_fits(fits.fits if isinstance(fits, Average) else fits)
     checked_alike(named)
-    table = arviz_stats.compare({name: for_loo(fit) for name, fit in named.items()}, method="stacking", round_to="none")
+    table = arviz_stats.compare(densities(named), method="stacking", round_to="none")
     table = table.rename(columns={"elpd": "elpd_loo", "weight": "weight_loo"})
     score, weights = (pd.Series(float("nan"), index=list(named)) for _ in range(2))
     if share is not None:

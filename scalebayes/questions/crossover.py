@@ -190,8 +190,8 @@ class Crossover:
             crossing += f"; if so first at {number(median)} ({100 * self.prob:g}% {number(low)} to {number(high)})"
         lines.append(f"{crossing}; their order at the two scales differs with probability {self.reversal_risk:.2f}.")
         lines.append(
-            f"Choosing {self.winner} costs {number(self.expected_regret)} of {self.response} in expectation; knowing "
-            f"the truth would save {number(self.value_of_information)}."
+            f"Whoever chooses {self.winner} is expected to be {number(self.expected_regret)} of {self.response} away "
+            f"from the best; who knew the truth would save {number(self.value_of_information)}."
         )
         lines.append(self._gain())
         best = ", ".join(f"{row['group']} {row['p_best']:.2f}" for row in self.table.to_dict("records"))
@@ -226,13 +226,11 @@ class Crossover:
         never = (
             "never reaches"
             if gain["within"] > 1e6
-            else f"does not within {number(gain['within'])} times the {self.axis} reach"
+            else f"does not reach, even with {number(gain['within'])} times the {self.axis},"
         )
         if not np.isfinite(gain["median"]):
-            return (
-                f"{self.winner} more likely than not {never} {self.rival}'s {self.response} there "
-                f"(probability {gain['p_undefined']:.2f})."
-            )
+            p = f"With probability {gain['p_undefined']:.2f}"
+            return f"{p} {self.winner} {never} {self.rival}'s {self.response} there."
         left = f"; it {never} it with probability {gain['p_undefined']:.2f}" if gain["p_undefined"] else ""
         return (
             f"{self.winner} would need {gain['median']:.3g} times the {self.axis} for {self.rival}'s {self.response} "

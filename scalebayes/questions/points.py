@@ -88,7 +88,8 @@ def read_points(model: Model, at: Points) -> pd.DataFrame:
             continue
         for column in each.columns:
             known = name if not each.is_vector else column
-            found = [key for key in dict.fromkeys((known, column)) if key in table.columns]
+            own, factor = each.original or (column, 1.0)
+            found = [key for key in dict.fromkeys((known, column, own)) if key in table.columns]
             if not found:
                 if each.kind == "constant":
                     continue
@@ -98,12 +99,13 @@ def read_points(model: Model, at: Points) -> pd.DataFrame:
                     f"{law} needs {', '.join(runs.inputs)} at each point; {known}{unit} is missing, given: "
                     f"{given}. For example {_example(runs)}."
                 )
-            if len(found) == 2 and not table[known].equals(table[column]):
+            values = [(factor if key == own else 1.0) * _checked(table, key, each.kind == "scale") for key in found]
+            if any(not np.allclose(values[0], other, rtol=1e-6) for other in values[1:]):
                 raise ValueError(
-                    f"the points have two columns for {name}, {name!r} and {column!r}, and they differ; leave one of "
-                    "them out."
+                    f"the points have two columns for {name}, {found[0]!r} and {found[1]!r}, and they differ; leave "
+                    "one of them out."
                 )
-            points[known] = _checked(table, found[0], positive=each.kind == "scale")
+            points[known] = values[0]
     if len(table) == 0:
         raise ValueError("there are no points to forecast at.")
     for name, each in runs.inputs.items():
@@ -160,6 +162,7 @@ def _of_mapping(runs: Runs, law: str, at: Mapping, further: set[str]) -> pd.Data
             "sb.grid(...)."
         )
     known = {*runs.inputs, *(c for each in runs.inputs.values() for c in each.columns), *runs.group, *further}
+    known |= {each.original[0] for each in runs.inputs.values() if each.original}
     strange = [name for name in at if name not in known]
     if strange:
         groups = f" and the group {', '.join(runs.group)}" if runs.group else ""

@@ -15,6 +15,8 @@ from scalebayes.runs.runs import RESERVED, Runs, numbers, schedule_of
 from scalebayes.runs.tables import LONGEST
 
 _NEAR_WRAPPING, _WRAPS = 1e17, 2.0**63
+_FAILED = ("failed", "crashed", "killed", "preempted", "running", "error")
+_MOST_NAMED = 8
 _LEAST = {"N": 1e4, "D": 1e4, "C": 1e9}  # if no run has more, the column is in thousands, millions or billions
 LEAVE_OUT = "Correct them, or leave them out with where (command line: --where)."
 
@@ -228,9 +230,43 @@ def warn_of(runs: Runs) -> None:
     -----
     RunsWarning
     """
-    for said in (_repeated(runs), _swapped(runs), _units(runs), _wrapped(runs), _epochs(runs)):
+    for said in (
+        _nothing(runs),
+        _failed(runs),
+        _repeated(runs),
+        _swapped(runs),
+        _units(runs),
+        _wrapped(runs),
+        _epochs(runs),
+    ):
         if said:
             warnings.warn(said, RunsWarning, stacklevel=3)
+
+
+def _nothing(runs: Runs) -> str:
+    """No column of an input was recognised, and none was named."""
+    if runs.inputs or runs.named:
+        return ""
+    return (
+        "no column was recognised as an input of a law among "
+        f"{', '.join(map(repr, runs.table.columns[:_MOST_NAMED]))}: name them, "
+        "inputs={'N': 'n_params'} (command line: --input N=n_params)."
+    )
+
+
+def _failed(runs: Runs) -> str:
+    """Rows that a tracker calls failed or crashed."""
+    for column in runs.table.columns:
+        if str(column).lower() not in ("state", "status") or column in (*runs.group, runs.run):
+            continue
+        bad = runs.table[column].astype(str).str.lower().isin(_FAILED)
+        if bad.any():
+            return (
+                f"column {column!r} says that {bad.sum()} of {len(runs)} runs "
+                f"{'is' if bad.sum() == 1 else 'are'} {', '.join(sorted(set(runs.table[column][bad].astype(str))))}; "
+                f'sb.tracker_runs leaves them out, or a condition: where="{column} == ...".'
+            )
+    return ""
 
 
 def _repeated(runs: Runs) -> str:
@@ -265,13 +301,6 @@ def _units(runs: Runs) -> str:
         if name not in runs.inputs or runs.inputs[name].kind != "scale":
             continue
         each, largest = runs.inputs[name], np.max(runs.x(name), initial=0.0, where=np.isfinite(runs.x(name)))
-        many, _, counted = each.unit.rpartition(" ")
-        if many:
-            return (
-                f"column {each.label!r} (input {name}) is counted in {each.unit}, by its name: points are given in "
-                f"the same unit, and compute, 6 N D, is not in FLOPs. To speak of {counted}, multiply the column by "
-                f"{'1e9' if many == 'billion' else '1e6'}."
-            )
         if 0 < largest < least and each.unit == UNITS[name]:
             return (
                 f"column {each.label!r} (input {name}) goes up to {largest:.4g}; {each.unit} are counted one "

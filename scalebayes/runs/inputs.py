@@ -23,6 +23,7 @@ _MANY: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("m", "mn", "million", "millions"), "million"),
     }
 )
+FACTORS: Mapping[str, float] = MappingProxyType({"million": 1e6, "billion": 1e9})
 _COUNTED = ("tokens", "samples", "examples", "images", "characters", "bytes", "steps")
 
 
@@ -48,6 +49,9 @@ class Input:
         How well a scale is known: its standard error as a share of it, or the column with that. 0.05 is five per cent,
         of a size read from a figure, for example. To first order it widens the noise by the law's slope times the
         error.
+    original : (str, float), optional
+        Set by `read_runs` for a column that counts millions or billions: that column, and the factor by which it was
+        multiplied. Points may name it, in its own unit.
 
     Raises
     ------
@@ -65,6 +69,7 @@ class Input:
     unit: str = ""
     schedules: Schedules | None = None
     error: float | str = 0.0
+    original: tuple[str, float] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

@@ -21,7 +21,7 @@ from scalebayes.runs.checks import (
     warn_of,
 )
 from scalebayes.runs.columns import SYNONYMS, candidates_for, chosen_rows, recognised
-from scalebayes.runs.inputs import Input, as_input
+from scalebayes.runs.inputs import FACTORS, Input, as_input
 from scalebayes.runs.runs import Runs
 from scalebayes.runs.tables import columns_of, read_table, stacked
 
@@ -165,6 +165,7 @@ def read_runs(
     if isinstance(cost, str):
         check_numbers(runs, cost, "the cost", "positive finite")
     check_groups(runs)
+    runs = counted(runs)
     warn_of(runs)
     return runs
 
@@ -196,6 +197,26 @@ def _pooled(
             "unit. Fit each by itself: sb.fit_many({name: sb.Model(law, sb.read_runs(..., response=name)) ...})."
         )
     return stacked(table, responses, _VALUE, _METRIC), (*groups, _METRIC)
+
+
+def counted(runs: Runs) -> Runs:
+    """The runs with inputs in millions or billions, by the names of their columns, counted one by one.
+
+    So compute is in FLOPs, and points are as they are written: 70e9. The new column is named after the old one.
+    """
+    table, inputs = runs.table, dict(runs.inputs)
+    for key, each in runs.inputs.items():
+        many, _, unit = each.unit.partition(" ")
+        if many not in FACTORS or each.is_vector or each.schedules is not None:
+            continue
+        factor, values = FACTORS[many], runs.x(key)
+        if not len(values) or np.nanmax(values) >= factor:  # such numbers are counts, whatever the name says
+            inputs[key] = replace(each, unit=unit)
+            continue
+        column = f"{each.label} x {'1e6' if many == 'million' else '1e9'}"
+        table = table.assign(**{column: factor * values})
+        inputs[key] = replace(each, column=column, unit=unit, original=(each.label, factor))
+    return runs if inputs == dict(runs.inputs) else replace(runs, table=table, inputs=inputs)
 
 
 def check_input(runs: Runs, name: str) -> None:
@@ -269,9 +290,11 @@ def select_inputs(runs: Runs, law: str, needed: tuple[str, ...]) -> Runs:
         for key in needed
     }
     selected = replace(runs, inputs=inputs)
-    for key, each in inputs.items():
+    for key in inputs:
         if key not in runs.named:  # named inputs were checked when they were read
             check_input(selected, key)
+    selected = counted(selected)
+    for key, each in selected.inputs.items():
         if each.kind == "constant":
             check_constants(selected, key)
         elif len(selected) > 1 and len(np.unique(selected.x(key), axis=0)) == 1:

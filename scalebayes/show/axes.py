@@ -97,12 +97,18 @@ def tidy(panel: Axes) -> None:
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def label_ends(panel: Axes, lines: Sequence[tuple[float, str, str]]) -> None:
+def label_ends(panel: Axes, lines: Sequence[tuple[float, str, str]], *, beside: bool = True) -> None:
     """Write the name of each line (height at its right end, name, colour) beside the panel, so that none overlap.
 
-    The limits of the panel have to be set before.
+    The limits of the panel have to be set before. Where there may be no room beside it, they go into a legend.
     """
+    from matplotlib.lines import Line2D
+
     if not lines:
+        return
+    if not beside:
+        marks = [Line2D([], [], color=shade, lw=1.6, label=short(text)) for _, text, shade in lines]
+        panel.legend(handles=marks, fontsize=6.5, frameon=False)
         return
     x = panel.get_xlim()[1]
     to_share = panel.transData + panel.transAxes.inverted()

@@ -59,8 +59,8 @@ def plot_crossover(answer: Crossover, *, ax: Sequence[Axes] | None = None) -> Fi
     groups = list(answer.draws["group"].to_numpy())
     on = canvas(ax, (11.5, max(4.2, 1.6 + 0.24 * len(groups))), 1, 2)
     left, right = on.panels[0]
-    _curves(left, answer, groups)
-    _probabilities(right, answer, groups)
+    _curves(left, answer, groups, on.own)
+    _probabilities(right, answer, groups, on.own)
     for panel in (left, right):
         panel.set_xlabel(named(answer.axis, answer.unit), fontsize=9)
         few_ticks(panel, panel.get_xlim()[1] / panel.get_xlim()[0])
@@ -73,7 +73,7 @@ def plot_crossover(answer: Crossover, *, ax: Sequence[Axes] | None = None) -> Fi
     return on.figure
 
 
-def _curves(panel: Axes, answer: Crossover, groups: Sequence[str]) -> None:
+def _curves(panel: Axes, answer: Crossover, groups: Sequence[str], own: bool) -> None:
     scale, ends = answer.draws["scale"].to_numpy(), []
     for i, group in enumerate(groups):
         drawn = answer.draws.sel(group=group).to_numpy()
@@ -85,10 +85,10 @@ def _curves(panel: Axes, answer: Crossover, groups: Sequence[str]) -> None:
             np.concatenate([before[name].to_numpy(float), beyond])
             for name, beyond in (("lower", lower), ("median", median), ("upper", upper))
         )
-        own = answer.runs[answer.runs["group"] == group]
+        rows = answer.runs[answer.runs["group"] == group]
         panel.fill_between(x, low, high, color=colour(i), alpha=0.16, lw=0)
         panel.plot(x, middle, color=colour(i), ls=dashes(i), lw=1.4)
-        panel.plot(own["scale"], own["response"], "o", color=colour(i), ms=3.6, mec="white", mew=0.4, zorder=3)
+        panel.plot(rows["scale"], rows["response"], "o", color=colour(i), ms=3.6, mec="white", mew=0.4, zorder=3)
         ends.append((float(median[-1]), group, colour(i)))
     shown = answer.runs["response"].to_numpy(float)
     lowest = float(np.nanmin(np.quantile(answer.draws, (1 - answer.prob) / 2, axis=0)))
@@ -110,10 +110,10 @@ def _curves(panel: Axes, answer: Crossover, groups: Sequence[str]) -> None:
         said = f"{both} first cross (probability {answer.p_cross_before_target:.2f})"
         panel.text(0.98, 0.07, said, transform=panel.transAxes, fontsize=7, color="0.25", ha="right")
     label_log_axis(panel)
-    label_ends(panel, ends)
+    label_ends(panel, ends, beside=own)
 
 
-def _probabilities(panel: Axes, answer: Crossover, groups: Sequence[str]) -> None:
+def _probabilities(panel: Axes, answer: Crossover, groups: Sequence[str], own: bool) -> None:
     scale, ends = answer.curve.index.to_numpy(), []
     likely = answer.curve[list(groups)].max().nlargest(_MOST_NAMED).index
     for i, group in enumerate(groups):
@@ -126,4 +126,4 @@ def _probabilities(panel: Axes, answer: Crossover, groups: Sequence[str]) -> Non
     panel.set(xscale="log", xlim=(scale[0], scale[-1]), ylim=(-0.02, 1.02))
     panel.set_ylabel("probability to be the best", fontsize=9)
     tidy(panel)
-    label_ends(panel, ends)
+    label_ends(panel, ends, beside=own)

@@ -12,7 +12,7 @@ from scalebayes.arguments import EXTREME, check_prob
 from scalebayes.fits.fit import Fit
 from scalebayes.questions.along import parameters_along, points_along
 from scalebayes.questions.forecast import forecast
-from scalebayes.questions.groups import check_group, check_one
+from scalebayes.questions.groups import Group, check_group, check_one
 from scalebayes.questions.misfit import misfit
 from scalebayes.questions.paths import Held, observed_scales, path_along
 from scalebayes.questions.points import read_points
@@ -37,6 +37,7 @@ def plot(
     to: float | None = None,
     path: Held = None,
     held_back: pd.DataFrame | None = None,
+    group: Group | None = None,
     prob: float = 0.89,
     ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
@@ -59,6 +60,8 @@ def plot(
         C it is the compute-optimal path by default.
     held_back : pandas.DataFrame, optional
         Runs that were not fitted, with the columns of those that were; they are drawn as open circles.
+    group : str or tuple, optional
+        One group of the fit; all of them by default.
     prob : float
         Probability of both bands.
     ax : matplotlib.axes.Axes or sequence of them, optional
@@ -109,7 +112,7 @@ def plot(
         raise ValueError(
             f"the plot runs from {axis} = {number(ends[0])}, the smallest run, to {to!r}: nothing to draw."
         )
-    levels = runs.levels or (None,)
+    levels = (check_group(runs, group),) if group is not None else runs.levels or (None,)
     coloured = next((name for name in inputs if name != axis), None) if not along else None
     on, below = _panels(ax, len(levels), coloured is not None)
     for panel, level in zip(on.panels.flat, levels, strict=False):
@@ -124,6 +127,9 @@ def plot(
     if on.own:
         on.figure.supxlabel(named(axis, runs.unit(axis)), fontsize=10)
         on.figure.supylabel(runs.response, fontsize=10)
+    else:
+        for panel in on.panels.flat:
+            panel.set(xlabel=named(axis, runs.unit(axis)), ylabel=runs.response)
     if coloured:
         on.figure.colorbar(
             mapped,

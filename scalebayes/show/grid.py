@@ -168,10 +168,11 @@ def words(grid: Grid, target: int) -> dict[str, Any]:
                 response(row["median"]),
                 f"{response(row['lower'])} to {response(row['upper'])}",
                 f"{response(row['new_run_lower'])} to {response(row['new_run_upper'])}",
-                f"{row['extrapolation']:.3g}x",
+                f"{row['extrapolation']:.3g}x in {row['extrapolated']}" if row["extrapolation"] > 1 else "within",
             ]
             for row in rows
         ],
+        "extrapolation": max(row["extrapolation"] for row in rows),
     }
     if grid.crossover is not None:
         answer = grid.crossover

@@ -59,7 +59,7 @@ def plot_misfit(answer: Misfit, *, ax: Axes | Sequence[Axes] | None = None) -> F
         f"{answer.response} over its median, less 1 (%)" if in_percent else f"{answer.response} less its median"
     )
     if "group" in table:
-        beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
+        beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if on.own else {}
         panels[-1].legend(fontsize=7, frameon=False, handletextpad=0.2, **beside)
     found = "not tested" if answer.p is None else "they bend away" if answer.bends else "no bend found"
     title(on, f"do the runs follow the law? {found}; ringed: surprising runs", answer.diagnostics.problems)

@@ -17,6 +17,7 @@ from scalebayes.checks.answer import Backtest
 from scalebayes.checks.record import record
 from scalebayes.files import check_free, write
 from scalebayes.fits.fit import Fit
+from scalebayes.questions.distance import tested
 from scalebayes.questions.groups import check_one
 from scalebayes.questions.misfit import misfit
 from scalebayes.questions.paths import observed_scales
@@ -202,10 +203,15 @@ def _said(fit: Fit, grid: Grid, found: Any) -> list[dict[str, Any]]:
         for row in first["forecast"]
     ]
     along = f", {grid.said}" if grid.said else ""
+    largest = max(beyond, float(first["extrapolation"]))
+    far = [
+        f"In {grid.axis} this is {number(float(f'{beyond:.3g}'))} times the largest run.",
+        tested(fit.model, largest),
+    ]
     parts = [
         {
             "heading": f"Forecast at {first['scale']}{along}",
-            "lines": [*lines, f"This is {number(float(f'{beyond:.3g}'))} times the largest run."],
+            "lines": [*lines, *far],
         }
     ]
     if "risk" in first:

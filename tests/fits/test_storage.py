@@ -132,3 +132,9 @@ def test_a_dimension_without_labels_takes_no_room(tmp_path):
     tree = xr.DataTree.from_dict({"posterior": xr.Dataset({"rates": ("step", np.linspace(0.0, 1.0, 5000))})})
     (tmp_path / "long.nc").write_bytes(netcdf(tree))
     assert read_netcdf(tmp_path / "long.nc")["posterior"].to_dataset().identical(tree["posterior"].to_dataset())
+
+
+def test_the_column_of_runs_is_known_after_loading(fit_file, pile_fit):
+    loaded = sb.load(fit_file).model.runs
+    assert loaded.run == pile_fit.model.runs.run == "model"
+    assert loaded.labels.tolist() == pile_fit.model.runs.labels.tolist()

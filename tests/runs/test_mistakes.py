@@ -2,6 +2,7 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,3 +146,36 @@ def test_what_jax_cannot_differentiate_is_a_sentence(law, said):
     for use in (model.prior, lambda: sb.sample(model)):
         with pytest.raises(ValueError, match=said):
             use()
+
+
+def test_a_table_of_which_no_input_is_recognised_is_named():
+    with pytest.warns(
+        sb.RunsWarning, match=r"no column was recognised as an input of a law among 'a', 'loss': name them"
+    ):
+        sb.read_runs(pd.DataFrame({"a": [1.0, 2.0], "loss": [3.0, 2.0]}))
+
+
+def test_failed_runs_of_a_tracker_are_counted():
+    table = _table(state=["finished", "crashed", "finished", "failed"])
+    with pytest.warns(
+        sb.RunsWarning, match=r"column 'state' says that 2 of 4 runs are crashed, failed; sb.tracker_runs"
+    ):
+        sb.read_runs(table)
+    sb.read_runs(table.assign(state="finished"))
+
+
+@pytest.mark.parametrize(
+    ("law", "said"),
+    [
+        (lambda C, *, E, A: None, "returns nothing; it ends with 'return' and the expected response"),
+        (lambda C, *, E, A: jnp.sum(E + A / C), "returns one number for all runs, perhaps by jnp.sum"),
+    ],
+)
+def test_a_law_that_returns_no_response_for_each_run_is_named(law, said):
+    table = pd.DataFrame({"C": np.geomspace(1e18, 1e21, 6), "loss": np.linspace(3.0, 2.0, 6)})
+    runs = sb.read_runs(table, inputs={"C": "C"}, response="loss")
+    priors = {"E": sb.LogNormal(1.5, 0.3), "A": sb.LogNormal(1.0, 1.0)}
+    model = sb.Model(law, runs, priors=priors, discrepancy=None)
+    for ask in (lambda: model.prior(20), lambda: sb.sample(model, draws=50)):
+        with pytest.raises(ValueError, match=said):
+            ask()

@@ -116,13 +116,6 @@ def test_responses_need_a_column_of_their_own():
         sb.read_runs(TABLE.assign(metric=1, other_loss=2.0), response=["loss", "other_loss"])
 
 
-def test_billions_are_said():
-    table = TABLE.assign(params=[0.1, 0.2, 0.4, 0.8]).rename(columns={"params": "params_B"})
-    with pytest.warns(sb.RunsWarning, match=r"'params_B' \(input N\) is counted in billion parameters, by its name"):
-        runs = sb.read_runs(table, inputs={"N": "params_B"}, response="loss")
-    assert "N = params_B (billion parameters)" in str(runs)
-
-
 def test_values_of_a_record_may_be_of_any_kind(tmp_path):
     rows = [{"loss": 3.0, "params": 1e8, "tags": ["a"]}, {"loss": 2.0, "params": 1e9}]
     (tmp_path / "runs.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -107,3 +107,21 @@ def test_of_many_pairs_the_clearest_are_drawn():
     assert len(kept) == 24
     assert f"{rows[0][0]} - {rows[0][1]}" in kept
     assert f"{rows[len(rows) // 2][0]} - {rows[len(rows) // 2][1]}" not in kept
+
+
+def test_one_group_is_drawn_by_its_name(pile_fit):
+    figure = Figure()
+    panel = figure.subplots()
+    sb.plot(pile_fit, group="Pythia", ax=panel)
+    assert panel.get_title() == "Pythia"
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("C (FLOPs)", "loss")
+    with pytest.raises(ValueError, match="pythia"):
+        sb.plot(pile_fit, group="pythia")
+
+
+def test_names_in_the_callers_panels_stay_inside(risk):
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    sb.plot_crossover(risk, ax=[left, right])
+    names = {text.get_text() for text in left.get_legend().get_texts()}
+    assert names == {"Cerebras-GPT", "Cerebras-GPT-muP", "Pythia"}
