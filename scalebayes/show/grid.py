@@ -36,7 +36,7 @@ class Grid:
         The target that is shown first.
     table : pandas.DataFrame
         A row per group and scale, from the group's smallest run on: group, scale, the inputs, median, lower, upper,
-        new_run_lower, new_run_upper, extrapolation.
+        new_run_lower, new_run_upper, extrapolation, extrapolated.
     crossover : Crossover or None
         Up to the farthest target.
     plans : Allocation or None
@@ -149,7 +149,7 @@ def _forecasts(
             plans = allocate(fit, C=scales.tolist(), group=level, at=dict(held) or None, prob=prob).table
             at = pd.DataFrame({"N": plans["plan_n"].to_numpy(), "D": plans["plan_d"].to_numpy()})
         answer = forecast(fit, at=at.assign(**wide), group=level, prob=prob).table
-        kept = answer[["median", "lower", "upper", "new_run_lower", "new_run_upper", "extrapolation"]]
+        kept = answer[["median", "lower", "upper", "new_run_lower", "new_run_upper", "extrapolation", "extrapolated"]]
         inputs = answer[[name for name in at.columns if name in answer]]
         parts.append(pd.concat([pd.Series(level or "", answer.index, name="group"), inputs, kept], axis=1))
         parts[-1].insert(1, "scale", scales)
