@@ -55,7 +55,8 @@ def _hint(value: str, column: str, problem: str) -> str:
     if short := re.fullmatch(r"\s*([\d.]+)\s*([kKMBT])\s*", value):
         power = {"k": 3, "K": 3, "M": 6, "B": 9, "T": 12}[short[2]]
         return f"Write {value.strip()} as {short[1]}e{power}. "
-    return f'where="{column}.notna()" leaves missing values out. ' if problem.startswith("missing") else ""
+    named = column if str(column).isidentifier() else f"`{column}`"
+    return f'where="{named}.notna()" leaves missing values out. ' if problem.startswith("missing") else ""
 
 
 def check_numbers(runs: Runs, column: str, role: str, needed: str = "positive finite") -> None:

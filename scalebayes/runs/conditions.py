@@ -80,6 +80,14 @@ def evaluated(where: str, table: pd.DataFrame) -> Any:
         raise ValueError(f"a condition has at most {_MOST_CHARACTERS} characters, and this one has {len(where)}")
     if not where.strip():
         raise ValueError("it is empty")
+    try:
+        return _evaluated(where, table)
+    except ValueError as error:
+        odd = [c for c in table.columns if not str(c).isidentifier() and f"`{c}`" not in where and str(c) in where]
+        raise ValueError(f"{error}; a column such as {odd[0]!r} is written `{odd[0]}`" if odd else str(error)) from None
+
+
+def _evaluated(where: str, table: pd.DataFrame) -> Any:
     text, names = _without_backticks(where)
     try:
         tree = ast.parse(_with_words(text).strip(), mode="eval")

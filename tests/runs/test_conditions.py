@@ -1,5 +1,6 @@
 """Conditions on rows are those of pandas, as far as they go, and run nothing."""
 
+import re
 import subprocess
 import sys
 import time
@@ -133,3 +134,12 @@ for where in ("@os.system('x')", "loss.to_csv('ran')", "__import__('os').system(
 """
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, timeout=120)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("where", ["val/loss < 3", "params (M) > 20", "val/loss.notna()"])
+def test_a_column_whose_name_is_no_identifier_is_shown_in_backticks(where):
+    table = pd.DataFrame({"val/loss": [3.5, 2.5], "params (M)": [10.0, 30.0]})
+    column = "params (M)" if "params" in where else "val/loss"
+    with pytest.raises(ValueError, match=re.escape(f"a column such as '{column}' is written `{column}`")):
+        sb.read_runs(table, response="val/loss", where=where)
+    assert len(sb.read_runs(table, response="val/loss", inputs={"N": "params (M)"}, where="`val/loss` < 3")) == 1
