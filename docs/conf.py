@@ -1,6 +1,7 @@
 """How the pages are built: ``python -m sphinx docs docs/_build/html``. Nothing is fetched."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "licences.py", "gallery/*", "gallery_made/*.ipynb", "jupyter_execute"]
-suppress_warnings = ["config.cache"]  # a function among the settings of the gallery
+suppress_warnings = ["config.cache", "ref.python"]  # a function among the settings of the gallery; types that are words
 nitpicky = False
 
 html_theme = "pydata_sphinx_theme"
@@ -64,5 +65,16 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "remove_config_comments": True,
 }
+
+
+def _without_the_repository(app, docname: str, source: list[str]) -> None:
+    """Files beside the pages are named where the pages are read, and linked where the repository is."""
+    source[0] = re.sub(r"\[([^\]]+)\]\(\.\./((?:benchmarks|notebooks)/[^)]+)\)", r"\1 (`\2`)", source[0])
+
+
+def setup(app) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", _without_the_repository)
+
 
 pages.write(HERE)

@@ -26,7 +26,11 @@ class Page(HTMLParser):
 
 def dead(folder: Path) -> list[str]:
     """Links of the pages of a folder that lead nowhere, as ``page: link``."""
-    pages = {path.resolve(): Page(path.read_text(encoding="utf-8")) for path in folder.rglob("*.html")}
+    pages = {
+        path.resolve(): Page(path.read_text(encoding="utf-8"))
+        for path in folder.rglob("*.html")
+        if "_static" not in path.parts
+    }
     if not pages:
         raise FileNotFoundError(f"there are no pages in {folder}; make docs builds them.")
     found = []

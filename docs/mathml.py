@@ -6,6 +6,8 @@ from html import escape
 
 from latex2mathml.converter import convert
 
+_KNOWN = {r"\arg\min": r"\operatorname{arg\,min}", r"\arg\max": r"\operatorname{arg\,max}"}
+
 
 def setup(app) -> dict:
     """Register the renderer that ``html_math_renderer = "mathml"`` names."""
@@ -32,6 +34,8 @@ def _block(self, node) -> None:
 
 def _converted(text: str, display: str) -> str:
     """One equation; a part that is not understood would be drawn as text, which is an error of the page."""
+    for unknown, known in _KNOWN.items():
+        text = text.replace(unknown, known)
     found = convert(text, display=display)
     left = [part for part in (r"\\", "<mi>&</mi>", "<mi>\\") if part in found]
     if left:

@@ -34,7 +34,7 @@ az.plot_ppc_dist(fit.idata)
 az.plot_ppc_pit(fit.idata)
 
 # %%
-# The same, each run predicted from all others. New runs are kept for some of the draws, and this needs as many of both.
+# The same, each run predicted from all others. New runs are kept for some of the draws; this needs as many of both.
 some = fit.idata["posterior_predictive"]["draw"]
 az.plot_loo_pit(fit.idata.drop_nodes("prior").sel(draw=some))
 
