@@ -39,8 +39,8 @@ some = fit.idata["posterior_predictive"]["draw"]
 az.plot_loo_pit(fit.idata.drop_nodes("prior").sel(draw=some))
 
 # %%
-# Whether prior or likelihood, made a little stronger or weaker, would move a parameter. ArviZ calls their powers alpha, so
-# the law's alpha needs another name here.
+# Whether prior or likelihood, made a little stronger or weaker, would move a parameter. ArviZ calls their powers alpha,
+# so the law's alpha needs another name here.
 renamed = fit.idata.map_over_datasets(
     lambda each: each.rename({name: f"exponent_{name}" for name in each.data_vars if name.startswith("alpha")})
 )
