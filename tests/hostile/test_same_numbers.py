@@ -9,8 +9,10 @@ import pytest
 import scalebayes as sb
 
 pytestmark = pytest.mark.slow
+# The child takes its processors itself, before anything is loaded: this process may have threads, and must not be forked.
 SCRIPT = """
-import sys, warnings
+import os, sys, warnings
+os.sched_setaffinity(0, {int(word) for word in sys.argv[2:]} or os.sched_getaffinity(0))
 import scalebayes as sb
 warnings.simplefilter("ignore")
 runs = sb.read_runs(sb.pile_families(), inputs={"C": "flops"}, response="loss", group="family")
@@ -24,17 +26,16 @@ for name, fit in {
 """
 
 
-def _run(folder, name, processors=None):
-    alone = (lambda: os.sched_setaffinity(0, processors)) if processors else None
+def _run(folder, name, processors=()):
     environment = os.environ | {"XDG_CACHE_HOME": str(folder / f"cache of {name}")}
-    command = [sys.executable, "-c", SCRIPT, name]
-    subprocess.run(command, cwd=folder, env=environment, preexec_fn=alone, check=True, timeout=1200)
+    command = [sys.executable, "-c", SCRIPT, name, *map(str, processors)]
+    subprocess.run(command, cwd=folder, env=environment, check=True, timeout=1200)
 
 
 def test_processes_and_processors(tmp_path):
     _run(tmp_path, "one")
     _run(tmp_path, "other")
-    _run(tmp_path, "one processor", {min(os.sched_getaffinity(0))})
+    _run(tmp_path, "one processor", [min(os.sched_getaffinity(0))])
     for kind in ("law alone", "drift", "surface"):
         one, other, alone = (
             sb.load(tmp_path / f"{name} {kind}.nc").posterior for name in ("one", "other", "one processor")
