@@ -202,6 +202,10 @@ def _law(response: dict[str, Any], given: Callable | Law | None, argument: str, 
             )
         return as_law(laws.named(response["law"]))
     law = as_law(given)
+    if not response["built_in"] and digest_of(law.function) == "" and law.name != response["law"]:
+        raise ValueError(  # a function whose source cannot be read is known by its name alone
+            f"{file} holds a fit of {response['law']}, and the function given is called {law.name}."
+        )
     if not response["built_in"] and response["law_digest"] != digest_of(law.function) != "":
         raise ValueError(
             f"{file} holds a fit of another function called {response['law']}: the source or the constants of the "

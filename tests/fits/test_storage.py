@@ -12,6 +12,7 @@ import xarray as xr
 
 import scalebayes as sb
 from scalebayes.fits.netcdf import netcdf, read_netcdf, seal_of
+from scalebayes.fits.storage import _law
 
 
 def test_saved_fit_forecasts_identically_in_a_new_process(pile_fit, fit_file):
@@ -138,3 +139,12 @@ def test_the_column_of_runs_is_known_after_loading(fit_file, pile_fit):
     loaded = sb.load(fit_file).model.runs
     assert loaded.run == pile_fit.model.runs.run == "model"
     assert loaded.labels.tolist() == pile_fit.model.runs.labels.tolist()
+
+
+def test_a_function_whose_source_cannot_be_read_is_known_by_its_name():
+    names: dict = {}
+    exec("def mine(C, *, A): return A / C\ndef other(C, *, A): return 2 * A / C", names)
+    described = {"built_in": False, "law": "mine", "law_digest": "", "floor": ""}
+    assert _law(described, names["mine"], "law={0}", "own.nc").name == "mine"
+    with pytest.raises(ValueError, match=r"own\.nc holds a fit of mine, and the function given is called other"):
+        _law(described, names["other"], "law={0}", "own.nc")
