@@ -18,7 +18,7 @@ def setup(app) -> dict:
 def _inline(self, node) -> None:
     from docutils.nodes import SkipNode
 
-    self.body.append(f'<span class="math">{_converted(node.astext(), "inline")}</span>')
+    self.body.append(f'<span class="mathml">{_converted(node.astext(), "inline")}</span>')
     raise SkipNode
 
 
@@ -28,7 +28,7 @@ def _block(self, node) -> None:
     text = node.astext().strip()
     if "&" in text or r"\\" in text:
         text = rf"\begin{{align*}}{text}\end{{align*}}"
-    self.body.append(f'<div class="math" style="overflow-x: auto">{_converted(text, "block")}</div>')
+    self.body.append(f'<div class="mathml" style="overflow-x: auto; padding: 0.5em 0">{_converted(text, "block")}</div>')
     raise SkipNode
 
 
