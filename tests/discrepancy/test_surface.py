@@ -39,7 +39,9 @@ def _departures(xi, error, weight, sigma, scales, near):
     return departures(xi, error, weight, sigma, of_group, Surroundings(*map(jnp.asarray, near)))
 
 
-@pytest.mark.parametrize("scales", [SCALES, STILL], ids=["drifting", "still"])
+@pytest.mark.parametrize(
+    "scales", [pytest.param(SCALES, id="drifting", marks=pytest.mark.fits), pytest.param(STILL, id="still")]
+)
 def test_the_map_gives_g_its_prior_with_the_jacobian_stated(scales):
     n, rng = 20, np.random.default_rng(1)
     log_x = _log_x(n)
@@ -69,6 +71,7 @@ def test_the_map_gives_g_its_prior_with_the_jacobian_stated(scales):
     assert np.ptp(densities) < 1e-6  # equal up to the constant
 
 
+@pytest.mark.fits
 def test_a_gaussian_noise_makes_the_coordinates_standard_normal():
     """Given the scales, the density of xi is that of a standard normal, whatever xi."""
     n, rng = 24, np.random.default_rng(2)
@@ -90,6 +93,7 @@ def test_a_gaussian_noise_makes_the_coordinates_standard_normal():
     np.testing.assert_allclose(slope, -np.asarray(start), atol=1e-6)
 
 
+@pytest.mark.fits
 def test_groups_do_not_touch_and_inducing_points_are_runs_of_their_own_group():
     log_x = _log_x(70)
     groups = [np.arange(0, 60), np.arange(60, 70)]
@@ -159,6 +163,7 @@ def test_draws_at_new_points_have_the_moments_of_the_conditional_distribution(sc
     assert np.corrcoef(drawn[:, 0], drawn[:, 2])[0, 1] == pytest.approx(expected, abs=0.025)
 
 
+@pytest.mark.fits
 def test_however_many_points_are_ahead_all_know_what_is_drawn_at_the_first():
     n, samples = 12, 300
     log_x = _log_x(n)

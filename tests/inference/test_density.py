@@ -51,7 +51,7 @@ CASES = {
     },
 }
 # A gradient of each takes seconds to compile; these few represent the kinds of structure.
-FEW = ("pooled", "crossed", "drift", "surface", "joint", "covariate", "errors of an input")
+FEW = ("pooled", "crossed", "surface", "joint", "covariate", "errors of an input")
 # What is tested of the density's equality with PyMC's need not be compiled again for every kind.
 FEWER = ("pooled", "crossed", "joint")
 
