@@ -28,7 +28,8 @@ def _block(self, node) -> None:
     text = node.astext().strip()
     if "&" in text or r"\\" in text:
         text = rf"\begin{{align*}}{text}\end{{align*}}"
-    self.body.append(f'<div class="mathml" style="overflow-x: auto; padding: 0.5em 0">{_converted(text, "block")}</div>')
+    style = "overflow-x: auto; padding: 0.5em 0"
+    self.body.append(f'<div class="mathml" style="{style}">{_converted(text, "block")}</div>')
     raise SkipNode
 
 
