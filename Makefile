@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 # Tests that fit models of their own run in several processes: all that they compile is more than one may map.
 APART = tests/checks tests/discrepancy
 DECIDING = tests/fits/test_averaging.py tests/questions tests/cli/test_deciding.py
+DEAR = 03_crossover_risk 04_compute_optimal_planning 05_how_far_can_i_trust_this_line
 CORE = tests/inference/test_density.py tests/inference/test_programs.py tests/fits/test_many.py tests/show/test_report.py
 
 # Many small matrices: several threads of linear algebra only wait for each other where the machine does something else.
@@ -31,12 +32,13 @@ test-slow: test-fits
 	$(BIN)/python -m pytest -m slow tests
 
 # The part of test-fits and test-slow that CI runs: densities, programs, fleets, the page of a report, back-tests (nothing
-# beyond the cut-off may enter a fit), drifts and surfaces, posteriors beside pm.sample's, and the notebooks at few draws.
+# beyond the cut-off may enter a fit), drifts and surfaces, posteriors beside pm.sample's, and the notebooks at few draws,
+# but for the dearest.
 test-slow-ci: $(READY)
 	$(BIN)/python -m pytest -m fits $(CORE)
 	$(BIN)/python -m pytest -m fits $(APART)
 	$(BIN)/python -m pytest -m slow -k "(pm_sample and not benchmark) or cluster" tests
-	SCALEBAYES_NOTEBOOK_DRAWS=200 $(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks
+	SCALEBAYES_NOTEBOOK_DRAWS=200 $(BIN)/python -m pytest -o addopts="" --nbmake --nbmake-timeout=600 notebooks $(DEAR:%=--ignore=notebooks/%.ipynb)
 
 # The wheel and the sdist; the tests of the wheel in an environment that sees nothing of this folder, and of what the sdist
 # builds that it is the same, and installs.

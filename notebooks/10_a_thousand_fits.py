@@ -32,7 +32,7 @@ import scalebayes as sb
 # %matplotlib inline
 
 few = "SCALEBAYES_NOTEBOOK_DRAWS" in os.environ
-tables = 60 if few else 1000
+tables = 24 if few else 1000
 rng = np.random.default_rng(0)
 TRUE = {"E": 1.8, "A": 0.9, "alpha": 0.25}
 C = np.geomspace(1e18, 1e21, 12)
