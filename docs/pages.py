@@ -111,12 +111,12 @@ def _runs_for(law: sb.Law) -> sb.Runs | None:
     if law.scale != "log" or law.inputs not in (("x",), ("N", "D")):
         return None
     if law.inputs == ("x",):
-        return sb.read_runs(sb.datasets.load("few_shot_curve"), inputs={"x": "n_samples"}, response="error")
+        return sb.read_runs(sb.datasets.load("few_shot_curve"), inputs={"D": "n_samples"}, response="error")
     return sb.read_runs(sb.datasets.load("overtraining"), inputs={"N": "n_params", "D": "n_tokens"}, response="loss")
 
 
 def _fitted(names: list[str], folder: Path) -> tuple[str, str] | None:
-    """The picture of the first law of a family that published runs can be fitted with, by the law alone."""
+    """The picture of the first law of a family that published runs can be fitted with, by the law alone, and follow."""
     for name in names:
         law = next(law for law in sb.laws.BUILT_IN if law.name == name)
         runs = _runs_for(law)
@@ -127,7 +127,7 @@ def _fitted(names: list[str], folder: Path) -> tuple[str, str] | None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", sb.ConvergenceWarning)  # such a fit is not shown
                 fit = sb.fit(law, runs, discrepancy=None, progress=False)
-            if fit.diagnostics.problems:
+            if fit.diagnostics.problems or (fit.bending and fit.bending.is_clear):
                 continue
             figure = sb.plot(fit, axis=runs.scales[0])
             figure.set_size_inches(6.4, 4.4 if len(runs.scales) == 1 else 5.6)

@@ -28,6 +28,11 @@ def test_function_documents_each_parameter_and_passes_nothing_on(name):
         assert parameter.name in text.split("Parameters\n")[1]
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_has_an_example(name):
+    assert ">>> " in inspect.getdoc(getattr(sb, name)).split("Examples\n")[1]
+
+
 def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'scalebayes' has no attribute 'nothing'"):
         sb.nothing  # noqa: B018

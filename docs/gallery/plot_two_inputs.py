@@ -13,5 +13,5 @@ fit = sb.fit(sb.laws.chinchilla, runs, discrepancy=None)
 figure = sb.plot(fit, axis="D")
 
 # %%
-# Along compute: the curve of compute-optimal runs, which no run undercuts by more than its noise.
+# Along compute: the curve of compute-optimal runs; runs with other tokens per parameter lie above it.
 figure = sb.plot(fit, axis="C")

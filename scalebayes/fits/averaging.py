@@ -280,7 +280,7 @@ def for_loo(fit: Fit) -> xr.DataTree:
     return tree
 
 
-def measured_alike(named: Mapping[str, Fit]) -> dict[str, np.ndarray]:
+def jacobians(named: Mapping[str, Fit]) -> dict[str, np.ndarray]:
     """What is added to the log densities of each fit's runs, shape (run,), so that all are densities of one quantity.
 
     Nothing where all fits observe on one scale. A density of log y is one of y after the Jacobian, the slope of the
@@ -305,9 +305,9 @@ def measured_alike(named: Mapping[str, Fit]) -> dict[str, np.ndarray]:
 
 
 def densities(named: Mapping[str, Fit]) -> dict[str, xr.DataTree]:
-    """Trees of fits for ArviZ's LOO, with log densities of one quantity; see `for_loo` and `measured_alike`."""
+    """Trees of fits for ArviZ's LOO, with log densities of one quantity; see `for_loo` and `jacobians`."""
     found = {name: for_loo(fit) for name, fit in named.items()}
-    for name, added in measured_alike(named).items():
+    for name, added in jacobians(named).items():
         if added.any():
             tree, observed = found[name].copy(), named[name].model.structure.block.observed
             likelihood = tree["log_likelihood"].to_dataset()
@@ -331,7 +331,7 @@ def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
         raise ValueError(f"share={share:g} cannot be held out{f' of {level}' if level else ''}: {reason}.")
     known = np.sort(np.concatenate([rows for rows, _ in parts.values()]))
     ahead = np.concatenate([rows for _, rows in parts.values()])
-    scores, added = [], measured_alike(named)
+    scores, added = [], jacobians(named)
     for name, fit in named.items():
         model = with_runs(fit.model, subset(runs, known, grouped=True))
         again = sample(model, draws=fit.posterior.sizes["draw"], chains=fit.posterior.sizes["chain"], seed=seed)

@@ -83,6 +83,9 @@ def compare_laws(
 ) -> LawComparison:
     """Compare several fits of the same runs, by leave-one-out cross-validation and by the largest runs.
 
+    Log densities of fits whose noise acts on different scales are all made densities of the response itself. Fits of
+    counts are compared with fits of counts.
+
     Parameters
     ----------
     fits : Average, mapping of str to Fit, or sequence of Fit
@@ -102,7 +105,8 @@ def compare_laws(
     TypeError
         If a value is not a fit.
     ValueError
-        If there are fewer than two fits, the fits are of different runs, or too few runs would be left.
+        If there are fewer than two fits, the fits are of different runs, some of counts and some not, or too few runs
+        would be left.
 
     Examples
     --------

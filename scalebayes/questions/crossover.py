@@ -28,13 +28,13 @@ from scalebayes.questions.along import (
     settings_compared,
     side_by_side,
 )
+from scalebayes.questions.among import curves_among, named_groups
 from scalebayes.questions.distance import in_inputs, with_distance
 from scalebayes.questions.groups import Group
-from scalebayes.questions.paths import Held, Path, largest_scale, observed_scales
+from scalebayes.questions.paths import Held, Path, largest_scale
 from scalebayes.questions.wording import factor, number, plain, sentences
 
 _POINTS = 61
-_AMONG = 25
 ORDERED = 0.9
 _SAID = (
     "winner",
@@ -365,8 +365,8 @@ def crossover(
             ("sample", "group", "scale"),
             name=runs.response,
         ),
-        among=_among(sources, [] if callable(path) else paths, levels, axis, first_scale, prob, seed),
-        runs=pd.concat([s.rows_along(axis, own) for s, own in _named(sources, levels)], ignore_index=True),
+        among=curves_among(sources, [] if callable(path) else paths, levels, axis, first_scale, prob, seed),
+        runs=pd.concat([s.rows_along(axis, own) for s, own in named_groups(sources, levels)], ignore_index=True),
         winner=levels[w],
         rival=levels[r],
         contender=levels[contender],
@@ -427,43 +427,6 @@ def _curve(f: np.ndarray, where: np.ndarray, levels: Sequence[str], scales: np.n
     best = orders.p_best(f)
     curve = pd.DataFrame({level: best[i] for i, level in enumerate(levels)}, index=pd.Index(scales, name=axis))
     return curve.assign(p_crossed=[(where <= scale).mean() for scale in scales])
-
-
-def _among(
-    sources: Sequence[Together],
-    paths: Sequence[Sequence[Sequence[Path]]],
-    levels: Sequence[str],
-    axis: str,
-    start: float,
-    prob: float,
-    seed: int,
-) -> pd.DataFrame:
-    """The mean response of each group from its smallest run to the decision scale, summarised."""
-    columns = ["group", "scale", "median", "lower", "upper"]
-    rows = [pd.DataFrame(columns=columns)]
-    for (source, names), own in zip(_named(sources, levels), paths, strict=False):
-        smallest = [observed_scales(source.runs, axis, level).min() for level in source.levels]
-        if min(smallest) >= start:
-            continue
-        scales = np.geomspace(min(smallest), start, _AMONG)
-        drawn = [
-            mean_along(each, source.levels, a, scales, seed) for (each, _), a in zip(source.parts, own, strict=True)
-        ]
-        ends = np.quantile(source.mixed(drawn), [0.5, (1 - prob) / 2, (1 + prob) / 2], axis=0)
-        for k, (name, first) in enumerate(zip(names, smallest, strict=True)):
-            shown = scales >= first * (1 - 1e-9)
-            rows.append(
-                pd.DataFrame(
-                    {"group": name, "scale": scales[shown], **dict(zip(columns[2:], ends[:, k, shown], strict=True))}
-                )
-            )
-    return pd.concat(rows[1:] or rows, ignore_index=True)
-
-
-def _named(sources: Sequence[Together], levels: Sequence[str]) -> list[tuple[Together, Sequence[str]]]:
-    """The names of each source's groups among those of all."""
-    ends = np.cumsum([0, *(len(source.levels) for source in sources)])
-    return [(source, levels[a:b]) for source, a, b in zip(sources, ends[:-1], ends[1:], strict=True)]
 
 
 def _by_law(

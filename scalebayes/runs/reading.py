@@ -58,10 +58,10 @@ def read_runs(
         JSON lines. A tracker's export is first made a table by `tracker_runs`.
     inputs : mapping of str to str, list of str or Input, optional
         Columns of the law's inputs: ``{"N": "n_params", "D": "n_tokens"}``. N is counted in parameters, D in tokens (or
-        examples), C in FLOPs; counts, not millions. Common column names are recognised where exactly one fits. An input
-        that may be zero or negative is ``Input("share", kind="plain")``; one that all runs of a group have in common is
-        ``Input("dim", kind="constant")``. Several columns are the parts of a vector. A learning-rate schedule is
-        `schedule`.
+        examples), C in FLOPs, one by one: a column of N or D that counts millions or billions, by its name, is
+        multiplied. Common column names are recognised where exactly one fits. An input that may be zero or negative is
+        ``Input("share", kind="plain")``; one that all runs of a group have in common is ``Input("dim",
+        kind="constant")``. Several columns are the parts of a vector. A learning-rate schedule is `schedule`.
     response : str or sequence of str, optional
         Column of the loss, error or score; a loss is recognised by name where exactly one column fits. Several columns
         of one unit are fitted together: each run has a row for each of them, in a group ``metric``.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -63,6 +65,7 @@ def canvas(
 
     if ax is None:
         figure = Figure(figsize=size, layout="constrained", dpi=150)
+        _known_to_notebooks()
         panels = figure.subplots(
             rows, columns, squeeze=False, sharex=sharex, sharey=sharey, height_ratios=heights, width_ratios=widths
         )
@@ -74,6 +77,26 @@ def canvas(
     if len(given) != rows * columns:
         raise ValueError(f"this picture has {_so_many(rows * columns)}: ax holds that many Axes, got {len(given)}.")
     return Canvas(given[0].get_figure(root=True), given.reshape(rows, columns), False)
+
+
+def _known_to_notebooks() -> None:
+    """Let a notebook draw the figures that cells end with, as it does once pyplot, not needed here, is loaded."""
+    from matplotlib.figure import Figure
+
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None or not hasattr(shell, "kernel"):
+        return
+    formatter = shell.display_formatter.formatters["image/png"]
+    try:
+        formatter.lookup_by_type(Figure)
+    except KeyError:
+        formatter.for_type(Figure, _png)
+
+
+def _png(figure: Figure) -> bytes:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=100)
+    return drawn.getvalue()
 
 
 def _so_many(panels: int) -> str:

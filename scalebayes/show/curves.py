@@ -48,6 +48,9 @@ def plot(
     next one, and a panel below has every run over its own median, so that runs between the curves are compared as well.
     All others are held: scales at their geometric mean, plain inputs at their mean.
 
+    The edges of the lighter band have a Monte Carlo error of their own at each point. They are smoothed along the axis,
+    and drawn outside the darker band.
+
     Parameters
     ----------
     fit : Fit

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 import scalebayes as sb
-from scalebayes.fits.averaging import densities, measured_alike
+from scalebayes.fits.averaging import densities, jacobians
 
 C = np.geomspace(1e18, 1e21, 8)
 TABLE = pd.DataFrame({"flops": C, "loss": 2.0 + (C / 1e18) ** -0.2, "items": 100})
@@ -26,13 +26,13 @@ def on_scale(made_fit):
 
 
 def test_densities_on_the_logarithm_get_its_jacobian(on_scale):
-    added = measured_alike({"log": on_scale("log"), "identity": on_scale("identity")})
+    added = jacobians({"log": on_scale("log"), "identity": on_scale("identity")})
     np.testing.assert_allclose(added["log"], -np.log(TABLE["loss"]))
     assert not added["identity"].any()
 
 
 def test_of_one_scale_nothing_is_added(on_scale):
-    assert not any(each.any() for each in measured_alike({"a": on_scale("log"), "b": on_scale("log")}).values())
+    assert not any(each.any() for each in jacobians({"a": on_scale("log"), "b": on_scale("log")}).values())
 
 
 def test_the_tree_for_leave_one_out_holds_them(pile_fit):
@@ -61,4 +61,4 @@ def test_counts_have_no_density_to_compare(on_scale, made_fit):
         )
     )
     with pytest.raises(ValueError, match="counts gives chances of counts, and rates densities of a response"):
-        measured_alike({"counts": counts, "rates": rates})
+        jacobians({"counts": counts, "rates": rates})

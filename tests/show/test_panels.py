@@ -1,6 +1,7 @@
 """What all pictures share: panels of the caller, labels that do not overlap, and what does not fit."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -125,3 +126,18 @@ def test_names_in_the_callers_panels_stay_inside(risk):
     sb.plot_crossover(risk, ax=[left, right])
     names = {text.get_text() for text in left.get_legend().get_texts()}
     assert names == {"Cerebras-GPT", "Cerebras-GPT-muP", "Pythia"}
+
+
+def test_a_notebook_draws_a_figure_that_a_cell_ends_with(monkeypatch):
+    IPython = pytest.importorskip("IPython")
+    from IPython.core.formatters import DisplayFormatter
+
+    shell = SimpleNamespace(kernel=None, display_formatter=DisplayFormatter())
+    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
+    figure = canvas(None, (3, 2)).figure
+    shown, _ = shell.display_formatter.format(figure)
+    assert shown["image/png"].startswith(b"\x89PNG")
+    theirs = shell.display_formatter.formatters["image/png"].for_type(Figure, lambda figure: b"theirs")
+    canvas(None, (3, 2))  # what the user set stays
+    assert theirs is not None
+    assert shell.display_formatter.format(figure)[0]["image/png"] == b"theirs"
