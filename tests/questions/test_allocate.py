@@ -14,7 +14,10 @@ def test_many_budgets_are_divided_in_parts(chinchilla_fit, monkeypatch):
         with monkeypatch.context() as small:
             small.setattr("scalebayes.questions.allocate._MOST_NUMBERS", 9000)
             parts = sb.allocate(chinchilla_fit, C=C, **settings)
-        pd.testing.assert_frame_equal(parts.table, whole.table, rtol=1e-9)
+        # A minimum is found to about the square root of the precision; its value to the precision itself.
+        losses = [name for name in whole.table if "loss" in name]
+        pd.testing.assert_frame_equal(parts.table[losses], whole.table[losses], rtol=1e-9)
+        pd.testing.assert_frame_equal(parts.table, whole.table, rtol=1e-6)
         pd.testing.assert_frame_equal(parts.exponents, whole.exponents, rtol=1e-9)
         assert whole.draws.sizes["sample"] == 4000
         assert 500 < parts.draws.sizes["sample"] < 2000
