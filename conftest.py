@@ -226,6 +226,18 @@ def powers(made_fit, power_runs):
 
 
 @pytest.fixture(scope="session")
+def floors(made_fit, power_runs):
+    """Makes a fit of a power law with a floor to each group."""
+
+    def fit(E, A, alpha, groups="ab"):
+        return made_fit(
+            sb.Model(sb.laws.power_floor, power_runs(groups), discrepancy=None), {"E": E, "A": A, "alpha": alpha}
+        )
+
+    return fit
+
+
+@pytest.fixture(scope="session")
 def point_fit(made_fit, hoffmann):
     """A posterior of one point: every draw is Hoffmann's constants, without noise to speak of."""
     table = pd.DataFrame({"N": np.geomspace(1e8, 1e10, 6), "D": np.geomspace(2e10, 2e9, 6), "loss": 3.0})
@@ -233,10 +245,32 @@ def point_fit(made_fit, hoffmann):
     return made_fit(model, hoffmann | {"sigma": 1e-12, "nu": 30.0}, chains=2, draws=50, jitter=1e-13)
 
 
+@pytest.fixture(scope="session")
+def isoflop_runs(hoffmann):
+    """Makes runs of seven sizes at each of three budgets, of the chinchilla law unless another response is given."""
+
+    def runs(around=1.0, response=None, noise=0.0, span=4.0):
+        C = np.repeat([1e19, 1e20, 1e21], 7)
+        N = np.sqrt(C / 120) * around * np.tile(np.geomspace(1 / span, span, 7), 3)
+        D = C / (6 * N)
+        loss = np.asarray(sb.laws.chinchilla(N, D, **hoffmann), float) if response is None else response(N, C)
+        loss = loss * np.exp(noise * np.random.default_rng(0).normal(size=len(C)))
+        return sb.read_runs(pd.DataFrame({"n_params": N, "n_tokens": D, "budget": C, "loss": loss}))
+
+    return runs
+
+
+@pytest.fixture(scope="session")
+def isoflop_fit(made_fit, hoffmann, isoflop_runs):
+    return made_fit(sb.Model(sb.laws.chinchilla, isoflop_runs(noise=0.002), discrepancy=None), hoffmann)
+
+
 # What the examples of docstrings call fit and runs: what the example of `fit` makes, or a fit of another law
 _EXAMPLES = {
     "scalebayes.questions.allocate": {"fit": "point_fit"},
     "scalebayes.show.allocation": {"fit": "point_fit"},
+    "scalebayes.questions.isoflop": {"fit": "isoflop_fit"},
+    "scalebayes.show.isoflop": {"fit": "isoflop_fit"},
     "scalebayes.questions.tune": {"fit": "swept_fit"},
     "scalebayes.show.tuning": {"fit": "swept_fit"},
     "scalebayes.questions.schedules": {"fit": "scheduled_fit"},

@@ -24,6 +24,8 @@ SUBJECTS = {
         "Input",
         "schedule",
         "thin",
+        "frontier",
+        "best_of",
         "grid",
         "pile_families",
         "datasets.load",
@@ -40,15 +42,21 @@ SUBJECTS = {
     "Fits": ("fit", "sample", "fit_many", "average", "load", "Fit", "Fleet", "Average"),
     "Questions": (
         *("forecast", "reach", "crossover", "compare", "compare_laws", "allocate", "tune", "next_run", "misfit"),
-        *("with_response", "with_schedules"),
+        *("gate", "isoflop", "with_response", "with_schedules"),
     ),
     "Answers": (
         *("Forecast", "Reach", "Crossover", "Comparison", "LawComparison", "Allocation", "Tuning", "NextRun", "Misfit"),
+        *("Gate", "IsoFlop"),
     ),
-    "Checks": ("backtest", "Backtest", "sensitivity", "Sensitivity", "record", "redo", "Record"),
+    "Checks": (
+        *("backtest", "Backtest", "sensitivity", "Sensitivity", "floor_report", "FloorReport", "record", "redo"),
+        "Record",
+    ),
+    "Sealed forecasts": ("seal", "Sealed", "score", "Score", "ledger", "Ledger"),
     "Pictures and reports": (
         *("plot", "plot_misfit", "plot_crossover", "plot_comparison", "plot_allocation", "plot_tuning"),
-        *("plot_next_run", "plot_backtest", "report", "Report"),
+        *("plot_next_run", "plot_backtest", "plot_gate", "plot_floor_report", "plot_isoflop", "plot_reduction"),
+        *("plot_score", "report", "Report"),
     ),
     "Warnings": ("RunsWarning", "ConvergenceWarning"),
 }

@@ -17,9 +17,17 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes import laws as laws
     from scalebayes.checks.answer import Backtest as Backtest
     from scalebayes.checks.backtest import backtest as backtest
+    from scalebayes.checks.floor import FloorReport as FloorReport
+    from scalebayes.checks.floor import floor_report as floor_report
+    from scalebayes.checks.ledger import Ledger as Ledger
+    from scalebayes.checks.ledger import ledger as ledger
     from scalebayes.checks.record import Record as Record
     from scalebayes.checks.record import record as record
     from scalebayes.checks.record import redo as redo
+    from scalebayes.checks.score import Score as Score
+    from scalebayes.checks.score import score as score
+    from scalebayes.checks.seal import Sealed as Sealed
+    from scalebayes.checks.seal import seal as seal
     from scalebayes.checks.sensitivity import Sensitivity as Sensitivity
     from scalebayes.checks.sensitivity import sensitivity as sensitivity
     from scalebayes.discrepancy import Drift as Drift
@@ -66,6 +74,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.questions.crossover import crossover as crossover
     from scalebayes.questions.forecast import Forecast as Forecast
     from scalebayes.questions.forecast import forecast as forecast
+    from scalebayes.questions.gate import Gate as Gate
+    from scalebayes.questions.gate import gate as gate
+    from scalebayes.questions.isoflop import IsoFlop as IsoFlop
+    from scalebayes.questions.isoflop import isoflop as isoflop
     from scalebayes.questions.misfit import Misfit as Misfit
     from scalebayes.questions.misfit import misfit as misfit
     from scalebayes.questions.next_run import NextRun as NextRun
@@ -77,7 +89,9 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.questions.schedules import with_schedules as with_schedules
     from scalebayes.questions.tune import Tuning as Tuning
     from scalebayes.questions.tune import tune as tune
+    from scalebayes.runs.best_of import best_of as best_of
     from scalebayes.runs.checks import RunsWarning as RunsWarning
+    from scalebayes.runs.frontiers import frontier as frontier
     from scalebayes.runs.inputs import Input as Input
     from scalebayes.runs.inputs import schedule as schedule
     from scalebayes.runs.published import pile_families as pile_families
@@ -90,10 +104,15 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.show.comparison import plot_comparison as plot_comparison
     from scalebayes.show.crossover import plot_crossover as plot_crossover
     from scalebayes.show.curves import plot as plot
+    from scalebayes.show.floor import plot_floor_report as plot_floor_report
+    from scalebayes.show.gate import plot_gate as plot_gate
+    from scalebayes.show.isoflop import plot_isoflop as plot_isoflop
     from scalebayes.show.misfit import plot_misfit as plot_misfit
     from scalebayes.show.next_run import plot_next_run as plot_next_run
+    from scalebayes.show.reduction import plot_reduction as plot_reduction
     from scalebayes.show.report import Report as Report
     from scalebayes.show.report import report as report
+    from scalebayes.show.score import plot_score as plot_score
     from scalebayes.show.tuning import plot_tuning as plot_tuning
 
 _HOME = {
@@ -112,13 +131,17 @@ _HOME = {
     "Fit": "fits.fit",
     "Fleet": "fits.many",
     "FloorShare": "priors",
+    "FloorReport": "checks.floor",
     "Forecast": "questions.forecast",
     "Gamma": "priors",
+    "Gate": "questions.gate",
     "Gaussian": "observations",
     "NegativeBinomial": "observations",
     "Input": "runs.inputs",
+    "IsoFlop": "questions.isoflop",
     "Law": "laws.law",
     "LawComparison": "questions.compare_laws",
+    "Ledger": "checks.ledger",
     "LogNormal": "priors",
     "Misfit": "questions.misfit",
     "Model": "model.model",
@@ -134,6 +157,8 @@ _HOME = {
     "RunEffects": "discrepancy",
     "Runs": "runs.runs",
     "RunsWarning": "runs.checks",
+    "Score": "checks.score",
+    "Sealed": "checks.seal",
     "Sensitivity": "checks.sensitivity",
     "Share": "priors",
     "StudentT": "observations",
@@ -142,13 +167,19 @@ _HOME = {
     "allocate": "questions.allocate",
     "average": "fits.averaging",
     "backtest": "checks.backtest",
+    "best_of": "runs.best_of",
     "compare": "questions.compare",
     "compare_laws": "questions.compare_laws",
     "crossover": "questions.crossover",
     "fit": "fits.sampling",
     "fit_many": "fits.many",
+    "floor_report": "checks.floor",
     "forecast": "questions.forecast",
+    "frontier": "runs.frontiers",
+    "gate": "questions.gate",
     "grid": "questions.points",
+    "isoflop": "questions.isoflop",
+    "ledger": "checks.ledger",
     "load": "fits.storage",
     "misfit": "questions.misfit",
     "next_run": "questions.next_run",
@@ -158,8 +189,13 @@ _HOME = {
     "plot_backtest": "show.backtest",
     "plot_comparison": "show.comparison",
     "plot_crossover": "show.crossover",
+    "plot_floor_report": "show.floor",
+    "plot_gate": "show.gate",
+    "plot_isoflop": "show.isoflop",
     "plot_misfit": "show.misfit",
     "plot_next_run": "show.next_run",
+    "plot_reduction": "show.reduction",
+    "plot_score": "show.score",
     "plot_tuning": "show.tuning",
     "pooled": "priors",
     "reach": "questions.reach",
@@ -169,6 +205,8 @@ _HOME = {
     "report": "show.report",
     "sample": "fits.sampling",
     "schedule": "runs.inputs",
+    "score": "checks.score",
+    "seal": "checks.seal",
     "sensitivity": "checks.sensitivity",
     "separate": "priors",
     "shared": "priors",

@@ -14,13 +14,14 @@ from typing import Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from scalebayes.cli import ahead, checking, deciding, fitting, interrupt, recording
+from scalebayes.cli import ahead, checking, deciding, fitting, gating, interrupt, recording, reducing, sealing
 
 _LONGEST = 2000  # characters of an error
 
 _CODES = (
-    "Exit codes: 0 done; 2 bad input, or a file that cannot be read or written, with one line on standard error; "
-    "130 interrupted. Answers are on standard output, warnings and progress on standard error."
+    "Exit codes: 0 done (gate: promote); 3 and 4 for gate's hold and drop; 2 bad input, or a file that cannot be "
+    "read or written, with one line on standard error; 130 interrupted. Answers are on standard output, warnings and "
+    "progress on standard error."
 )
 _FIT = "--law chinchilla --input N=n_params --input D=n_tokens --response loss"
 # A real line for each command, shown below its options.
@@ -37,6 +38,14 @@ EXAMPLES: dict[Callable[..., Any], str] = {
     deciding.allocate: "scalebayes allocate fit.nc --compute 1e23 --compute 1e24",
     deciding.tune: "scalebayes tune fit.nc --at N=1e9,D=2e10",
     deciding.next_run: "scalebayes next-run fit.nc --candidates plan.csv --goal decision --axis C --to 1e24",
+    gating.gate: "scalebayes gate fit.nc --baseline adamw --to 1e22 -o gate.png",
+    gating.floor_report: "scalebayes floor-report fit.nc --at N=70e9,D=1.4e12 --pin 1.69 -o floor.png",
+    gating.isoflop: "scalebayes isoflop fit.nc -o isoflop.png",
+    sealing.seal: "scalebayes seal fit.nc --at N=70e9,D=1.4e12 --ledger ledger.sqlite -o sealed.json",
+    sealing.score: "scalebayes score sealed.json results.csv --ledger ledger.sqlite -o score.png",
+    sealing.ledger: "scalebayes ledger ledger.sqlite",
+    reducing.frontier: "scalebayes frontier runs.csv --response loss -o frontier.csv --picture frontier.png",
+    reducing.best_of: "scalebayes best-of runs.csv --over lr --response loss -o best.csv",
     ahead.plot: "scalebayes plot fit.nc --axis C --to 1e24 -o curves.png",
     recording.report: "scalebayes report fit.nc --to 1e24 -o report.html",
     recording.record: "scalebayes record fit.nc -o record.json",

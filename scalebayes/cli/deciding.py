@@ -44,7 +44,7 @@ def crossover(
     if output is not None:
         check_picture(output, force)
     answer = ask(
-        _loaded(path_, strict),
+        loaded(path_, strict),
         groups=groups,
         axis=axis,
         to=to,
@@ -91,7 +91,7 @@ def compare(
 
     if output is not None:
         check_picture(output, force)
-    fits = {str(path): _loaded(path, strict) for path in paths}
+    fits = {str(path): loaded(path, strict) for path in paths}
     if len(fits) < len(paths):
         raise ValueError("the same file is named twice; name each fit once.")
     if len(fits) > 1 and (margin or output or target or to or axis or path):
@@ -134,7 +134,7 @@ def allocate(
 
     if output is not None:
         check_picture(output, force)
-    fit = _loaded(path, strict)
+    fit = loaded(path, strict)
     answer = ask(
         fit,
         C=compute,
@@ -172,7 +172,7 @@ def tune(
     if output is not None:
         check_picture(output, force)
     where: Any = points(at) if at else None
-    answer = ask(_loaded(path, strict), over=over or None, at=where, group=group, margin=margin, prob=prob)
+    answer = ask(loaded(path, strict), over=over or None, at=where, group=group, margin=margin, prob=prob)
     say(answer, lambda: plot_tuning(answer), output, json)
 
 
@@ -200,7 +200,7 @@ def next_run(
     if output is not None:
         check_picture(output, force)
     answer = ask(
-        _loaded(path_, strict),
+        loaded(path_, strict),
         candidates=read_table(candidates)[0],
         goal=cast(Any, goal),
         axis=axis,
@@ -227,7 +227,8 @@ def _margins(options: list[str]) -> dict[str, float]:
     return found
 
 
-def _loaded(path: Path, strict: bool) -> Fit:
+def loaded(path: Path, strict: bool) -> Fit:
+    """A fit from its file; with ``strict`` only one that has converged."""
     from scalebayes.fits.storage import load
 
     fit = load(path)

@@ -13,6 +13,7 @@ from scalebayes.runs.columns import candidates_for
 from scalebayes.runs.inputs import UNITS
 from scalebayes.runs.runs import RESERVED, Runs, numbers, schedule_of
 from scalebayes.runs.tables import LONGEST
+from scalebayes.runs.unreduced import forgotten_group_of, sweep_of
 
 _NEAR_WRAPPING, _WRAPS = 1e17, 2.0**63
 _FAILED = ("failed", "crashed", "killed", "preempted", "running", "error")
@@ -239,6 +240,8 @@ def warn_of(runs: Runs) -> None:
         _units(runs),
         _wrapped(runs),
         _epochs(runs),
+        sweep_of(runs),
+        forgotten_group_of(runs),
     ):
         if said:
             warnings.warn(said, RunsWarning, stacklevel=3)

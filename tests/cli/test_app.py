@@ -31,6 +31,14 @@ COMMANDS = (
     "allocate",
     "tune",
     "next-run",
+    "gate",
+    "floor-report",
+    "isoflop",
+    "seal",
+    "score",
+    "ledger",
+    "frontier",
+    "best-of",
     "plot",
     "report",
     "record",
@@ -264,7 +272,7 @@ def test_every_command_has_an_example_that_its_options_understand(command):
 
 def test_help_says_what_exit_codes_mean_and_completion_is_offered(answer):
     said = " ".join(answer("--help").split())
-    assert "0 done; 2 bad input" in said
+    assert "0 done (gate: promote); 3 and 4 for gate's hold and drop; 2 bad input" in said
     assert "130 interrupted" in said
     assert "--install-completion" in said
 

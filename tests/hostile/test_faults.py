@@ -295,7 +295,7 @@ main()
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 3.5])
 def test_a_folder_that_is_removed_meanwhile(folder, seconds):
     (folder / "into").mkdir()
-    words = [*FIT[:-2], "into/fit.nc", "--draws", "3000"]
+    words = [*FIT[:-2], "into/fit.nc", "--draws", "60000"]  # longer than it waits, on any machine
     process = started(folder, words)
     time.sleep(seconds)
     shutil.rmtree(folder / "into")

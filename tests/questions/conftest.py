@@ -16,18 +16,6 @@ def power_alone(made_fit, power_runs):
 
 
 @pytest.fixture(scope="session")
-def floors(made_fit, power_runs):
-    """Makes a fit of a power law with a floor to each group."""
-
-    def fit(E, A, alpha, groups="ab"):
-        return made_fit(
-            sb.Model(sb.laws.power_floor, power_runs(groups), discrepancy=None), {"E": E, "A": A, "alpha": alpha}
-        )
-
-    return fit
-
-
-@pytest.fixture(scope="session")
 def chinchillas(made_fit, grid_runs, hoffmann):
     """Makes a fit of a chinchilla law to two groups, with Hoffmann's constants except those changed."""
 
