@@ -269,6 +269,8 @@ def isoflop_fit(made_fit, hoffmann, isoflop_runs):
 _EXAMPLES = {
     "scalebayes.questions.allocate": {"fit": "point_fit"},
     "scalebayes.show.allocation": {"fit": "point_fit"},
+    "scalebayes.questions.in_flight": {"fit": "scheduled_fit"},
+    "scalebayes.show.in_flight": {"fit": "scheduled_fit"},
     "scalebayes.questions.isoflop": {"fit": "isoflop_fit"},
     "scalebayes.show.isoflop": {"fit": "isoflop_fit"},
     "scalebayes.questions.tune": {"fit": "swept_fit"},

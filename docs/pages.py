@@ -42,11 +42,11 @@ SUBJECTS = {
     "Fits": ("fit", "sample", "fit_many", "average", "load", "Fit", "Fleet", "Average"),
     "Questions": (
         *("forecast", "reach", "crossover", "compare", "compare_laws", "allocate", "tune", "next_run", "misfit"),
-        *("gate", "isoflop", "with_response", "with_schedules"),
+        *("gate", "isoflop", "design", "enough_runs", "in_flight", "with_response", "with_schedules"),
     ),
     "Answers": (
         *("Forecast", "Reach", "Crossover", "Comparison", "LawComparison", "Allocation", "Tuning", "NextRun", "Misfit"),
-        *("Gate", "IsoFlop"),
+        *("Gate", "IsoFlop", "Design", "Enough", "InFlight"),
     ),
     "Checks": (
         *("backtest", "Backtest", "sensitivity", "Sensitivity", "floor_report", "FloorReport", "record", "redo"),
@@ -55,8 +55,16 @@ SUBJECTS = {
     "Sealed forecasts": ("seal", "Sealed", "score", "Score", "ledger", "Ledger"),
     "Pictures and reports": (
         *("plot", "plot_misfit", "plot_crossover", "plot_comparison", "plot_allocation", "plot_tuning"),
-        *("plot_next_run", "plot_backtest", "plot_gate", "plot_floor_report", "plot_isoflop", "plot_reduction"),
-        *("plot_score", "report", "Report"),
+        *(
+            "plot_next_run",
+            "plot_backtest",
+            "plot_gate",
+            "plot_floor_report",
+            "plot_isoflop",
+            "plot_reduction",
+            "plot_design",
+        ),
+        *("plot_score", "plot_in_flight", "report", "Report"),
     ),
     "Warnings": ("RunsWarning", "ConvergenceWarning"),
 }

@@ -72,10 +72,16 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.questions.compare_laws import compare_laws as compare_laws
     from scalebayes.questions.crossover import Crossover as Crossover
     from scalebayes.questions.crossover import crossover as crossover
+    from scalebayes.questions.design import Design as Design
+    from scalebayes.questions.design import design as design
+    from scalebayes.questions.enough import Enough as Enough
+    from scalebayes.questions.enough import enough_runs as enough_runs
     from scalebayes.questions.forecast import Forecast as Forecast
     from scalebayes.questions.forecast import forecast as forecast
     from scalebayes.questions.gate import Gate as Gate
     from scalebayes.questions.gate import gate as gate
+    from scalebayes.questions.in_flight import InFlight as InFlight
+    from scalebayes.questions.in_flight import in_flight as in_flight
     from scalebayes.questions.isoflop import IsoFlop as IsoFlop
     from scalebayes.questions.isoflop import isoflop as isoflop
     from scalebayes.questions.misfit import Misfit as Misfit
@@ -104,8 +110,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.show.comparison import plot_comparison as plot_comparison
     from scalebayes.show.crossover import plot_crossover as plot_crossover
     from scalebayes.show.curves import plot as plot
+    from scalebayes.show.design import plot_design as plot_design
     from scalebayes.show.floor import plot_floor_report as plot_floor_report
     from scalebayes.show.gate import plot_gate as plot_gate
+    from scalebayes.show.in_flight import plot_in_flight as plot_in_flight
     from scalebayes.show.isoflop import plot_isoflop as plot_isoflop
     from scalebayes.show.misfit import plot_misfit as plot_misfit
     from scalebayes.show.next_run import plot_next_run as plot_next_run
@@ -126,7 +134,9 @@ _HOME = {
     "Comparison": "questions.compare",
     "ConvergenceWarning": "inference.diagnostics",
     "Crossover": "questions.crossover",
+    "Design": "questions.design",
     "Drift": "discrepancy",
+    "Enough": "questions.enough",
     "EvaluationEffects": "discrepancy",
     "Fit": "fits.fit",
     "Fleet": "fits.many",
@@ -138,6 +148,7 @@ _HOME = {
     "Gaussian": "observations",
     "NegativeBinomial": "observations",
     "Input": "runs.inputs",
+    "InFlight": "questions.in_flight",
     "IsoFlop": "questions.isoflop",
     "Law": "laws.law",
     "LawComparison": "questions.compare_laws",
@@ -171,6 +182,8 @@ _HOME = {
     "compare": "questions.compare",
     "compare_laws": "questions.compare_laws",
     "crossover": "questions.crossover",
+    "design": "questions.design",
+    "enough_runs": "questions.enough",
     "fit": "fits.sampling",
     "fit_many": "fits.many",
     "floor_report": "checks.floor",
@@ -178,6 +191,7 @@ _HOME = {
     "frontier": "runs.frontiers",
     "gate": "questions.gate",
     "grid": "questions.points",
+    "in_flight": "questions.in_flight",
     "isoflop": "questions.isoflop",
     "ledger": "checks.ledger",
     "load": "fits.storage",
@@ -189,8 +203,10 @@ _HOME = {
     "plot_backtest": "show.backtest",
     "plot_comparison": "show.comparison",
     "plot_crossover": "show.crossover",
+    "plot_design": "show.design",
     "plot_floor_report": "show.floor",
     "plot_gate": "show.gate",
+    "plot_in_flight": "show.in_flight",
     "plot_isoflop": "show.isoflop",
     "plot_misfit": "show.misfit",
     "plot_next_run": "show.next_run",

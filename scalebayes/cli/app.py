@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from scalebayes.cli import ahead, checking, deciding, fitting, gating, interrupt, recording, reducing, sealing
+from scalebayes.cli import ahead, checking, deciding, fitting, gating, interrupt, planning, recording, reducing, sealing
 
 _LONGEST = 2000  # characters of an error
 
@@ -38,6 +38,9 @@ EXAMPLES: dict[Callable[..., Any], str] = {
     deciding.allocate: "scalebayes allocate fit.nc --compute 1e23 --compute 1e24",
     deciding.tune: "scalebayes tune fit.nc --at N=1e9,D=2e10",
     deciding.next_run: "scalebayes next-run fit.nc --candidates plan.csv --goal decision --axis C --to 1e24",
+    planning.design: "scalebayes design fit.nc --candidates plan.csv --budget 1e22 --at N=70e9,D=1.4e12 -o design.png",
+    planning.enough_runs: "scalebayes enough-runs fit.nc --candidates plan.csv --to 1e24",
+    planning.in_flight: "scalebayes in-flight fit.nc curve.csv --rates rates.csv -o run.png",
     gating.gate: "scalebayes gate fit.nc --baseline adamw --to 1e22 -o gate.png",
     gating.floor_report: "scalebayes floor-report fit.nc --at N=70e9,D=1.4e12 --pin 1.69 -o floor.png",
     gating.isoflop: "scalebayes isoflop fit.nc -o isoflop.png",

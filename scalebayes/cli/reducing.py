@@ -67,7 +67,10 @@ def best_of(
     from scalebayes.runs.best_of import best_of as reduce
 
     _check(output, picture, force)
-    before = _read(runs, inputs, response, group, where, better, cost)
+    # Settings are named as inputs, so that no warning says that they are not reduced.
+    named = {each.partition("=")[0] for each in inputs or []} | {each.partition("=")[2] for each in inputs or []}
+    settings = [f"{column}={column}" for column in over if column not in named]
+    before = _read(runs, [*(inputs or []), *settings], response, group, where, better, cost)
     after = reduce(before, over, how=cast(Any, how))
     _say(before, after, None, output, picture, json)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,17 +12,16 @@ import pandas as pd
 from scalebayes.arguments import check_positive, check_prob, check_seed, is_whole
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
-from scalebayes.model import Model
 from scalebayes.model.prediction import Points, parameters_of
 from scalebayes.notebook import shown
-from scalebayes.observations.density import log_density
 from scalebayes.questions.along import alongside
+from scalebayes.questions.candidates import costed
 from scalebayes.questions.distance import in_inputs, with_distance
 from scalebayes.questions.groups import Group, check_comparable, check_group, check_levels, check_one
+from scalebayes.questions.outcomes import weights_of
 from scalebayes.questions.paths import Held, largest_scale, optimum, path_along
-from scalebayes.questions.points import points_of, read_points
+from scalebayes.questions.points import points_of
 from scalebayes.questions.wording import number, plain, sentences, where
-from scalebayes.runs.cost import cost_at
 
 _FEWEST = 50  # effective draws that a simulated outcome has to leave
 _NOTICED = 1e-3  # smallest share of the uncertainty that counts as a reduction
@@ -38,7 +37,7 @@ class NextRun:
     table : pandas.DataFrame
         One row per candidate, the best first:
 
-        - group (if there are groups), the inputs, and cost (FLOPs);
+        - group (if there are groups), the inputs, candidate (the label of its row), and cost (FLOPs);
         - before: the uncertainty now; after: the uncertainty expected once the run is known;
         - reduction, its Monte Carlo error se, and per_flop;
         - risk_after: the expected decision risk, for the goal "decision";
@@ -205,7 +204,7 @@ def next_run(
         levels = check_levels(runs, [group] if group is not None else None, fewest=1) if runs.group else (None,)
         if len(levels) != 1:
             raise ValueError(f"the {goal} is of one group; name it, group={levels[0]!r}.")
-    points = _costed(fit, candidates, budget)
+    points = costed(fit, candidates, budget)
     of_candidates = points["group"].tolist() if "group" in points else [None] * len(points)
     at_target, at_runs, known = [], np.empty((0, 0)), {}
     columns: dict[int, dict[str, float]] = {}
@@ -228,7 +227,7 @@ def next_run(
         f = runs.sign * f if goal == "decision" else model.observation.scale.forward(f)
     rng, rows_ = np.random.default_rng(seed), []
     for i, level in enumerate(of_candidates):
-        weights = _weights(model, at_runs[:, i], known[level], columns[i], outcomes, rng)
+        weights = weights_of(model, at_runs[:, i], known[level], columns[i], outcomes, rng)
         rows_.append(_learnt(f, weights, goal, prob) | {"effective": float(np.median(1 / (weights**2).sum(1)))})
     uniform = np.full((1, len(f)), 1 / len(f))
     now = _learnt(f, uniform, goal, prob)["after"]
@@ -244,68 +243,6 @@ def next_run(
     table = table.sort_values("reduction", ascending=False, kind="stable").reset_index(drop=True)
     far = in_inputs(runs, axis, float(to) / min(largest_scale(runs, axis, level) for level in levels))
     return NextRun(table, goal, float(now), tuple(runs.inputs), runs.response, with_distance(fit, far))
-
-
-def _costed(fit: Fit, candidates: pd.DataFrame, budget: float | None) -> pd.DataFrame:
-    """The candidates as a table of numbers, with their group and cost."""
-    runs = fit.model.runs
-    if not isinstance(candidates, pd.DataFrame):
-        raise TypeError(f"candidates are a DataFrame with a row per run, got {type(candidates).__name__}.")
-    points = read_points(fit.model, candidates)
-    if runs.group:
-        if runs.group_name not in points:
-            raise ValueError(f"each candidate needs its group: a column {', '.join(map(repr, runs.group))}.")
-        points = points.rename(columns={runs.group_name: "group"})
-        strange = [label for label in points["group"] if label not in runs.levels]
-        if strange:
-            raise ValueError(
-                f"a candidate is of {strange[0]!r}, which was not fitted; the groups are "
-                f"{', '.join(map(repr, runs.levels))}."
-            )
-    if "cost" in candidates:
-        points["cost"] = pd.to_numeric(candidates["cost"], errors="coerce").to_numpy(float)
-    else:
-        cost = cost_at(runs, {name: points[name].to_numpy() for name in runs.inputs if name in points})
-        if cost is None:
-            raise ValueError(
-                f"what a run of {', '.join(runs.inputs)} costs is not known; give the candidates a column 'cost' in "
-                "FLOPs."
-            )
-        points["cost"] = cost
-    bad = ~(np.isfinite(points["cost"]) & (points["cost"] > 0))
-    if bad.any():
-        place = int(np.flatnonzero(bad)[0])
-        raise ValueError(
-            f"cost is a positive finite number of FLOPs; {bad.sum()} of {len(points)} candidates have none, first: row "
-            f"{candidates.index[place]}."
-        )
-    if budget is not None:
-        affordable = points["cost"] <= budget
-        if not affordable.any():
-            raise ValueError(
-                f"no candidate costs {number(budget)} FLOPs or less; the cheapest costs {number(points['cost'].min())}."
-            )
-        points = points[affordable].reset_index(drop=True)
-    return points
-
-
-def _weights(
-    model: Model,
-    mean: np.ndarray,
-    parameters: Mapping[str, np.ndarray],
-    columns: Mapping[str, float],
-    outcomes: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Weights of the draws given each of some simulated outcomes of a run, shape (outcome, sample)."""
-    of = np.linspace(0, len(mean) - 1, outcomes).round().astype(int)
-    of = rng.permutation(len(mean))[of]
-    observation = model.observation
-    values = {name: parameters[name] for name in observation.priors()}
-    drawn = observation.draw(mean[of], {name: value[of] for name, value in values.items()}, columns, rng)
-    density = log_density(observation, drawn[:, None], mean, values, columns)
-    weights = np.exp(density - density.max(1, keepdims=True))
-    return weights / weights.sum(1, keepdims=True)
 
 
 def _learnt(f: np.ndarray, weights: np.ndarray, goal: str, prob: float) -> dict[str, float]:

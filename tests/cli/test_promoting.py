@@ -76,3 +76,35 @@ def test_floors_and_isoflops(ask, fit_file, tmp_path, refuses):
     assert found["pinned"][0]["known_as"] == "no floor"
     assert (tmp_path / "f.png").stat().st_size > 1000
     refuses("isoFLOP curves are of a law of N and D; power_floor has C.", "isoflop", fit_file)
+
+
+def test_designs_and_stops(ask, answer, fit_file, tmp_path):
+    plan = pd.DataFrame({"family": ["Pythia", "Cerebras-GPT"] * 2, "flops": [1e22, 1e22, 1e23, 1e23]})
+    plan.to_csv(tmp_path / "plan.csv", index=False)
+    words = ("--candidates", tmp_path / "plan.csv")
+    found = ask("design", fit_file, *words, "--budget", "2.5e22", "--at", "C=1e24", "-o", tmp_path / "d.png")
+    assert {row["candidate"] for row in found["runs"]} == {0, 1}
+    assert found["least"] <= found["after"] < found["now"]
+    assert (tmp_path / "d.png").stat().st_size > 1000
+    groups = ("Pythia", "Cerebras-GPT")
+    found = ask("enough-runs", fit_file, *groups, *words, "--to", "1e24")
+    assert found["enough"] is False
+    assert answer("enough-runs", fit_file, *groups, *words, "--to", "1e24").startswith("Not enough runs: choosing")
+
+
+def test_a_run_in_flight(ask, run, one_curve, made_fit, monkeypatch, tmp_path):
+    rng = np.random.default_rng(1)
+    draws = {"E": 0.4 * np.exp(0.05 * rng.normal(size=500)), "A": 30 * np.exp(0.05 * rng.normal(size=500))}
+    model = sb.Model(sb.laws.power_floor, one_curve(), discrepancy=None)
+    fit = made_fit(model, draws | {"alpha": np.full(500, 0.3)})
+    monkeypatch.setattr("scalebayes.fits.storage.load", lambda path: fit)
+    D = np.geomspace(1e6, 1e9, 20)
+    curve = pd.DataFrame({"n_tokens": D, "loss": np.where(D < 1e8, 0.42 + 30 * D**-0.3, np.nan)})
+    curve.to_csv(tmp_path / "curve.csv", index=False)
+    words = ("in-flight", "fit.nc", tmp_path / "curve.csv")
+    found = ask(*words, "--constant-rate", "-o", tmp_path / "run.png")
+    assert found["end"]["lower"] < 0.42 + 30 * 1e9**-0.3 < found["end"]["upper"]
+    assert (tmp_path / "run.png").stat().st_size > 1000
+    code, _, err = run(*words)
+    assert code == 2
+    assert "knows of no learning-rate schedule" in err
