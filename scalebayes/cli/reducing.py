@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -67,10 +68,7 @@ def best_of(
     from scalebayes.runs.best_of import best_of as reduce
 
     _check(output, picture, force)
-    # Settings are named as inputs, so that no warning says that they are not reduced.
-    named = {each.partition("=")[0] for each in inputs or []} | {each.partition("=")[2] for each in inputs or []}
-    settings = [f"{column}={column}" for column in over if column not in named]
-    before = _read(runs, [*(inputs or []), *settings], response, group, where, better, cost)
+    before = _read(runs, inputs, response, group, where, better, cost)
     after = reduce(before, over, how=cast(Any, how))
     _say(before, after, None, output, picture, json)
 
@@ -92,17 +90,21 @@ def _read(
     better: str,
     cost: str | None,
 ) -> Runs:
+    from scalebayes.runs.checks import RunsWarning
     from scalebayes.runs.reading import read_runs
 
-    return read_runs(
-        runs,
-        inputs=pairs(inputs or [], "--input"),
-        response=response,
-        group=group,
-        better=cast(Any, better),
-        cost=cost,
-        where=where,
-    )
+    with warnings.catch_warnings():
+        # That a sweep is not reduced need not be said where it is about to be.
+        warnings.filterwarnings("ignore", "runs with the same .* differ in", RunsWarning)
+        return read_runs(
+            runs,
+            inputs=pairs(inputs or [], "--input"),
+            response=response,
+            group=group,
+            better=cast(Any, better),
+            cost=cost,
+            where=where,
+        )
 
 
 def _say(before: Runs, after: Runs, axis: str | None, output: Path, picture: Path | None, json: bool) -> None:
