@@ -105,7 +105,9 @@ def _banner(problems: Sequence[str]) -> str:
 
 def _section(part: Mapping[str, Any]) -> str:
     lines = "".join(f"<p>{_text(line)}</p>" for line in part["lines"])
-    return f"<h2>{_text(part['heading'])}</h2>{lines}"
+    picture = part.get("picture")
+    drawn = f'<img alt="{_text(part["heading"])}" src="data:image/png;base64,{_text(picture)}">' if picture else ""
+    return f"<h2>{_text(part['heading'])}</h2>{lines}{drawn}"
 
 
 def _controls(contents: Mapping[str, Any]) -> str:

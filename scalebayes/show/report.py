@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from scalebayes.questions.paths import observed_scales
 from scalebayes.questions.wording import monte_carlo, number, plain, response
 from scalebayes.runs.cost import needed_cost
 from scalebayes.runs.runs import numbers
+from scalebayes.show.answers import parts_of
 from scalebayes.show.axes import COLOURS
 from scalebayes.show.curves import ahead_of
 from scalebayes.show.grid import Grid, grid_of, words
@@ -112,6 +113,7 @@ def report(
     held: Mapping[str, Any] | None = None,
     held_back: pd.DataFrame | None = None,
     backtest: Backtest | None = None,
+    answers: Sequence[Any] = (),
     title: str | None = None,
     prob: float = 0.89,
 ) -> Report:
@@ -135,6 +137,9 @@ def report(
         Runs that were not fitted, with the columns of those that were; drawn as open circles.
     backtest : Backtest, optional
         The answer of `backtest`, to be part of the record.
+    answers : sequence, optional
+        Answers of other questions about the fit (of `gate`, `floor_report`, `design`, ...), each with its sentences and
+        its picture after the report's own.
     title : str, optional
     prob : float
         Probability of every interval.
@@ -146,7 +151,7 @@ def report(
     Raises
     ------
     TypeError
-        If the fit is an average of fits.
+        If the fit is an average of fits, or something among the answers is none.
     ValueError
         If the law has no such axis, the target does not lie beyond the runs, or an input cannot be held.
 
@@ -160,7 +165,7 @@ def report(
     """
     check_prob(prob)
     check_one(fit, "a report")
-    runs = fit.model.runs
+    runs, further = fit.model.runs, parts_of(answers)
     grid = grid_of(fit, axis, to, held, prob)
     ahead = None if held_back is None else ahead_of(fit, held_back)
     found = misfit(fit, prob=prob)
@@ -174,7 +179,7 @@ def report(
             "axis": {"name": grid.axis, "unit": grid.unit, "said": grid.said},
             "groups": list(runs.levels) or [""],
             "colours": [COLOURS[i % len(COLOURS)] for i in range(max(1, len(runs.levels)))],
-            "said": _said(fit, grid, found),
+            "said": [*_said(fit, grid, found), *further],
             "chosen": grid.chosen,
             "scales": grid.targets,
             "targets": [words(grid, i) for i in range(len(grid.targets))],

@@ -49,6 +49,20 @@ def test_runs_that_were_held_back_are_drawn(answer):
     assert answer.to_dict()["held_back"] == {"scale": [1e24, 1e24], "response": [1.4, 1.4]}
 
 
+def test_answers_of_other_questions_have_a_place(pile_fit):
+    gate = sb.gate(pile_fit, baseline="Pythia", to=1e24)
+    floor = sb.floor_report(pile_fit, at={"C": 1e24}, group="Pythia", pins=())
+    made = sb.report(pile_fit, answers=[gate, floor])
+    said = made.to_markdown()
+    assert said.index("## Promote, hold or drop?") < said.index("## How much of the forecast is its floor?")
+    assert "Cerebras-GPT: HOLD." in said.replace("\\", "")
+    page = made.to_html()
+    assert page.count('<img alt="') == 2
+    assert "Promote, hold or drop?" in made.to_latex()
+    with pytest.raises(TypeError, match=r"such as sb\.gate, got Fit"):
+        sb.report(pile_fit, answers=[pile_fit])
+
+
 def test_a_fit_that_has_not_converged_leads_with_it(pile_runs):
     with pytest.warns(sb.ConvergenceWarning):
         fit = sb.sample(sb.Model(sb.laws.power_floor, pile_runs, discrepancy=None), draws=50, warmup=100, seed=1)
