@@ -44,7 +44,7 @@ def best_of(runs: Runs, over: Sequence[str] | str, *, how: Literal["bowl", "mini
     Runs
         One row per cell: the group's columns, the other inputs, the response (the best one), its standard error in the
         column ``<response>_error``, ``swept``, the number of runs, and the best value of each setting. Read by
-        ``StudentT(error="<response>_error")`` or ``Gaussian``.
+        ``Gaussian(error="<response>_error")``.
 
     Raises
     ------
