@@ -26,6 +26,7 @@ _MOST_DRAWS = 2000
 _OUTCOMES = 400
 _SHOWN = 12
 _SMALL = 1e-12
+_ALMOST = 0.05  # share of the reduction that the last runs may add, to be named as hardly needed
 _MOST_STARTS, _MOST_EXCHANGES, _MOST_PAIRS = 60, 600, 12
 
 
@@ -73,6 +74,7 @@ class Design:
             f"to fall from {number(self.now)} to {number(self.after)}; no affordable set leaves less than "
             f"{number(self.least)}."
         ]
+        lines += self._most()
         if self.after >= (1 - 1e-3) * self.now:
             lines = [
                 f"No run that {number(self.budget)} FLOPs pay for is expected to reduce it: {what} {number(self.now)}."
@@ -89,6 +91,17 @@ class Design:
 
     def _repr_html_(self) -> str:
         return shown(str(self), self.table)
+
+    def _most(self) -> list[str]:
+        """A sentence if the first few of the runs give almost all of the reduction."""
+        left = self.table["after"].to_numpy(float)
+        if len(left) < 2:
+            return []
+        k = int((left - self.after <= _ALMOST * (self.now - self.after)).argmax()) + 1
+        if k == len(left):
+            return []
+        spent = number(float(self.table["cost"].iloc[:k].sum()))
+        return [f"The first {f'{k} give' if k > 1 else 'one gives'} 95% of that for {spent} FLOPs."]
 
     def to_dict(self) -> dict[str, Any]:
         """The table as nested dictionaries of numbers and strings."""
@@ -297,7 +310,7 @@ def _chosen(joint: _Joint, cost: np.ndarray, budget: float, most: int, goal: str
     order = min(found, key=lambda each: _uncertainty(joint, each, goal))
     if len(order) * len(cost) <= _MOST_EXCHANGES:
         order = _exchanged(joint, order, cost, budget, most, goal)
-    order = _greedily(joint, cost, budget, len(order), goal, True, [], order)
+    order = _greedily(joint, cost, budget, len(order), goal, False, [], order)  # the most telling first
     return order, [_uncertainty(joint, order[: k + 1], goal) for k in range(len(order))]
 
 

@@ -64,7 +64,7 @@ def plot_in_flight(answer: InFlight, *, ax: Axes | None = None) -> Figure:
     panel.set_ylim(shown.min() - room, np.quantile(shown, 0.995) + room)
     panel.set_xlabel(answer.along, fontsize=9)
     panel.set_ylabel(answer.response, fontsize=9)
-    panel.legend(fontsize=7, frameon=False, loc="upper right")
+    panel.legend(fontsize=7, frameon=False, loc="best")
     tidy(panel)
     said = (
         f"{'ALARM. ' if answer.alarm else ''}After {100 * answer.progress:.0f}% the end is forecast at "

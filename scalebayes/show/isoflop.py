@@ -48,8 +48,6 @@ def plot_isoflop(answer: IsoFlop, *, ax: Sequence[Axes] | None = None) -> Figure
         own = answer.table[answer.table["group"] == group]
         _parabolas(on.panels[0, j], answer, group, own, own["C"].to_numpy())
         _minima(on.panels[1, j], answer, group, own, j == 0)
-        if group:
-            on.panels[0, j].set_title(short(group), fontsize=9)
     said = []
     for group in groups:
         a = answer.exponents[(answer.exponents["group"] == group) & (answer.exponents["name"] == "a_opt")]
@@ -82,7 +80,7 @@ def _parabolas(panel: Axes, answer: IsoFlop, group: str, own, budgets: np.ndarra
     panel.set_ylabel(answer.response, fontsize=9)
     label_log_axis(panel)
     ends = f"C = {number(budgets[0])} (light) to {number(budgets[-1])}; | marks a minimum"
-    panel.text(0.02, 0.02, ends, transform=panel.transAxes, fontsize=7, color="0.3")
+    panel.set_title(f"{short(group)}: {ends}" if group else ends, fontsize=8)
 
 
 def _minima(panel: Axes, answer: IsoFlop, group: str, own, first: bool) -> None:
