@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -36,10 +37,6 @@ POOLS: dict[str, tuple[str, str, tuple[float, float]]] = {
     "mixture": ("mixture, domain 1", "data mixing", (0.35, 0.50)),
 }
 PUBLISHED = {"lr_batch": 0.22, "mixture": 0.95, "vocabulary": 0.98, "parallel": 0.99, "sparsity": 0.53, "farseer": 0.93}
-
-
-def designs() -> list[str]:
-    return [line for name in POOLS for line in _pool(name)]
 
 
 def _pool(name: str) -> list[str]:
@@ -232,12 +229,14 @@ PARTS: dict[str, tuple[str, str, Callable[[], list[str]]]] = {
         "| ladder | runs | spent | wasted by the choice | both |\n|---|---:|---:|---:|---:|",
         stops,
     ),
-    "designs": (
-        "Designs",
+} | {
+    name: (
+        f"Designs: {name}",
         "| pool | budget | design | random | cheapest | D-optimal | published, on other targets |\n"
         "|---|---:|---:|---:|---:|---:|---:|",
-        designs,
-    ),
+        partial(_pool, name),
+    )
+    for name in POOLS
 }
 
 if __name__ == "__main__":

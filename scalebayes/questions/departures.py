@@ -34,6 +34,10 @@ class Departure(NamedTuple):
     fall: float  # for a rate that falls from its peak to zero
     white: float
 
+    def widened(self, times: float) -> Departure:
+        """With larger variances, but for the white noise."""
+        return self._replace(offset=times * self.offset, walk=times * self.walk, fall=times * self.fall)
+
     def covariance(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
         """The covariance of departures at points (log scale, fall of the rate), without the white noise."""
         log_x = np.minimum(here[:, None, 0], there[None, :, 0])
@@ -165,14 +169,18 @@ class OfRun(NamedTuple):
         departure: Departure,
         where: np.ndarray,
         rng: np.random.Generator,
-    ) -> float:
-        """The probability of newest points as far off as these from their forecast by the ones before."""
+    ) -> tuple[float, float]:
+        """How far newest points lie from their forecast by the ones before: its probability, and the mean square.
+
+        The mean square is in units of the variance that was forecast, about 1 where the forecast holds.
+        """
         tested = newest[np.unique(np.linspace(0, len(newest) - 1, min(len(newest), _TESTED)).round().astype(int))]
         mean = self.at(self.updated(known, observed, departure, where, rng))
         drawn = mean[:, tested] + departure.given(where, known, observed - mean, tested, rng)
         away = observed[tested] - drawn.mean(0)
         covariance = np.atleast_2d(np.cov(drawn, rowvar=False))
-        return float(chdtrc(len(tested), away @ np.linalg.solve(covariance, away)))
+        squares = float(away @ np.linalg.solve(covariance, away))
+        return float(chdtrc(len(tested), squares)), squares / len(tested)
 
 
 def _kind(model: Model, name: str, draws: np.ndarray) -> str:

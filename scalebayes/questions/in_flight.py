@@ -112,7 +112,9 @@ def in_flight(
     part of the data's information (Emerick and Reynolds 2013, Computers and Geosciences 55), which costs seconds and no
     sampling. About the law a run departs by an offset and two random walks, one in the logarithm of the
     sum of its rates (or of its input), one in how far its rate has fallen. Their sizes are those of the ladder's own
-    curves about their fit, by maximum likelihood, and the departure seen so far is carried on to the end.
+    curves about their fit, and the departure seen so far is carried on to the end. Where the newest points lie farther
+    from their forecast by the ones before than it allows, the variances of the departure are multiplied by the mean
+    square of what they are off (the ratio of Birge 1932, Phys. Rev. 40).
 
     Parameters
     ----------
@@ -187,7 +189,8 @@ def in_flight(
     law = OfRun.of(fit, [np.asarray(at.x[name], float) for name in runs.inputs], None if new else level, new, seed)
     departure, where, observed = departure_of(fit), features(runs, at.x), scale.forward(y)
     before = law.at(law.unbounded) + departure.drawn(where, len(law.unbounded), rng)
-    surprise = law.surprise(spread(seen[:-recent]), seen[-recent:], observed, departure, where, rng)
+    surprise, off = law.surprise(spread(seen[:-recent]), seen[-recent:], observed, departure, where, rng)
+    departure = departure.widened(max(off, 1.0))
     known = spread(seen)
     mean = law.at(law.updated(known, observed, departure, where, rng))
     after = mean[:, ahead] + departure.given(where, known, observed - mean, ahead, rng)
