@@ -36,22 +36,21 @@ def floors() -> list[str]:
     chinchilla = sb.read_runs(
         table_at("floors", "chinchilla_besiroglu.csv"), inputs=COLUMNS, response="loss", where="epoch_excluded == 0"
     )
-    fit = sb.fit(sb.laws.chinchilla, chinchilla, seed=1, progress=False)
+    fit = sb.fit(sb.laws.chinchilla, chinchilla, discrepancy=None, seed=1, progress=False)
     answer = sb.floor_report(fit, at={"N": 70e9, "D": 1.4e12}, progress=False)
     lines += _said("chinchilla", answer, sb.plot_floor_report(answer))
     known, _ = _gadre()
     runs = sb.read_runs(known, inputs=COLUMNS, response="loss", group=_corpus(known))
-    fit = sb.fit(sb.laws.chinchilla, runs, seed=1, progress=False)
+    fit = sb.fit(sb.laws.chinchilla, runs, discrepancy=None, seed=1, progress=False)
     answer = sb.floor_report(fit, at={"N": 6.9e9, "D": 1.38e11}, progress=False)
     lines += _said("gadre", answer, sb.plot_floor_report(answer))
     table = pd.read_csv(table_at("floors", "revisiting_benchmark.csv"))
-    first = table[(table["domain"] == "LM") & (table["is_train"] == 1)]
-    names = [c for c in ("task", "model") if c in first]
-    curve = first[(first[names] == first[names].iloc[0]).all(axis=1)]
-    x = next(c for c in curve.columns if c in ("x", "n_tokens", "n_samples", "n_seen"))
-    runs = sb.read_runs(curve, inputs={"D": x}, response="loss")
+    curve = table[
+        (table["curve_id"] == table.loc[table["domain"] == "LM", "curve_id"].iloc[0]) & (table["is_train"] == 1)
+    ]
+    runs = sb.read_runs(curve, inputs={"D": "n_samples"}, response="loss")
     fit = sb.fit(sb.laws.power_floor, runs, seed=1, progress=False)
-    answer = sb.floor_report(fit, at={"D": 10 * float(curve[x].max())}, progress=False)
+    answer = sb.floor_report(fit, at={"D": 10 * float(curve["n_samples"].max())}, progress=False)
     return lines + _said("one curve", answer, sb.plot_floor_report(answer))
 
 
