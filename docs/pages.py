@@ -63,6 +63,7 @@ SUBJECTS = {
             "plot_isoflop",
             "plot_reduction",
             "plot_design",
+            "plot_enough_runs",
         ),
         *("plot_score", "plot_in_flight", "report", "Report"),
     ),

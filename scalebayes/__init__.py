@@ -111,6 +111,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time a name is import
     from scalebayes.show.crossover import plot_crossover as plot_crossover
     from scalebayes.show.curves import plot as plot
     from scalebayes.show.design import plot_design as plot_design
+    from scalebayes.show.enough import plot_enough_runs as plot_enough_runs
     from scalebayes.show.floor import plot_floor_report as plot_floor_report
     from scalebayes.show.gate import plot_gate as plot_gate
     from scalebayes.show.in_flight import plot_in_flight as plot_in_flight
@@ -204,6 +205,7 @@ _HOME = {
     "plot_comparison": "show.comparison",
     "plot_crossover": "show.crossover",
     "plot_design": "show.design",
+    "plot_enough_runs": "show.enough",
     "plot_floor_report": "show.floor",
     "plot_gate": "show.gate",
     "plot_in_flight": "show.in_flight",

@@ -60,13 +60,18 @@ def enough_runs(
     path: Along = None,
     uses: Annotated[float, typer.Option(help="Number of runs at the target that the choice is about.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Random seed for the simulated outcomes.")] = 0,
+    output: Picture = None,
     strict: Strict = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Whether there are enough runs to choose between groups, or which run is worth its cost."""
     from scalebayes.questions.enough import enough_runs as ask
     from scalebayes.runs.tables import read_table
+    from scalebayes.show.enough import plot_enough_runs
 
+    if output is not None:
+        check_picture(output, force)
     answer = ask(
         loaded(path_, strict),
         candidates=read_table(candidates)[0],
@@ -77,7 +82,7 @@ def enough_runs(
         uses=uses,
         seed=seed,
     )
-    say(answer, None, None, json)
+    say(answer, lambda: plot_enough_runs(answer), output, json)
 
 
 def in_flight(

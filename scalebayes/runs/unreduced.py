@@ -10,7 +10,8 @@ from scipy.special import fdtrc
 from scalebayes.runs.runs import Runs, numbers
 
 _SETTINGS = re.compile(
-    r"(^|_)(lr|learning_?rates?|peak_lr|max_lr|batch|batch_?size|bs|weight_?decay|wd|warm_?up|dropout|momentum|beta_?[12])"
+    r"(^|_)(lr|learning_?rates?|peak_lr|max_lr|batch|batch_?size|bs|weight_?decay|wd|warm_?up|dropout|momentum"
+    r"|beta_?[12])"
     r"(_|$)",
     re.IGNORECASE,
 )

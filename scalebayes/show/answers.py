@@ -30,6 +30,7 @@ from scalebayes.show.backtest import plot_backtest
 from scalebayes.show.comparison import plot_comparison
 from scalebayes.show.crossover import plot_crossover
 from scalebayes.show.design import plot_design
+from scalebayes.show.enough import plot_enough_runs
 from scalebayes.show.floor import plot_floor_report
 from scalebayes.show.gate import plot_gate
 from scalebayes.show.in_flight import plot_in_flight
@@ -47,7 +48,7 @@ _KINDS: tuple[tuple[type, str, Callable[[Any], Figure] | None], ...] = (
     (FloorReport, "How much of the forecast is its floor?", plot_floor_report),
     (IsoFlop, "Best sizes by parabolas and by the law", plot_isoflop),
     (Design, "Which runs to train together", plot_design),
-    (Enough, "Are there enough runs?", None),
+    (Enough, "Are there enough runs?", plot_enough_runs),
     (InFlight, "The run in flight", plot_in_flight),
     (Score, "How the sealed forecast did", plot_score),
     (Sealed, "What was sealed", None),

@@ -87,8 +87,9 @@ def test_designs_and_stops(ask, answer, fit_file, tmp_path):
     assert found["least"] <= found["after"] < found["now"]
     assert (tmp_path / "d.png").stat().st_size > 1000
     groups = ("Pythia", "Cerebras-GPT")
-    found = ask("enough-runs", fit_file, *groups, *words, "--to", "1e24")
+    found = ask("enough-runs", fit_file, *groups, *words, "--to", "1e24", "-o", tmp_path / "e.png")
     assert found["enough"] is False
+    assert (tmp_path / "e.png").stat().st_size > 1000
     assert answer("enough-runs", fit_file, *groups, *words, "--to", "1e24").startswith("Not enough runs: choosing")
 
 
