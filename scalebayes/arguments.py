@@ -14,13 +14,13 @@ EXTREME = 1e100  # numbers beyond it, or beyond its inverse, are mistakes; a pro
 def check_prob(prob: float) -> None:
     """Refuse a value that cannot be the probability of an interval."""
     if isinstance(prob, bool) or not isinstance(prob, Real) or not 0 < prob < 1:
-        raise ValueError(f"prob lies between 0 and 1, got {shown(prob)}; for 89% say 0.89.")
+        raise ValueError(f"prob lies between 0 and 1, got {quoted(prob)}; for 89% say 0.89.")
 
 
 def check_seed(seed: int) -> None:
     """Refuse a value that cannot be a seed."""
     if not is_whole(seed, 0):
-        raise ValueError(f"seed is a whole number from 0 on, got {shown(seed)}.")
+        raise ValueError(f"seed is a whole number from 0 on, got {quoted(seed)}.")
 
 
 def is_whole(value: Any, least: int) -> bool:
@@ -54,20 +54,20 @@ def check_positive(value: Any, name: str, what: str = "number") -> float:
     ValueError: to is a positive finite C, got -1.
     """
     if not is_positive(value):
-        raise ValueError(f"{name} is a positive finite {what}, got {shown(value)}.")
+        raise ValueError(f"{name} is a positive finite {what}, got {quoted(value)}.")
     if not 1 / EXTREME <= float(value) <= EXTREME:
-        raise ValueError(f"{name} is a {what} between {1 / EXTREME:g} and {EXTREME:g}, got {shown(value)}.")
+        raise ValueError(f"{name} is a {what} between {1 / EXTREME:g} and {EXTREME:g}, got {quoted(value)}.")
     return float(value)
 
 
-def shown(value: object, most: int = 80) -> str:
+def quoted(value: object, most: int = 80) -> str:
     """A value for a message, however long it is.
 
     Examples
     --------
-    >>> shown("loss")
+    >>> quoted("loss")
     "'loss'"
-    >>> shown("l" * 1000, most=20)
+    >>> quoted("l" * 1000, most=20)
     "'llllllllllllllll..."
     """
     text = repr(value)

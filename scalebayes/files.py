@@ -11,7 +11,7 @@ import stat
 import zlib
 from pathlib import Path
 
-from scalebayes.arguments import shown
+from scalebayes.arguments import quoted
 
 # The machine and the process that writes it: folders may be shared between machines.
 _TEMPORARY = re.compile(r"\.scalebayes-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.tmp")
@@ -68,10 +68,10 @@ def check_regular(path: Path) -> None:
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {shown(str(path), 300)}.") from None
+        raise FileNotFoundError(f"there is no file {quoted(str(path), 300)}.") from None
     except (OSError, ValueError) as error:
         reason = _reason(error) if isinstance(error, OSError) else str(error)
-        raise OSError(f"{shown(str(path), 300)} cannot be read: {reason}.") from None
+        raise OSError(f"{quoted(str(path), 300)} cannot be read: {reason}.") from None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(f"{str(path)!r} is a folder; name a file.")
     if not stat.S_ISREG(mode):

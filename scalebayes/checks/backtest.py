@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_seed, is_whole
+from scalebayes.arguments import check_seed, is_whole, quoted
 from scalebayes.checks.answer import SCORES, Backtest
 from scalebayes.checks.baselines import without_posterior
 from scalebayes.checks.plan import LawOrMember, Method, averaged_laws, checked_priors, own_priors, plan
@@ -131,7 +131,7 @@ def backtest(
     if runs is None:
         raise TypeError("runs are needed, from sb.read_runs(table, ...), or a fit instead of the law.")
     if not is_whole(tested, 1):
-        raise ValueError(f"tested is a whole number from 1 on, got {tested!r}.")
+        raise ValueError(f"tested is a whole number from 1 on, got {quoted(tested)}.")
     averaged = averaged_laws(law.model.law if isinstance(law, Fit) else law, discrepancy)
     first, priors = averaged[0].law, priors or {}
     further = [each.law if isinstance(each, Response) else each for each in (also or {}).values()]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_prob, check_seed, is_positive
+from scalebayes.arguments import check_prob, check_seed, is_positive, quoted
 from scalebayes.fits.averaging import pooled_diagnostics
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.many import fit_many
@@ -255,7 +255,7 @@ def _pinned(pins: Sequence[float] | None, lowest: float) -> dict[float, str]:
     for value in np.atleast_1d(np.asarray(pins, dtype=object)) if not isinstance(pins, str) else [pins]:
         if not (is_positive(value) or value == 0) or float(value) >= lowest:
             raise ValueError(
-                f"a pinned floor lies from 0 to below the lowest response, {response(lowest)}; got {value!r}."
+                f"a pinned floor lies from 0 to below the lowest response, {response(lowest)}; got {quoted(value)}."
             )
         found[float(value)] = USUAL.get(float(value), "" if value else "no floor")
     return found

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from scalebayes.arguments import shown
+from scalebayes.arguments import quoted
 from scalebayes.notebook import shown as in_notebook
 from scalebayes.questions.wording import plain
 
@@ -109,7 +109,7 @@ def ledger(path: str | os.PathLike) -> Ledger:
     """
     source = Path(path)
     if not source.is_file():
-        raise FileNotFoundError(f"there is no ledger {shown(str(source), 300)}; sb.seal(..., ledger=) makes one.")
+        raise FileNotFoundError(f"there is no ledger {quoted(str(source), 300)}; sb.seal(..., ledger=) makes one.")
     with _open(source) as book:
         columns = "seal, id, sealed_at, law, response, data, points, note"
         sealed = pd.read_sql_query(f"SELECT {columns} FROM sealed ORDER BY entered_at, rowid", book)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from scalebayes.arguments import shown
+from scalebayes.arguments import quoted
 from scalebayes.checks.answer import Backtest
 from scalebayes.discrepancy import Term
 from scalebayes.files import check_free, check_regular, write
@@ -282,11 +282,11 @@ def redo(
         model = rebuilt(contents["model"], _dataset(contents["data"]), given, name)
         settings, digest = dict(contents["settings"]), contents["digests"]["data"]
     except (KeyError, AttributeError, IndexError, TypeError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {shown(str(error))}"
+        reason = f"{type(error).__name__}: {quoted(str(error))}"
         raise ValueError(f"{name} is no record of a fit ({reason}); sb.record(fit).save writes one.") from None
     if model.digest != digest:
         raise ValueError(
-            f"the data in {name} were changed: their digest is {model.digest}, and it says {shown(digest)}."
+            f"the data in {name} were changed: their digest is {model.digest}, and it says {quoted(digest)}."
         )
     known = ("draws", "chains", "warmup", "target_accept", "ess", "max_draws", "seed")
     if set(settings) != set(known):
@@ -299,7 +299,7 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
     try:
         contents = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path.name} is no record of a fit ({shown(str(error))}).") from None
+        raise ValueError(f"{path.name} is no record of a fit ({quoted(str(error))}).") from None
     if not isinstance(contents, dict) or not set(contents) >= set(_KEYS):
         raise ValueError(f"{path.name} is no record of a fit; sb.record(fit).save writes one.")
     return contents, path.name
@@ -345,4 +345,4 @@ def _dataset(columns: Mapping[str, Any]) -> xr.Dataset:
     try:
         return xr.Dataset({n: v for n, v in variables.items() if n != "run"}, coords={"run": variables["run"]})
     except ValueError as error:
-        raise ValueError(f"the data of a record are columns of equal length: {shown(str(error), 200)}.") from None
+        raise ValueError(f"the data of a record are columns of equal length: {quoted(str(error), 200)}.") from None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_positive, nearest, shown
+from scalebayes.arguments import check_positive, nearest, quoted
 from scalebayes.checks.ledger import enter_score, known_seals, path_of
 from scalebayes.checks.seal import Sealed, date, read_sealed
 from scalebayes.notebook import shown as in_notebook
@@ -251,7 +251,7 @@ def _column(table: pd.DataFrame, name: str, others: tuple[str, ...], what: str) 
             return table[column]
     raise ValueError(
         f"the results need {what}, a column {name!r}{nearest(name, table.columns)}; they have "
-        f"{shown(list(map(str, table.columns)))[1:-1]}."
+        f"{quoted(list(map(str, table.columns)))[1:-1]}."
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from scalebayes.arguments import shown
+from scalebayes.arguments import quoted
 from scalebayes.checks.ledger import enter, path_of
 from scalebayes.files import check_free, check_regular, write
 from scalebayes.fits.averaging import Average, members
@@ -219,17 +219,17 @@ def read_sealed(path: str | os.PathLike) -> Sealed:
     try:
         contents = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{source.name} is no sealed forecast ({shown(str(error))}); sb.seal writes one.") from None
+        raise ValueError(f"{source.name} is no sealed forecast ({quoted(str(error))}); sb.seal writes one.") from None
     if not isinstance(contents, dict) or not set(contents) >= set(_KEYS):
         raise ValueError(f"{source.name} is no sealed forecast; sb.seal writes one.")
     if not isinstance(contents["format"], int) or contents["format"] > FORMAT:
-        raise ValueError(f"{source.name} was sealed by a newer version (format {shown(contents['format'])}); update.")
+        raise ValueError(f"{source.name} was sealed by a newer version (format {quoted(contents['format'])}); update.")
     own = str(contents["seal"])
     blank = content.replace(f'"seal": "{own}"'.encode(), f'"seal": "{_BLANK}"'.encode(), 1)
     if hashlib.sha256(blank).hexdigest() != own:
         raise ValueError(
-            f"{source.name} was changed after it was sealed on {shown(date(contents['sealed_at']))}: its bytes do not "
-            f"give its seal {shown(own[:16])}. Score the file as it was sealed."
+            f"{source.name} was changed after it was sealed on {quoted(date(contents['sealed_at']))}: its bytes do not "
+            f"give its seal {quoted(own[:16])}. Score the file as it was sealed."
         )
     return Sealed(source, contents)
 

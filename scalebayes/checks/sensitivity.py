@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_prob, check_seed, nearest
+from scalebayes.arguments import check_prob, check_seed, nearest, quoted
 from scalebayes.fits.averaging import pooled_diagnostics
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.many import fit_many
@@ -148,7 +148,7 @@ def sensitivity(
     check_seed(seed)
     check_one(fit, "sensitivity")
     if not (math.isfinite(factor) and factor > 1):
-        raise ValueError(f"factor is above 1 (the prior is moved by it and by its inverse), got {factor!r}.")
+        raise ValueError(f"factor is above 1 (the prior is moved by it and by its inverse), got {quoted(factor)}.")
     model = fit.model
     priors = _priors(model)
     influential = [name for term in model.discrepancy for name in term.influential if name in priors]

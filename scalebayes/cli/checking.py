@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from scalebayes.arguments import quoted
 from scalebayes.cli.options import (
     FitFile,
     Force,
@@ -157,7 +158,9 @@ def _shares(option: str | None, name: str) -> list[float] | None:
     try:
         return [float(part) for part in option.split(",")]
     except ValueError:
-        raise ValueError(f"{name} takes numbers between 0 and 1, for example {name} 0.1,0.3; got {option!r}.") from None
+        raise ValueError(
+            f"{name} takes numbers between 0 and 1, for example {name} 0.1,0.3; got {quoted(option)}."
+        ) from None
 
 
 def misfit(

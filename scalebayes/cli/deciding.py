@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from scalebayes.arguments import quoted
 from scalebayes.cli.options import Along, FitFile, Force, Json, Picture, Prob, check_picture, held, points, say
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _margins(options: list[str]) -> dict[str, float]:
             found[key] = float(value)
         except ValueError:
             raise ValueError(
-                f"--margin takes a difference by parameter, for example --margin alpha=0.01; got {option!r}."
+                f"--margin takes a difference by parameter, for example --margin alpha=0.01; got {quoted(option)}."
             ) from None
     return found
 

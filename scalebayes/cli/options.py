@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scalebayes.arguments import quoted
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -37,7 +39,7 @@ def check_picture(output: Path, force: bool) -> None:
     check_free(output, force, "--force")
     kinds = (".png", ".pdf", ".svg")
     if output.suffix not in kinds:
-        raise ValueError(f"a picture is written as {', '.join(kinds)}; got {output.name!r}.")
+        raise ValueError(f"a picture is written as {', '.join(kinds)}; got {quoted(output.name)}.")
 
 
 def pairs(options: list[str], name: str) -> dict[str, str]:
@@ -46,7 +48,7 @@ def pairs(options: list[str], name: str) -> dict[str, str]:
     for option in options:
         key, sign, value = option.partition("=")
         if not (key and sign and value):
-            raise ValueError(f"{name} takes NAME=COLUMN, for example {name} N=n_params; got {option!r}.")
+            raise ValueError(f"{name} takes NAME=COLUMN, for example {name} N=n_params; got {quoted(option)}.")
         if key.strip() in pairs:
             raise ValueError(f"{name} names {key.strip()} twice: {pairs[key.strip()]} and {value.strip()}.")
         pairs[key.strip()] = value.strip()
@@ -65,7 +67,7 @@ def numbers(point: str) -> dict[str, float]:
         except ValueError:
             sign = ""
         if not sign:
-            raise ValueError(f"--at takes numbers by name, for example --at N=70e9,D=1.4e12; got {point!r}.")
+            raise ValueError(f"--at takes numbers by name, for example --at N=70e9,D=1.4e12; got {quoted(point)}.")
     return values
 
 
@@ -75,7 +77,7 @@ def points(options: list[str]) -> dict[str, list[float]]:
     names = list(points[0])
     for point, option in zip(points, options, strict=True):
         if set(point) != set(names):
-            raise ValueError(f"every --at names the same inputs; got {options[0]!r} and {option!r}.")
+            raise ValueError(f"every --at names the same inputs; got {quoted(options[0])} and {quoted(option)}.")
     return {name: [point[name] for point in points] for name in names}
 
 
@@ -96,7 +98,7 @@ def held(path: str | None) -> dict[str, float] | str | None:
         try:
             found[{"ratio": "D/N"}.get(key, key)] = float(value)
         except ValueError:
-            raise ValueError(f"--path is optimal, ratio=20, N=1e9 or D=2e10; got {path!r}.") from None
+            raise ValueError(f"--path is optimal, ratio=20, N=1e9 or D=2e10; got {quoted(path)}.") from None
     return found
 
 

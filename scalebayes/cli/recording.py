@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from scalebayes.arguments import quoted
 from scalebayes.cli.fitting import report as report_of
 from scalebayes.cli.fitting import saved
 from scalebayes.cli.options import FitFile, Force, Json, Prob, pairs, print_json
@@ -81,7 +82,7 @@ def report(
     from scalebayes.files import check_free
 
     if form not in ("md", "tex", "html"):
-        raise ValueError(f"--format is md, tex or html, got {form!r}.")
+        raise ValueError(f"--format is md, tex or html, got {quoted(form)}.")
     if output is not None:
         check_free(output, force, "--force")
     from scalebayes.fits.storage import load

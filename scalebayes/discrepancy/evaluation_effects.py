@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 
+from scalebayes.arguments import quoted
 from scalebayes.discrepancy.contract import Departure, Errors, Situation
 from scalebayes.discrepancy.run_effects import given_earlier, of_its_own
 from scalebayes.observations.noise import Gaussian
@@ -62,7 +63,7 @@ class EvaluationEffects:
     def __post_init__(self) -> None:
         object.__setattr__(self, "effect", with_pooling(self.effect))
         if isinstance(self.effect, Pooled | Separate) or isinstance(self.effect.prior, Gamma):
-            raise ValueError(f"groups share the effect of an evaluation, and so its prior; got {self.effect!r}.")
+            raise ValueError(f"groups share the effect of an evaluation, and so its prior; got {quoted(self.effect)}.")
 
     def priors(self, inputs: tuple[str, ...]) -> dict[str, Pooling]:
         """The prior of tau."""

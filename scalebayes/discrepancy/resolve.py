@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import nearest, quoted
 from scalebayes.discrepancy import WORDS, Drift, RunEffects, Surface, Term
 from scalebayes.observations import Observation, StudentT
 from scalebayes.runs import Runs
@@ -32,7 +32,7 @@ def as_terms(discrepancy: object) -> tuple[Term, ...]:
         if isinstance(made, type) or not isinstance(made, Term):
             raise ValueError(
                 f"discrepancy is {', '.join(map(repr, (AUTO, *WORDS)))}, a value such as sb.Drift(), a tuple of them, "
-                f"or None, got {part!r}{nearest(part, WORDS) if isinstance(part, str) else ''}."
+                f"or None, got {quoted(part)}{nearest(part, WORDS) if isinstance(part, str) else ''}."
             )
         terms.append(made)
     if len({type(term) for term in terms}) < len(terms) or sum(term.moves_mean for term in terms) > 1:
@@ -112,6 +112,6 @@ def check_together(terms: tuple[Term, ...], observation: Observation, runs: Runs
         if not term.sampled and not observation.is_gaussian:
             raise ValueError(
                 f"the discrepancy {term.word!r} is integrated out, which needs a Gaussian observation, such as "
-                f"observation='gaussian'; got {observation.word!r}."
+                f"observation='gaussian'; got {quoted(observation.word)}."
             )
         term.check(runs)

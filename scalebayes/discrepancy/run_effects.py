@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import nearest, quoted
 from scalebayes.discrepancy.contract import Departure, Errors, Situation
 from scalebayes.observations.noise import Gaussian
 from scalebayes.priors import LogNormal, Pooling, pooled, repool, shared, with_pooling
@@ -76,7 +76,7 @@ class RunEffects:
         for name in ("effect", "length"):
             object.__setattr__(self, name, with_pooling(getattr(self, name)))
         if self.along is not None and not isinstance(self.along, str):
-            raise TypeError(f"along is the column along which an effect changes, got {self.along!r}.")
+            raise TypeError(f"along is the column along which an effect changes, got {quoted(self.along)}.")
 
     def priors(self, inputs: tuple[str, ...]) -> dict[str, Pooling]:
         """The prior of tau, and of the length if the effect changes."""

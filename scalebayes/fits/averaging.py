@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from scalebayes.arguments import quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.sampling import sample
 from scalebayes.inference.diagnostics import Diagnostics
@@ -139,7 +140,8 @@ def average(
         found, how = stacked(held_back(named, share, seed)), weights
     else:
         raise ValueError(
-            f"weights are 'equal', 'loo', 'bootstrap', 'holdout' or a mapping of names to numbers, got {weights!r}."
+            "weights are 'equal', 'loo', 'bootstrap', 'holdout' or a mapping of names to numbers, got "
+            f"{quoted(weights)}."
         )
     by_name = dict(zip(named, map(float, found), strict=True))
     return Average(MappingProxyType(named), MappingProxyType(by_name), how)
@@ -323,7 +325,7 @@ def held_back(named: Mapping[str, Fit], share: float, seed: int) -> np.ndarray:
     """Log density of the largest runs under fits to the other runs, shape (run, fit)."""
     runs = next(iter(named.values())).model.runs
     if not 0 < share < 1:
-        raise ValueError(f"share is the part of each group's runs to hold out, between 0 and 1, got {share!r}.")
+        raise ValueError(f"share is the part of each group's runs to hold out, between 0 and 1, got {quoted(share)}.")
     along = any(term.stated == "curves" for fit in named.values() for term in fit.model.discrepancy)
     parts, short = split(runs, masks(runs, None, None, [share]), along, skip=True)
     if short:

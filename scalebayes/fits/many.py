@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import check_seed
+from scalebayes.arguments import check_seed, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.fits.sampling import assemble, checked_prior
 from scalebayes.fits.sweeps import done_in, failed, open_folder, read_fit, write_fit
@@ -233,7 +233,9 @@ def _named(models: Mapping[str, Model] | Sequence[Model]) -> dict[str, Model]:
     named = dict(pairs)
     for name, model in named.items():
         if not isinstance(name, str) or not isinstance(model, Model):
-            raise TypeError(f"models are sb.Model by names that are strings, got {name!r}: {type(model).__name__}.")
+            raise TypeError(
+                f"models are sb.Model by names that are strings, got {quoted(name)}: {type(model).__name__}."
+            )
     if not named:
         raise ValueError("there are no models to fit.")
     return named

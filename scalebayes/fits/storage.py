@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from scalebayes import laws
-from scalebayes.arguments import shown
+from scalebayes.arguments import quoted
 from scalebayes.discrepancy import Term
 from scalebayes.files import check_regular
 from scalebayes.fits.description import FORMAT, digest_of, made
@@ -90,7 +90,7 @@ def load(
     except (KeyError, AttributeError, IndexError, RecursionError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{path.name} holds a fit that is not described as Fit.save does it ({type(error).__name__}: "
-            f"{shown(str(error))}); {_ADVICE}."
+            f"{quoted(str(error))}); {_ADVICE}."
         ) from None
     return Fit(model, tree)
 
@@ -145,7 +145,7 @@ def check_format(attributes: Mapping[Any, Any], file: str) -> None:
             "that version or a later one."
         )
     raise ValueError(
-        f"{file} is in format {shown(found)}, of an older scalebayes, and this one reads format {FORMAT}: fit again, "
+        f"{file} is in format {quoted(found)}, of an older scalebayes, and this one reads format {FORMAT}: fit again, "
         f"or read it with scalebayes {by}."
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scalebayes.arguments import shown
+from scalebayes.arguments import quoted
 
 LEAST_DRAWS = 500  # of each chain, where the number of draws is not given
 MOST_DRAWS = 8000
@@ -48,9 +48,9 @@ class Settings:
             if value is None and name != "chains":
                 continue
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < smallest:
-                raise ValueError(f"{name} is a whole number from {smallest} on, got {shown(value)}.")
+                raise ValueError(f"{name} is a whole number from {smallest} on, got {quoted(value)}.")
         if self.target_accept is not None and not 0 < self.target_accept < 1:
-            raise ValueError(f"target_accept lies between 0 and 1, got {shown(self.target_accept)}.")
+            raise ValueError(f"target_accept lies between 0 and 1, got {quoted(self.target_accept)}.")
         if self.draws is not None:
             for name in ("ess", "max_draws"):
                 if getattr(self, name) is not None:

@@ -9,7 +9,7 @@ function of your own is as good as these::
 
 from collections.abc import Callable, Mapping
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import nearest, quoted
 from scalebayes.laws import (
     breaks,
     composition,
@@ -78,7 +78,7 @@ def as_law(law: Callable | Law) -> Law:
         return law
     if isinstance(law, str):
         instead = f"sb.laws.{law}" if law in {each.name for each in BUILT_IN} else "sb.laws.power_floor"
-        raise TypeError(f"a law is a function, such as {instead}, and not its name; got {law!r}.")
+        raise TypeError(f"a law is a function, such as {instead}, and not its name; got {quoted(law)}.")
     try:
         return _BY_FUNCTION.get(law) or Law(law)
     except TypeError:  # not hashable, hence not a function

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 
+from scalebayes.arguments import quoted
 from scalebayes.laws import usual
 from scalebayes.laws.law import Law
 from scalebayes.priors import Normal, ResponseShare, pooled
@@ -54,9 +55,9 @@ def data_mixing(domains: Sequence[str]) -> Law:
     2.522
     """
     if isinstance(domains, str) or not all(isinstance(name, str) and name.isidentifier() for name in domains):
-        raise TypeError(f"domains are names, such as ['web', 'code'], got {domains!r}.")
+        raise TypeError(f"domains are names, such as ['web', 'code'], got {quoted(domains)}.")
     if len(domains) < 2 or len(set(domains)) < len(domains):
-        raise ValueError(f"a mixture has two or more domains, each of its own name; got {list(domains)!r}.")
+        raise ValueError(f"a mixture has two or more domains, each of its own name; got {quoted(list(domains))}.")
     names = tuple(f"t_{name}" for name in domains)
 
     def law(r, **theta):

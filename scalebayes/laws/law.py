@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from scalebayes.arguments import quoted
 from scalebayes.priors import FloorShare, Pooling, Prior
 from scalebayes.priors import with_floor as with_named_floor
 
@@ -143,7 +144,7 @@ class Law:
     def __post_init__(self) -> None:
         parameters = self.signature.parameters
         if isinstance(self.floor, str) and self.floor not in parameters:
-            raise ValueError(f"the floor of {self.signature} is one of its parameters, got {self.floor!r}.")
+            raise ValueError(f"the floor of {self.signature} is one of its parameters, got {quoted(self.floor)}.")
         for name in self.priors:
             if name not in parameters:
                 raise ValueError(f"{self.signature} has no parameter {name!r} to have a prior.")
@@ -154,7 +155,7 @@ class Law:
             if name not in {*parameters, *self.derived}:
                 raise ValueError(f"{self.signature} has no parameter {name!r} to be a place.")
         if self.scale not in ("log", "identity", "logit"):
-            raise ValueError(f"the scale of {self.name} is 'log', 'identity' or 'logit', got {self.scale!r}.")
+            raise ValueError(f"the scale of {self.name} is 'log', 'identity' or 'logit', got {quoted(self.scale)}.")
         if isinstance(self.floor, str):
             stated = {name: with_named_floor(prior, self.floor) for name, prior in self.priors.items()}
             object.__setattr__(self, "priors", stated)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import nearest, quoted
 from scalebayes.discrepancy import Term
 from scalebayes.laws import Law, as_law
 from scalebayes.laws import with_floor as with_declared_floor
@@ -100,7 +100,7 @@ def _of_law(
 def check_pooling(pooling: object, runs: Runs) -> None:
     """Refuse a word of pooling that is none, and one that does not suit the groups."""
     if pooling not in (None, *WORDS):
-        raise ValueError(f"pooling is {', '.join(map(repr, WORDS[:-1]))} or {WORDS[-1]!r}, got {pooling!r}.")
+        raise ValueError(f"pooling is {', '.join(map(repr, WORDS[:-1]))} or {WORDS[-1]!r}, got {quoted(pooling)}.")
     if pooling == "crossed" and len(runs.group) < 2:
         grouped = f"by {runs.group_name!r} alone" if runs.group else "not at all"
         raise ValueError(

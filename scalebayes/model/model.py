@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import nearest, quoted
 from scalebayes.discrepancy import Term, sampled_of
 from scalebayes.discrepancy.resolve import AUTO, Discrepancy, as_terms, check_together, chosen, words
 from scalebayes.laws import Law, as_law, is_built_in
@@ -402,7 +402,7 @@ def _check_horizon(horizon: object, terms: tuple[Term, ...]) -> None:
     if isinstance(horizon, bool) or not isinstance(horizon, Real) or not 1 <= float(horizon) < np.inf:
         raise ValueError(
             "horizon is how far the curves will be forecast, in multiples of their largest scale: from 1 on, "
-            f"got {horizon!r}."
+            f"got {quoted(horizon)}."
         )
     if not any(term.takes_horizon for term in terms):
         raise ValueError("horizon is about curves that drift: with discrepancy='drift', or leave it out.")
@@ -433,6 +433,6 @@ def _resolved_observation(observation: object, terms: tuple[Term, ...], law: Law
             return OBSERVATIONS[observation]()
         raise ValueError(
             f"observation is {', '.join(map(repr, OBSERVATIONS))}, or a value such as sb.StudentT(), "
-            f"got {observation!r}{nearest(observation, OBSERVATIONS)}."
+            f"got {quoted(observation)}{nearest(observation, OBSERVATIONS)}."
         )
     return check_observation(observation)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import nearest, quoted
 from scalebayes.laws import Law, as_law, with_floor
 from scalebayes.observations import Observation, check_observation
 from scalebayes.observations.noise import StudentT
@@ -83,7 +83,9 @@ def measured(also: object, law: Law, runs: Runs) -> dict[str, Measured]:
     if also is None:
         return {}
     if not isinstance(also, Mapping):
-        raise TypeError(f"also is a mapping from columns to laws, such as {{'bpb': sb.laws.chinchilla}}, got {also!r}.")
+        raise TypeError(
+            f"also is a mapping from columns to laws, such as {{'bpb': sb.laws.chinchilla}}, got {quoted(also)}."
+        )
     return {column: _measured(column, given, law, runs) for column, given in also.items()}
 
 
@@ -97,7 +99,7 @@ def _measured(column: str, given: object, first: Law, runs: Runs) -> Measured:
     if column in (runs.response, *runs.group, *(c for given in runs.inputs.values() for c in given.columns)):
         raise ValueError(f"also names {column!r} as a further response, which is used already; name another column.")
     if each.better not in ("lower", "higher"):
-        raise ValueError(f"better is 'lower' or 'higher', got {each.better!r}.")
+        raise ValueError(f"better is 'lower' or 'higher', got {quoted(each.better)}.")
     law = as_law(each.law)
     strange = [name for name in law.inputs if name not in first.inputs]
     if strange:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scalebayes.arguments import is_whole
+from scalebayes.arguments import is_whole, quoted
 from scalebayes.observations.scales import LOGIT, Scale
 from scalebayes.priors import LogNormal, Pooling, shared, with_pooling
 
@@ -64,7 +64,7 @@ class BetaBinomial:
 
     def __post_init__(self) -> None:
         if not isinstance(self.items, str):
-            raise TypeError(f"items is the column with the number of items, got {self.items!r}.")
+            raise TypeError(f"items is the column with the number of items, got {quoted(self.items)}.")
         object.__setattr__(self, "concentration", with_pooling(self.concentration))
 
     @property
@@ -142,7 +142,7 @@ class Binomial:
 
     def __post_init__(self) -> None:
         if not isinstance(self.items, str):
-            raise TypeError(f"items is the column with the number of items, got {self.items!r}.")
+            raise TypeError(f"items is the column with the number of items, got {quoted(self.items)}.")
 
     @property
     def columns(self) -> dict[str, str]:
@@ -213,7 +213,7 @@ class NegativeBinomial:
 
     def __post_init__(self) -> None:
         if not isinstance(self.passes, str) and not is_whole(self.passes, 1):
-            raise TypeError(f"passes is a whole number from 1 on, or the column with it, got {self.passes!r}.")
+            raise TypeError(f"passes is a whole number from 1 on, or the column with it, got {quoted(self.passes)}.")
 
     @property
     def columns(self) -> dict[str, str]:

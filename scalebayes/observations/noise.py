@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from scalebayes.arguments import quoted
 from scalebayes.observations.scales import LOG, Scale, as_scale
 from scalebayes.priors import Gamma, LogNormal, Pooling, RangeShare, Shared, pooled, shared, with_pooling
 
@@ -67,7 +68,7 @@ class StudentT:
         _resolve(self)
         object.__setattr__(self, "nu", with_pooling(self.nu))
         if not isinstance(self.nu, Shared):
-            raise ValueError(f"nu of a Student-t is shared by all groups, got {self.nu!r}.")
+            raise ValueError(f"nu of a Student-t is shared by all groups, got {quoted(self.nu)}.")
 
     @property
     def needs(self) -> str:
@@ -158,7 +159,7 @@ class Gaussian:
     def __post_init__(self) -> None:
         _resolve(self)
         if not (self.error is None or isinstance(self.error, str)):
-            raise TypeError(f"error is the column with the standard error of each response, got {self.error!r}.")
+            raise TypeError(f"error is the column with the standard error of each response, got {quoted(self.error)}.")
         if self.growth is not None:
             object.__setattr__(self, "growth", with_pooling(self.growth))
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from scalebayes.arguments import quoted
+
 _SMALLEST, _NEAREST = 1e-300, 1e-12  # a response's least distance from a bound of the logarithm and of log-odds
 _LEAST_SHARE = 0.02  # the least share of a response that counts as above the floor
 
@@ -102,5 +104,5 @@ def as_scale(scale: object) -> Scale:
         return scale
     known = {each.name: each for each in (LOG, IDENTITY, LOGIT)}
     if not isinstance(scale, str) or scale not in known:
-        raise ValueError(f"scale is {', '.join(map(repr, known))}, got {scale!r}.")
+        raise ValueError(f"scale is {', '.join(map(repr, known))}, got {quoted(scale)}.")
     return known[scale]

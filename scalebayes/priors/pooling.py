@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import Any
 
+from scalebayes.arguments import quoted
 from scalebayes.priors.elsewhere import from_elsewhere
 from scalebayes.priors.values import LAWS_FLOOR, Anchored, Gamma, Normal, Prior, ResponseShare
 
@@ -130,12 +131,12 @@ def pooled(prior: Prior, *, spread: float | Mapping[str, float], on: Mapping[str
     for factor, value in spreads.items():
         where = f"spread of {factor!r}" if isinstance(spread, Mapping) else "spread"
         if not isinstance(value, Real) or isinstance(value, bool):
-            raise TypeError(f"pooled needs a number for {where}, got {value!r} ({type(value).__name__}).")
+            raise TypeError(f"pooled needs a number for {where}, got {quoted(value)} ({type(value).__name__}).")
         if not math.isfinite(value) or value <= 0:
-            raise ValueError(f"pooled needs a positive number for {where}, got {value!r}.")
+            raise ValueError(f"pooled needs a positive number for {where}, got {quoted(value)}.")
     for column, slope in (on or {}).items():
         if not isinstance(slope, Normal):
-            raise TypeError(f"on has a Normal prior for the slope on {column!r}, got {slope!r}.")
+            raise TypeError(f"on has a Normal prior for the slope on {column!r}, got {quoted(slope)}.")
     return Pooled(_a_prior(prior), dict(spread) if isinstance(spread, Mapping) else spread, dict(on or {}))
 
 
@@ -172,7 +173,8 @@ def _a_prior(prior: object) -> Prior:
     outside = isinstance(prior, type) and prior.__module__.partition(".")[0] == "pymc"
     meant = f"; of PyMC's write pm.{prior.__name__}.dist(...)" if outside else ""
     raise TypeError(
-        f"a prior is needed, such as LogNormal(median=0.3, spread=0.5), got {prior!r} ({type(prior).__name__}){meant}."
+        f"a prior is needed, such as LogNormal(median=0.3, spread=0.5), got {quoted(prior)} "
+        f"({type(prior).__name__}){meant}."
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any, Literal, cast
 
+from scalebayes.arguments import quoted
+
 LAWS_FLOOR = "floor of the law"  # stands for the parameter that a law declares as its floor
 
 
@@ -18,10 +20,10 @@ def check_numbers(prior: object, *positive: str) -> None:
         if each.type != "float" and not (each.type == "float | None" and value is not None):
             continue
         if not isinstance(value, Real) or isinstance(value, bool):
-            raise TypeError(f"{name} needs a number for {each.name}, got {value!r} ({type(value).__name__}).")
+            raise TypeError(f"{name} needs a number for {each.name}, got {quoted(value)} ({type(value).__name__}).")
         if not math.isfinite(value) or (each.name in positive and value <= 0):
             needed = "a positive number" if each.name in positive else "a finite number"
-            raise ValueError(f"{name} needs {needed} for {each.name}, got {value!r}.")
+            raise ValueError(f"{name} needs {needed} for {each.name}, got {quoted(value)}.")
 
 
 @dataclass(frozen=True)
@@ -336,24 +338,26 @@ class Anchored:
     def __post_init__(self) -> None:
         check_numbers(self, "reference")
         if self.form not in ("amplitude", "scale", "intercept", "place"):
-            raise ValueError(f"Anchored needs form 'amplitude', 'scale', 'intercept' or 'place', got {self.form!r}.")
+            raise ValueError(
+                f"Anchored needs form 'amplitude', 'scale', 'intercept' or 'place', got {quoted(self.form)}."
+            )
         positive = self.form in ("scale", "place")
         if not isinstance(self.value, LogNormal | ResponseShare | RangeShare | Normal | ResponseLevel) or (
             positive and isinstance(self.value, Normal | ResponseLevel)
         ):
             needed = "a LogNormal or ResponseShare value" if positive else "a prior such as LogNormal or ResponseShare"
-            raise TypeError(f"Anchored needs {needed}, got {self.value!r}.")
+            raise TypeError(f"Anchored needs {needed}, got {quoted(self.value)}.")
         # A file has lists.
         for name in ("input", "exponent"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         inputs, exponents = _several(self.input), _several(self.exponent)
         if len(exponents) != (0 if self.form == "place" else len(inputs)):
-            needed = "no exponent" if self.form == "place" else f"an exponent for {' and '.join(map(repr, inputs))}"
-            raise ValueError(f"Anchored with form {self.form!r} needs {needed}, got {self.exponent!r}.")
+            needed = "no exponent" if self.form == "place" else f"an exponent for {' and '.join(map(quoted, inputs))}"
+            raise ValueError(f"Anchored with form {self.form!r} needs {needed}, got {quoted(self.exponent)}.")
         if len(inputs) > 1 and (positive or self.reference is not None):
             what = f"form {self.form!r}" if positive else "a reference"
-            raise ValueError(f"Anchored with {what} needs one input, got {self.input!r}.")
+            raise ValueError(f"Anchored with {what} needs one input, got {quoted(self.input)}.")
 
     @property
     def positive(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import check_positive, check_prob
+from scalebayes.arguments import check_positive, check_prob, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.laws import keywords
@@ -261,13 +261,13 @@ def allocate(
             raise ValueError("served and unique are about N parameters and D tokens; leave them out.")
     budgets = np.atleast_1d(np.asarray(C, float))
     if not (np.isfinite(budgets).all() and (budgets > 0).all() and budgets.ndim == 1 and len(budgets)):
-        raise ValueError(f"C is a positive finite number of FLOPs, or several, got {C!r}.")
+        raise ValueError(f"C is a positive finite number of FLOPs, or several, got {quoted(C)}.")
     given = {"margin": margin, "most_n": most_n, "most_d": most_d, "unique": unique, "served": served or None}
     for name, value in given.items():
         if value is not None:
             check_positive(value, name)
     if ratio is not None and not (np.shape(ratio) == (2,) and 0 < ratio[0] <= ratio[1]):
-        raise ValueError(f"ratio is the least and the most tokens per parameter, got {ratio!r}.")
+        raise ValueError(f"ratio is the least and the most tokens per parameter, got {quoted(ratio)}.")
     level = check_group(runs, group, False)
     levels = (level,) if level is not None else runs.levels or (None,)
     others = {label: _others(model, over, at or {}, label) for label in levels}

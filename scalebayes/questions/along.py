@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scalebayes.arguments import quoted
 from scalebayes.fits.averaging import Average, members, mixed
 from scalebayes.fits.fit import Fit
 from scalebayes.model import Model
@@ -112,7 +113,7 @@ def settings_compared(
     ):
         raise TypeError(
             "between names two settings or more, each with the inputs it holds, such as "
-            f"{{'dense': {{'X': 1}}, 'sparse': {{'X': 64}}}}; got {between!r}."
+            f"{{'dense': {{'X': 1}}, 'sparse': {{'X': 64}}}}; got {quoted(between)}."
         )
     names = [set(setting) for setting in between.values()]
     if any(other != names[0] for other in names):

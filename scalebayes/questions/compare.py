@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import check_positive, check_prob, is_positive
+from scalebayes.arguments import check_positive, check_prob, is_positive, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
@@ -229,7 +229,9 @@ def compare(
     unlike = [name for name in model.parameters if dim in posterior[name].dims]
     for name, width in margin.items():
         if name not in unlike:
-            raise ValueError(f"margin is of parameters that differ between groups, {', '.join(unlike)}; got {name!r}.")
+            raise ValueError(
+                f"margin is of parameters that differ between groups, {', '.join(unlike)}; got {quoted(name)}."
+            )
         check_positive(width, f"margin of {name}", "difference")
     if not unlike:
         raise ValueError("the groups share every parameter; nothing can differ. Fit with pooling='pooled'.")
@@ -301,7 +303,7 @@ def _speeds(
         where, value = runs.response, float(target)
         low, high = model.observation.scale.bounds
         if not low < value < high or (low == 0 and not is_positive(target)):
-            raise ValueError(f"target is a possible {runs.response}, got {target!r}.")
+            raise ValueError(f"target is a possible {runs.response}, got {quoted(target)}.")
     paths = {level: path_along(model, axis, path, level) for level in levels}
     at, reached = _inverses(fit, paths, axis, value if where == axis else None)
     given, rows, ratios = np.full(fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"], value), [], []

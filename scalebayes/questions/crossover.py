@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import check_positive, check_prob, check_seed
+from scalebayes.arguments import check_positive, check_prob, check_seed, quoted
 from scalebayes.fits.averaging import Average, pooled_diagnostics
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
@@ -323,7 +323,7 @@ def crossover(
     sources, levels = compared(fit, groups) if between is None else settings_compared(fit, between, groups)
     runs = sources[0].runs
     if not (isinstance(margin, Real) and np.isfinite(margin) and margin >= 0):
-        raise ValueError(f"margin is a difference of {runs.response} from 0 on, got {margin!r}.")
+        raise ValueError(f"margin is a difference of {runs.response} from 0 on, got {quoted(margin)}.")
     paths = [source.paths(axis, path) for source in sources]
     seen = min(largest_scale(source.runs, axis, level) for source in sources for level in source.levels)
     first_scale = _start(start, to, axis, seen)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_positive, check_seed, is_whole
+from scalebayes.arguments import check_positive, check_seed, is_whole, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model import Model
@@ -175,9 +175,9 @@ def design(
     check_one(fit, "a design")
     check_positive(budget, "budget", "number of FLOPs")
     if goal not in ("width", "decision"):
-        raise ValueError(f"goal is 'width' or 'decision', got {goal!r}.")
+        raise ValueError(f"goal is 'width' or 'decision', got {quoted(goal)}.")
     if most is not None and not is_whole(most, 1):
-        raise ValueError(f"most is a whole number from 1 on, got {most!r}.")
+        raise ValueError(f"most is a whole number from 1 on, got {quoted(most)}.")
     points = costed(fit, candidates, budget)
     joint = _joint(fit, points, _targets(fit, at, goal), goal, seed)
     cost = points["cost"].to_numpy(float)

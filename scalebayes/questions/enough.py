@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_positive, check_seed, is_whole
+from scalebayes.arguments import check_positive, check_seed, is_whole, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.prediction import Points, parameters_of
@@ -168,7 +168,7 @@ def enough_runs(
     check_positive(to, "to", axis)
     check_positive(uses, "uses", "number of runs")
     if not is_whole(outcomes, 2):
-        raise ValueError(f"two outcomes or more are simulated, got {outcomes!r}.")
+        raise ValueError(f"two outcomes or more are simulated, got {quoted(outcomes)}.")
     levels = check_levels(runs, groups)
     check_comparable({level: (runs, level) for level in levels}, model.across_evaluations)
     points = costed(fit, candidates, None)

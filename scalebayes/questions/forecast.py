@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import check_prob, check_seed, is_positive
+from scalebayes.arguments import check_prob, check_seed, is_positive, quoted
 from scalebayes.fits.averaging import Average, members, mixed
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
@@ -354,7 +354,8 @@ def _grouped(fit: Fit, points: pd.DataFrame, group: Group | None, new_group: boo
 def _check_schedule(schedule_change: float | None, gain: object, inputs: tuple[str, ...]) -> None:
     if gain is not None and not isinstance(gain, LogNormal | Normal):
         raise TypeError(
-            f"schedule_gain is a LogNormal or a Normal, such as LogNormal(median=0.023, spread=0.5), got {gain!r}."
+            "schedule_gain is a LogNormal or a Normal, such as LogNormal(median=0.023, spread=0.5), got "
+            f"{quoted(gain)}."
         )
     if schedule_change is None and gain is not None:
         raise ValueError(f"schedule_gain is what a change gains: say where it lies, schedule_change=, in {inputs[0]}.")
@@ -366,7 +367,7 @@ def _check_schedule(schedule_change: float | None, gain: object, inputs: tuple[s
             "have none ahead."
         )
     if not is_positive(schedule_change):
-        raise ValueError(f"schedule_change is a positive finite {inputs[0]}, got {schedule_change!r}.")
+        raise ValueError(f"schedule_change is a positive finite {inputs[0]}, got {quoted(schedule_change)}.")
 
 
 def _gains(gain: LogNormal | Normal, n: int, rng: np.random.Generator) -> np.ndarray:

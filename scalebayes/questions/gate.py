@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import check_positive, check_prob, check_seed, nearest
+from scalebayes.arguments import check_positive, check_prob, check_seed, nearest, quoted
 from scalebayes.fits.averaging import Average, pooled_diagnostics
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
@@ -242,7 +242,7 @@ def gate(
     check_seed(seed)
     check_positive(threshold, "threshold", "speed-up")
     if isinstance(sure, bool) or not isinstance(sure, int | float) or not 0.5 < sure < 1:
-        raise ValueError(f"sure is a probability above 0.5 and below 1, got {sure!r}.")
+        raise ValueError(f"sure is a probability above 0.5 and below 1, got {quoted(sure)}.")
     sources, names = _groups(fit, baseline, candidates)
     runs = sources[0].runs
     prices = _prices(sources, names, axis, price)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import check_prob, check_seed, is_whole
+from scalebayes.arguments import check_prob, check_seed, is_whole, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.notebook import shown
@@ -181,7 +181,7 @@ def in_flight(
         )
     recent = max(1, len(seen) // 5) if newest is None else newest
     if not is_whole(recent, 1) or recent > len(seen) - 2:
-        raise ValueError(f"newest is a number of points from 1 to {len(seen) - 2}, got {newest!r}.")
+        raise ValueError(f"newest is a number of points from 1 to {len(seen) - 2}, got {quoted(newest)}.")
     new = bool(runs.group) and level is None
     points = read_points(model, curve.drop(columns=[runs.response, *(set(runs.group) & set(curve.columns))]))
     at = points_of(model, points, None if new else level, new_runs=False)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import check_positive, check_prob, check_seed, nearest
+from scalebayes.arguments import check_positive, check_prob, check_seed, nearest, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.evaluation import expected
@@ -189,7 +189,7 @@ def isoflop(
     if set(runs.inputs) != {"N", "D"}:
         raise ValueError(f"isoFLOP curves are of a law of N and D; {model.name} has {', '.join(runs.inputs)}.")
     if window is not None and check_positive(window, "window", "factor") <= 1:
-        raise ValueError(f"window is a factor above 1, got {window!r}.")
+        raise ValueError(f"window is a factor above 1, got {quoted(window)}.")
     levels: Sequence[str | None] = check_levels(runs, [group], 1) if group is not None else runs.levels or (None,)
     cost, rng = _budgets(runs, budget), np.random.default_rng(seed)
     tables, exponents, curves, kept, draws = [], [], [], [], {}

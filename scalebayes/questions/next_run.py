@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_positive, check_prob, check_seed, is_whole
+from scalebayes.arguments import check_positive, check_prob, check_seed, is_whole, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.prediction import Points, parameters_of
@@ -186,10 +186,10 @@ def next_run(
     check_one(fit, "the next run")
     runs, model = fit.model.runs, fit.model
     if goal not in _UNITS:
-        raise ValueError(f"goal is 'decision', 'width' or 'optimum', got {goal!r}.")
+        raise ValueError(f"goal is 'decision', 'width' or 'optimum', got {quoted(goal)}.")
     check_positive(to, "to", axis)
     if not is_whole(outcomes, 2):
-        raise ValueError(f"two outcomes or more are simulated, got {outcomes!r}.")
+        raise ValueError(f"two outcomes or more are simulated, got {quoted(outcomes)}.")
     if goal == "optimum" and (axis != "C" or set(runs.inputs) != {"N", "D"}):
         raise ValueError(
             f"an optimum is at a budget: axis='C', for a law of N and D; {model.name} has {', '.join(runs.inputs)}."

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from scalebayes.arguments import check_positive
+from scalebayes.arguments import check_positive, quoted
 from scalebayes.laws import Law
 from scalebayes.model import Model
 from scalebayes.numerics.precision import double_precision
@@ -114,7 +114,7 @@ def path_along(model: Model, axis: str, path: Held, level: str | None = None) ->
         return Path(f"its own compute-optimal path{said}", optimal, of_draw=True)
     if path is not None and not isinstance(path, Mapping):
         kind = ValueError if isinstance(path, str) else TypeError
-        raise kind(f"a path is 'optimal', what is held, for example {{'D/N': 20}}, or a function, got {path!r}.")
+        raise kind(f"a path is 'optimal', what is held, for example {{'D/N': 20}}, or a function, got {quoted(path)}.")
     along = _held_path(name, moving, axis, held)
     said = ", ".join(f"{key} = {_said(value)}" for key, value in (path or {}).items()) or axis
     return Path(said, lambda scale, theta: every(along(scale)))
@@ -137,7 +137,7 @@ def held_value(runs: Runs, key: str, value: Any, constants: Mapping[str, Any]) -
         held = np.asarray(value, float)
         if held.shape != np.shape(runs.x(key))[1:] or not np.isfinite(held).all():
             parts = f"{len(each.columns)} finite numbers" if each.is_vector else "a finite number"
-            raise ValueError(f"{key} must be {parts}, got {value!r}.")
+            raise ValueError(f"{key} must be {parts}, got {quoted(value)}.")
         return held if each.is_vector else float(held)
     return check_positive(value, key)
 

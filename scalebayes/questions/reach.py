@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from scalebayes.arguments import check_prob, check_seed
+from scalebayes.arguments import check_prob, check_seed, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.inference.diagnostics import Diagnostics
 from scalebayes.model.prediction import parameters_of, stream
@@ -182,7 +182,7 @@ def reach(
     runs, (low, high) = model.runs, model.observation.scale.bounds
     if isinstance(target, bool) or not isinstance(target, int | float | np.number) or not low < target < high:
         kind = {"log": "positive finite", "identity": "finite"}.get(model.observation.scale.name, "0-to-1")
-        raise ValueError(f"the target is a {kind} {runs.response}, got {target!r}.")
+        raise ValueError(f"the target is a {kind} {runs.response}, got {quoted(target)}.")
     level = check_group(runs, group, new_group)
     levels = ("(new)",) if new_group else (level,) if level is not None else runs.levels or (None,)
     paths = [path_along(model, axis, path, None if new_group else label) for label in levels]

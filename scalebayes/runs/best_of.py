@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import nearest, quoted
 from scalebayes.runs.bowls import LEAST_NOISE, Sweep, bottoms
 from scalebayes.runs.runs import Runs, numbers
 
@@ -62,7 +62,7 @@ def best_of(runs: Runs, over: Sequence[str] | str, *, how: Literal["bowl", "mini
     """
     columns = _columns(runs, over)
     if how not in ("bowl", "minimum"):
-        raise ValueError(f"how is 'bowl' or 'minimum', got {how!r}.")
+        raise ValueError(f"how is 'bowl' or 'minimum', got {quoted(how)}.")
     swept = np.stack([np.log(_values(runs, column)) for column in columns], 1)
     others = [name for name in runs.inputs if not set(runs.inputs[name].columns) & set(columns)]
     kept = [column for name in others for column in runs.inputs[name].columns] + list(runs.group)
@@ -120,7 +120,7 @@ def _columns(runs: Runs, over: Sequence[str] | str) -> list[str]:
             raise ValueError(f"the runs have no column {name!r}{nearest(name, runs.table.columns)} that was swept.")
         found.append(column)
     if not found or len(set(found)) < len(found):
-        raise ValueError(f"over names the columns that were swept, each once; got {over!r}.")
+        raise ValueError(f"over names the columns that were swept, each once; got {quoted(over)}.")
     if runs.response in found or set(found) & set(runs.group):
         raise ValueError("over names settings that were swept, not the response or the group.")
     return found

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from scalebayes.arguments import EXTREME, shown
+from scalebayes.arguments import EXTREME, quoted
 from scalebayes.runs.columns import candidates_for
 from scalebayes.runs.inputs import UNITS
 from scalebayes.runs.runs import RESERVED, Runs, numbers, schedule_of
@@ -155,7 +155,7 @@ def check_groups(runs: Runs) -> None:
             first = int(np.flatnonzero(long)[0])
             raise ValueError(
                 f"column {column!r} (group) has labels of more than {LONGEST} characters, first: row "
-                f"{runs.labels[first]}: {shown(str(values.iloc[first]))}. Give these groups shorter names."
+                f"{runs.labels[first]}: {quoted(str(values.iloc[first]))}. Give these groups shorter names."
             )
         missing = (values.isna() | (values.astype(str).str.strip() == "")).to_numpy()
         if missing.any():

@@ -7,7 +7,7 @@ from numbers import Real
 
 import numpy as np
 
-from scalebayes.arguments import nearest
+from scalebayes.arguments import nearest, quoted
 from scalebayes.runs.cost import needed_cost, order_of_runs
 from scalebayes.runs.runs import Runs
 
@@ -49,9 +49,9 @@ def frontier(runs: Runs, *, axis: str | None = None, per_decade: float = 4, quan
     [3.4, 3.0]
     """
     if not isinstance(per_decade, Real) or isinstance(per_decade, bool) or not 0 < per_decade < 1000:
-        raise ValueError(f"per_decade is a positive number of bins, got {per_decade!r}.")
+        raise ValueError(f"per_decade is a positive number of bins, got {quoted(per_decade)}.")
     if not isinstance(quantile, Real) or isinstance(quantile, bool) or not 0 <= quantile < 1:
-        raise ValueError(f"quantile lies from 0 (the best run of a bin) to below 1, got {quantile!r}.")
+        raise ValueError(f"quantile lies from 0 (the best run of a bin) to below 1, got {quoted(quantile)}.")
     scale = _scales(runs, axis)
     y = runs.sign * runs.y
     # A small shift, so that nominal budgets such as 1e18 do not lie on the edge of a bin.

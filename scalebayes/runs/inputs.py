@@ -9,6 +9,7 @@ from numbers import Real
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from scalebayes.arguments import quoted
 from scalebayes.runs.schedules import Schedules
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Input:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             kinds = ", ".join(map(repr, get_args(Kind)))
-            raise ValueError(f"an input is one of {kinds}, got {self.kind!r}.")
+            raise ValueError(f"an input is one of {kinds}, got {quoted(self.kind)}.")
         if isinstance(self.column, list):
             object.__setattr__(self, "column", tuple(self.column))
         if self.is_vector and self.kind == "scale":
@@ -82,7 +83,7 @@ class Input:
         if self.error != 0.0 and self.kind != "scale":
             raise ValueError(f"only a scale has an error, a share of it; this input is {self.kind!r}.")
         if not isinstance(self.error, str) and not (isinstance(self.error, Real) and 0 <= self.error < 1):
-            raise ValueError(f"error is a share of the input from 0 to 1, or a column, got {self.error!r}.")
+            raise ValueError(f"error is a share of the input from 0 to 1, or a column, got {quoted(self.error)}.")
         if (self.kind == "sequence") != (self.schedules is not None):
             raise ValueError("an input that is a sequence is made by sb.schedule('column', rates).")
 
@@ -138,7 +139,7 @@ def schedule(column: str, rates: Mapping[str, Any] | pd.DataFrame, *, step: str 
     columns = (column,) if step is None else (column, step)
     for each in columns:
         if not isinstance(each, str):
-            raise TypeError(f"column and step are names of columns, got {each!r}.")
+            raise TypeError(f"column and step are names of columns, got {quoted(each)}.")
     return Input(columns, "sequence", schedules=rates if isinstance(rates, Schedules) else Schedules(cast(Any, rates)))
 
 
@@ -158,7 +159,7 @@ def as_input(name: str, given: object) -> Input:
     if isinstance(given, list | tuple) and given:
         return Input(tuple(given), "plain", unit)
     if given is None or isinstance(given, Mapping | set | list | tuple | dict):
-        raise TypeError(f"input {name} is a column, a list of columns or an sb.Input, got {given!r}.")
+        raise TypeError(f"input {name} is a column, a list of columns or an sb.Input, got {quoted(given)}.")
     return Input(cast(str, given), unit=unit)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import nearest, shown
+from scalebayes.arguments import nearest, quoted
 from scalebayes.runs.checks import (
     check_constants,
     check_groups,
@@ -107,12 +107,12 @@ def read_runs(
         table, excluded = kept, len(table) - len(kept)
     if inputs is not None and not isinstance(inputs, Mapping):
         raise TypeError(
-            f"inputs is a mapping from the law's inputs to columns, such as {{'N': 'n_params'}}, got {inputs!r}."
+            f"inputs is a mapping from the law's inputs to columns, such as {{'N': 'n_params'}}, got {quoted(inputs)}."
         )
     if better not in ("lower", "higher"):
-        raise ValueError(f"better is 'lower' or 'higher', got {shown(better)}.")
+        raise ValueError(f"better is 'lower' or 'higher', got {quoted(better)}.")
     if not (cost is None or isinstance(cost, str) or callable(cost)):
-        raise TypeError(f"cost is a column or a function of inputs, got {cost!r}.")
+        raise TypeError(f"cost is a column or a function of inputs, got {quoted(cost)}.")
     if not (response is None or isinstance(response, str)):
         table, groups = _pooled(table, response, groups, name)
         response = _VALUE
@@ -123,7 +123,7 @@ def read_runs(
     for role, column in named:
         if column is not None and column not in table.columns:
             raise ValueError(
-                f"{role} is to be column {shown(column)}, which {name} does not have{nearest(column, table.columns)}; "
+                f"{role} is to be column {quoted(column)}, which {name} does not have{nearest(column, table.columns)}; "
                 f"its columns are {columns_of(table)}."
             )
     if response is None:
@@ -177,13 +177,13 @@ def _pooled(
     several = isinstance(responses, Sequence) and all(isinstance(each, str) for each in responses)
     if not several or not responses or len(set(responses)) < len(responses):
         raise TypeError(
-            f"response is a column or a list of different columns, got {shown(responses)}; a second response with a "
+            f"response is a column or a list of different columns, got {quoted(responses)}; a second response with a "
             "law of its own goes into fit's also=."
         )
     for column in responses:
         if column not in table.columns:
             raise ValueError(
-                f"response is to be column {shown(column)}, which {name} does not have"
+                f"response is to be column {quoted(column)}, which {name} does not have"
                 f"{nearest(column, table.columns)}; its columns are {columns_of(table)}."
             )
     taken = [column for column in (_VALUE, _METRIC) if column in table.columns]

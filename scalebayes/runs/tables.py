@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scalebayes.arguments import shown
+from scalebayes.arguments import quoted
 from scalebayes.files import check_regular
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _check_header(table: pd.DataFrame, name: str) -> None:
     for i, column in enumerate(table.columns):
         if len(str(column)) > LONGEST:
             raise ValueError(
-                f"column {i} of {name} has a name of {len(str(column)):,} characters, {shown(column)}; at most "
+                f"column {i} of {name} has a name of {len(str(column)):,} characters, {quoted(column)}; at most "
                 f"{LONGEST} are possible. Is the first row a header?"
             )
 

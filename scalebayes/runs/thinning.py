@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from scalebayes.arguments import is_whole
+from scalebayes.arguments import is_whole, quoted
 from scalebayes.runs.curves import curves
 from scalebayes.runs.reading import check_input
 from scalebayes.runs.runs import Runs
@@ -46,10 +46,10 @@ def thin(runs: Runs, points: int = 24, *, along: str | None = None) -> Runs:
     named = [along] if along else sorted(runs.named & set(runs.scales)) or list(runs.scales)
     if len(named) != 1 or named[0] not in runs.scales:
         raise ValueError(
-            f"say along which input the curves are: along= one of {', '.join(runs.scales)}; got {along!r}."
+            f"say along which input the curves are: along= one of {', '.join(runs.scales)}; got {quoted(along)}."
         )
     if not is_whole(points, 2):
-        raise ValueError(f"points is a whole number from 2 on, got {points!r}.")
+        raise ValueError(f"points is a whole number from 2 on, got {quoted(points)}.")
     check_input(runs, named[0])
     log_x = np.log(runs.x(named[0]))
     kept = np.zeros(len(runs), bool)

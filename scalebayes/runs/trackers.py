@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import shown
+from scalebayes.arguments import quoted
 from scalebayes.runs.checks import RunsWarning
 from scalebayes.runs.tables import columns_of, read_table
 
@@ -113,7 +113,7 @@ def _dictionary(value: object, column: str, row: object, name: str) -> dict:
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         found = None
     if not isinstance(found, dict):
-        raise ValueError(f"column {column!r} of {name} holds dictionaries, but {shown(value)} in row {row}.")
+        raise ValueError(f"column {column!r} of {name} holds dictionaries, but {quoted(value)} in row {row}.")
     # Nested settings are flat names, as a tracker writes them itself.
     flat: dict[str, Any] = {}
     for key, inner in found.items():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_positive
+from scalebayes.arguments import check_positive, quoted
 from scalebayes.fits.fit import Fit
 from scalebayes.questions.allocate import Allocation, allocate
 from scalebayes.questions.crossover import Crossover, crossover
@@ -82,7 +82,7 @@ def grid_of(fit: Fit, axis: str | None, to: float | None, held: Mapping[str, Any
     if axis != "C" and axis not in runs.scales:
         raise ValueError(
             f"a report is along C, for a law of N and D, or along a positive scale among the inputs "
-            f"({', '.join(runs.scales) or 'none'}), got {axis!r}."
+            f"({', '.join(runs.scales) or 'none'}), got {quoted(axis)}."
         )
     by_budget = axis == "C" and "C" not in runs.inputs
     if by_budget and not splits:

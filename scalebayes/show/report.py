@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scalebayes.arguments import check_prob
+from scalebayes.arguments import check_prob, quoted
 from scalebayes.checks.answer import Backtest
 from scalebayes.checks.record import record
 from scalebayes.files import check_free, write
@@ -102,7 +102,7 @@ class Report:
 def check_kind(path: Path) -> None:
     """Refuse a file whose name does not say what a report is written as."""
     if path.suffix not in KINDS:
-        raise ValueError(f"a report is written as {', '.join(KINDS)}; got {path.name!r}.")
+        raise ValueError(f"a report is written as {', '.join(KINDS)}; got {quoted(path.name)}.")
 
 
 def report(
