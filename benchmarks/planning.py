@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -36,6 +35,9 @@ POOLS: dict[str, tuple[str, str, tuple[float, float]]] = {
     "vocabulary": ("vocabulary", "vocabulary that needs data", (0.05, 0.10)),
     "mixture": ("mixture, domain 1", "data mixing", (0.35, 0.50)),
 }
+# Where the budget pays for fewer runs than each group alone would need: so many of each group to begin with, and the
+# posterior median for the final fit of every method.
+PILOTS = {"parallel": 2, "mixture": 5}
 PUBLISHED = {"lr_batch": 0.22, "mixture": 0.95, "vocabulary": 0.98, "parallel": 0.99, "sparsity": 0.53, "farseer": 0.93}
 
 
@@ -47,50 +49,75 @@ def _pool(name: str) -> list[str]:
     lines = []
     for share in shares:
         scores: dict[str, list[float]] = {how: [] for how in ("design", "random", "cheapest", "D-optimal")}
+        unlike, runs, before = 0, [], np.array([])
         for repeat in range(REPEATS):
             rng = np.random.default_rng((SEED, repeat))
             known, ahead = scalebench.split(task.table(), task, seed=repeat)
             known = candidate.rows(known).reset_index(drop=True)
             price = cost(known).to_numpy(float)
             budget = share * float(cost(task.table()).sum())
-            pilot = _pilot(task, candidate, known, price, budget, rng)
+            pilot = _pilot(task, known, price, budget, PILOTS.get(name, 0), rng)
+            again, before = np.array_equal(pilot, before) and task.cost is not None, pilot
+            if not again:
+                fit = scalebench.fitted(task, _without_departure(candidate), known.iloc[pilot])
+                unlike += bool(fit.diagnostics.problems)
             for how in scores:
-                if how in ("cheapest",) and repeat and task.cost is not None:
-                    scores[how].append(scores[how][0])  # always the same
-                    continue
-                try:
-                    rows = _choice(how, task, candidate, known, ahead, price, budget, pilot, rng)
-                    found = scalebench.by_least_squares(task, candidate, known.iloc[rows], ahead)
-                    scores[how].append(scalebench.r2(ahead[task.response].to_numpy(float), found))
-                except (ValueError, np.linalg.LinAlgError):
+                if how == "cheapest" and task.cost is None:  # the same as random
                     scores[how].append(np.nan)
-        cells = [f"{np.nanmedian(of):.2f} ({np.nanmin(of):.2f})" for of in scores.values()]
-        lines.append(f"| {name} | {100 * share:g}% | {' | '.join(cells)} | {PUBLISHED[name]:.2f} |")
+                    continue
+                if again and how != "random":  # from the same pilot the same runs
+                    scores[how].append(scores[how][-1])
+                    continue
+                rows = _choice(how, task, fit, known, ahead, price, budget, pilot, rng)
+                runs += [len(rows)] if how == "design" else []
+                if name in PILOTS:
+                    last = scalebench.fitted(task, _without_departure(candidate), known.iloc[rows])
+                    unlike += bool(last.diagnostics.problems)
+                    at = ahead if task.cost is None else ahead.assign(cost=task.cost(ahead))
+                    found = sb.forecast(last, at=at).table["median"].to_numpy()
+                else:
+                    found = scalebench.by_least_squares(task, candidate, known.iloc[rows], ahead)
+                scores[how].append(scalebench.r2(ahead[task.response].to_numpy(float), found))
+                print(name, share, repeat, how, len(rows), round(scores[how][-1], 3), flush=True)
+        cells = ["" if np.isnan(of).all() else f"{np.median(of):.2f} ({min(of):.2f})" for of in scores.values()]
+        lines.append(
+            f"| {name} | {100 * share:g}% | {' | '.join(cells)} | {PUBLISHED[name]:.2f} | {len(pilot)}, "
+            f"{np.median(runs):g} of {len(known)} | {unlike} |"
+        )
         print(lines[-1], flush=True)
     return lines
 
 
-def _pilot(task, candidate, known, price, budget, rng) -> np.ndarray:
-    """The cheapest runs within a share of the budget, in a random order among equals; at least one per parameter."""
+def _without_departure(candidate: scalebench.Candidate) -> scalebench.Candidate:
+    settings = {key: value for key, value in candidate.settings.items() if key != "discrepancy"}
+    return scalebench.Candidate(candidate.law, candidate.inputs, settings | {"discrepancy": None}, run=candidate.run)
+
+
+def _pilot(task, known, price, budget, of_each: int, rng) -> np.ndarray:
+    """The cheapest runs within a share of the budget, in a random order among equals; a few of each group at least."""
     order = np.lexsort((rng.random(len(known)), price))
+    first = np.zeros(len(known), bool)
+    if of_each:
+        first[order] = known[task.group].iloc[order].groupby(known[task.group]).cumcount() < of_each
+    order = np.concatenate([order[first[order]], order[~first[order]]])
     spent = np.cumsum(price[order])
-    fewest = (
-        len(sb.laws.as_law(candidate.law).parameters) * (1 if task.group is None else known[task.group].nunique()) + 2
-    )
-    return order[: max(int((spent <= PILOT * budget).sum()), fewest)]
+    return order[: max(int((spent <= PILOT * budget).sum()), int(first.sum()))]
 
 
-def _choice(how, task, candidate, known, ahead, price, budget, pilot, rng) -> np.ndarray:
+def _choice(how, task, fit, known, ahead, price, budget, pilot, rng) -> np.ndarray:
     left = budget - price[pilot].sum()
     rest = np.setdiff1d(np.arange(len(known)), pilot)
-    if how in ("random", "cheapest"):
-        order = rng.permutation(len(known)) if how == "random" else np.argsort(price, kind="stable")
-        return order[np.cumsum(price[order]) <= budget]
-    settings = {key: value for key, value in candidate.settings.items() if key != "discrepancy"}
-    plain = scalebench.Candidate(candidate.law, candidate.inputs, settings | {"discrepancy": None}, run=candidate.run)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fit = scalebench.fitted(task, plain, known.iloc[pilot])
+    groups = [] if task.group is None else sorted(known[task.group].unique())
+    if how == "cheapest":
+        return _within(np.argsort(price, kind="stable"), price, budget)
+    if how == "random":
+        while True:
+            rows = _within(rng.permutation(len(known)), price, budget)
+            if (
+                task.group is None
+                or known[task.group].iloc[rows].value_counts().reindex(groups, fill_value=0).min() > 1
+            ):
+                return rows  # two runs of each group at least, without which no law is fitted
     table = known.iloc[rest].assign(cost=price[rest])
     if how == "design":
         at = ahead if task.cost is None else ahead.assign(cost=task.cost(ahead))
@@ -101,6 +128,16 @@ def _choice(how, task, candidate, known, ahead, price, budget, pilot, rng) -> np
     return np.concatenate(
         [pilot, points["candidate"].to_numpy(int)[_informative(joint, points["cost"].to_numpy(), left)]]
     )
+
+
+def _within(order: np.ndarray, price: np.ndarray, budget: float) -> np.ndarray:
+    """Runs in an order, without those that what is left does not pay for."""
+    taken, spent = [], 0.0
+    for i in order:
+        if spent + price[i] <= budget:
+            taken.append(i)
+            spent += price[i]
+    return np.array(taken)
 
 
 def _informative(joint, cost: np.ndarray, budget: float) -> list[int]:
@@ -232,8 +269,8 @@ PARTS: dict[str, tuple[str, str, Callable[[], list[str]]]] = {
 } | {
     name: (
         f"Designs: {name}",
-        "| pool | budget | design | random | cheapest | D-optimal | published, on other targets |\n"
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| pool | budget | design | random | cheapest | D-optimal | published, on other targets | first, all runs | "
+        "fits not converged |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|",
         partial(_pool, name),
     )
     for name in POOLS
