@@ -214,7 +214,7 @@ def _of_samples(points, known: Errors, distance, scales, others, rng) -> np.ndar
     sd, to, at = known.sd[:, :1, None], points[:, None], slice(n, 2 * n)
     cross = np.empty((samples, 2 * n + 1, runs))  # g and o of every point, then d
     cross[:, :n] = drift**2 * integrated(to, distance, kappa) * known.above[:, None]
-    cross[:, at] = rho * sd**2 * np.exp(-np.abs(to - distance) / ell)
+    cross[:, at] = rho * (sd * known.sd[:, None]) * np.exp(-np.abs(to - distance) / ell)
     cross[:, -1] = LEVEL**2
     before = np.zeros((samples, 2 * n + 1, 2 * n + 1))
     before[:, :n, :n] = drift**2 * integrated(to, points, kappa)

@@ -204,10 +204,13 @@ class Gaussian:
             own = own * mean ** values["growth"]
         if self.error is None:
             return own
-        return (own**2 + (columns["error"] * self.scale.slope(mean)) ** 2) ** 0.5
+        total = own**2 + (columns["error"] * self.scale.slope(mean)) ** 2 + values.get("added", 0.0)
+        return ((total + abs(total)) / 2) ** 0.5
 
     def widened(self, mean, values: Mapping, variance, xp: Any = np) -> dict:
         """The parameters of the same noise with a variance added on the scale."""
+        if self.error is not None:  # what is subtracted may be more than sigma's part: it is of the whole
+            return {**values, "added": values.get("added", 0.0) + variance}
         if self.growth is not None:
             variance = variance / mean ** (2 * values["growth"])
         return {**values, "sigma": xp.sqrt(values["sigma"] ** 2 + variance)}

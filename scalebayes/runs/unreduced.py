@@ -66,7 +66,7 @@ def forgotten_group_of(runs: Runs) -> str:
         if column in used or _IDENTITY.search(str(column)) or not _is_text(runs, column):
             continue
         labels, level, sizes = np.unique(runs.table[column].astype(str), return_inverse=True, return_counts=True)
-        if not 2 <= len(labels) <= _MOST_LEVELS or sizes.min() < _FEWEST:
+        if not 2 <= len(labels) <= _MOST_LEVELS or sizes.min() < _FEWEST or _names_an_input(x, level, len(labels)):
             continue
         apart = np.concatenate([common, np.eye(len(labels))[level][:, 1:]], axis=1)
         left, still = _squares(common, response), _squares(apart, response)
@@ -82,6 +82,15 @@ def forgotten_group_of(runs: Runs) -> str:
                 f'which one law mixes: group={group!r} fits each, where="..." keeps one.'
             )
     return ""
+
+
+def _names_an_input(x: np.ndarray, level: np.ndarray, levels: int) -> bool:
+    """Whether each level is one value of an input, and another than the other levels': a name such as '7B'."""
+    for values in x.T:
+        _, value = np.unique(values, return_inverse=True)
+        if value.max() + 1 == levels == len(np.unique(np.stack([value, level]), axis=1).T):
+            return True
+    return False
 
 
 def _used(runs: Runs) -> set:

@@ -29,8 +29,9 @@ def _two_curves():
 def _between(distance, weight, own, widening=0.0):
     """The covariance of a curve's errors, noise included, which is wider at some runs."""
     rest = {name: value for name, value in own.items() if name != "sigma"}
-    noise = (widening + (1 - own["rho"]) * own["sigma"] ** 2) * np.eye(len(distance))
-    return between(distance, weight, np.full(len(distance), own["sigma"]), **rest) + noise
+    sigma = np.broadcast_to(own["sigma"], len(distance))
+    noise = (widening + (1 - own["rho"]) * sigma**2) * np.eye(len(distance))
+    return between(distance, weight, sigma, **rest) + noise
 
 
 def _curve(n=30, scatter=0.01, seed=0):
@@ -99,19 +100,21 @@ def test_each_run_given_the_others_has_the_conditional_density():
             assert found[s, i] == pytest.approx(stats.norm(gain @ error[s, rest], spread).logpdf(error[s, i]), abs=1e-9)
 
 
-def test_draws_ahead_and_among_the_runs_have_the_moments_of_the_conditional_distribution():
+@pytest.mark.parametrize("of_runs", [[1.0, 1.0, 1.0, 1.0], [1.0, 0.5, 3.0, 0.1]])
+def test_draws_ahead_and_among_the_runs_have_the_moments_of_the_conditional_distribution(of_runs):
     n, rng = 200_000, np.random.default_rng(1)
     own = {name: value[0] for name, value in SCALES.items()}
     distance, weight = np.array([0.0, 0.3, 1.0, 1.7]), np.array([0.5, 0.6, 0.4, 0.8])
     error, h = np.array([0.01, -0.02, 0.03, 0.0]), np.array([2.0, -0.5, 0.6])
-    widening, sigma = np.array([0.0, 0.0, 0.1**2, 0.0]), np.full(4, own["sigma"])
+    # What persists of a run's noise is a share of its own; at the new points it is that of the frontier.
+    widening, sigma = np.array([0.0, 0.0, 0.1**2, 0.0]), own["sigma"] * np.array(of_runs)
     known = Errors(*(np.tile(part, (n, 1)) for part in (error, weight, sigma, np.sqrt(sigma**2 + widening))))
     g, o, d = ahead(h, known, distance, {k: np.full(n, v) for k, v in own.items()}, 0.0, rng)
-    covariance = _between(distance, weight, own, widening)
+    covariance = _between(distance, weight, own | {"sigma": sigma}, widening)
     s2, k = own["drift"] ** 2, own["kappa"]
     # Beyond the frontier g is independent of the runs; at -0.5, among them, it is not.
     of_g = np.stack([np.zeros(4), s2 * integrated(0.5, distance, k) * weight, np.zeros(4)])
-    of_o = own["rho"] * own["sigma"] ** 2 * np.exp(-np.abs(h[:, None] + distance) / own["ell"])
+    of_o = own["rho"] * own["sigma"] * sigma * np.exp(-np.abs(h[:, None] + distance) / own["ell"])
     before = np.array([s2 * integrated(x, x, k) for x in np.abs(h)]), own["rho"] * own["sigma"] ** 2
     of_d = np.full((3, 4), LEVEL**2)
     for drawn, cross, prior in ((g, of_g, before[0]), (o, of_o, before[1]), (d, of_d, LEVEL**2)):

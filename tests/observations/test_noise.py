@@ -88,6 +88,10 @@ def test_a_known_error_is_that_of_the_response(scale):
     assert drawn.std() == pytest.approx(0.001, rel=0.03)
     wide = noise.widened(0.4, values, noise.scale.slope(0.4) ** 2 * 0.002**2)
     assert noise.sd(0.4, wide, columns) == pytest.approx(noise.scale.slope(0.4) * np.hypot(0.001, 0.002))
+    # What a departure takes of the whole may be more than sigma's part.
+    whole = noise.sd(0.4, values, columns) ** 2
+    assert noise.sd(0.4, noise.widened(0.4, values, -0.9 * whole), columns) == pytest.approx(np.sqrt(0.1 * whole))
+    assert noise.sd(0.4, noise.widened(0.4, values, -1.1 * whole), columns) == 0
 
 
 def test_an_excess_is_never_below_the_law_and_has_the_density_of_pymc():

@@ -47,6 +47,15 @@ def test_a_forgotten_group_is_named():
         sb.read_runs(same, inputs={"N": "N"})  # levels that do not differ
 
 
+def test_a_name_of_a_size_is_no_group():
+    # The four levels lie on curves of their own only as every size does.
+    N = np.repeat([1e8, 3e8, 6e8, 1.2e9], 5)
+    loss = 1.8 + 60 * N**-0.25 + np.repeat([0.02, -0.02, -0.02, 0.02], 5) + 1e-4 * np.tile(np.arange(5), 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sb.read_runs(pd.DataFrame({"N": N, "size": np.repeat(["100m", "300m", "600m", "1b"], 5), "loss": loss}))
+
+
 def test_levels_that_do_not_differ_are_seldom_called_groups():
     # 400 tables of noise: at a p-value of 1e-4 more than two would have a probability of 1e-5.
     rng, found = np.random.default_rng(1), 0
