@@ -172,11 +172,12 @@ def apart(heights: np.ndarray, gap: float, most: float) -> np.ndarray:
     return np.minimum(upward, most - steps[::-1])
 
 
-def few_ticks(panel: Axes, ratio: float) -> None:
-    """Few tick labels on a log abscissa whose ends have this ratio, so that they do not overlap."""
+def few_ticks(panel: Axes, ratio: float, *, upward: bool = False) -> None:
+    """Few tick labels on a log abscissa (or ordinate) whose ends have this ratio, so that they do not overlap."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    axis = panel.yaxis if upward else panel.xaxis
+    axis.set_minor_formatter(NullFormatter())
     if ratio < 300:
         steps = (
             (1.0, 2.0, 5.0)
@@ -185,8 +186,8 @@ def few_ticks(panel: Axes, ratio: float) -> None:
             if ratio > 2
             else (1, 1.2, 1.5, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8)
         )
-        panel.xaxis.set_major_locator(LogLocator(subs=steps, numticks=12))
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+        axis.set_major_locator(LogLocator(subs=steps, numticks=12))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
 def named(axis: str, unit: str) -> str:

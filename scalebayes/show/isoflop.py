@@ -9,7 +9,7 @@ import numpy as np
 
 from scalebayes.questions.isoflop import IsoFlop
 from scalebayes.questions.wording import number
-from scalebayes.show.axes import canvas, colour, label_log_axis, short, tidy, title
+from scalebayes.show.axes import canvas, colour, few_ticks, label_log_axis, short, tidy, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,6 +78,7 @@ def _parabolas(panel: Axes, answer: IsoFlop, group: str, own, budgets: np.ndarra
     panel.set_ylim(low * 0.985, np.quantile(used, 0.97))
     panel.set_xlabel("N (parameters)", fontsize=9)
     panel.set_ylabel(answer.response, fontsize=9)
+    few_ticks(panel, np.divide(*panel.get_xlim()[::-1]))
     label_log_axis(panel)
     ends = f"C = {number(budgets[0])} (light) to {number(budgets[-1])}; | marks a minimum"
     panel.set_title(f"{short(group)}: {ends}" if group else ends, fontsize=8)
@@ -94,5 +95,7 @@ def _minima(panel: Axes, answer: IsoFlop, group: str, own, first: bool) -> None:
     panel.set(xscale="log", yscale="log")
     panel.set_xlabel("C (FLOPs)", fontsize=9)
     panel.set_ylabel("best N (parameters)" if first else "", fontsize=9)
+    few_ticks(panel, np.divide(*panel.get_xlim()[::-1]))
+    few_ticks(panel, np.divide(*panel.get_ylim()[::-1]), upward=True)
     panel.legend(fontsize=7, frameon=False, loc="upper left")
     tidy(panel)
