@@ -86,13 +86,23 @@ def from_draws(transport: Transport, positions: np.ndarray, poor: Geometry, data
     inside = np.linalg.solve(scale, (phis - poor.shift[:free]).T)
     covariance = np.cov(inside).reshape(free, free)
     covariance = (n * covariance + 5e-3 * np.eye(free)) / (n + 5)
-    shift, outer = _first(phis.mean(0), scale @ np.linalg.cholesky(covariance), dense)
+    within = _shrunk_root(covariance, inside.T, n / (n + 5), 5e-3 / (n + 5))
+    shift, outer = _first(phis.mean(0), scale @ within, dense)
     better = constants(expanded, shift, outer)
     left = transport.standardise(positions, better, data)[:, :dense]
     covariance = np.cov(left, rowvar=False).reshape(dense, dense)
     weight = n / (n + _PER_INDEPENDENT * dense)
-    within = np.linalg.cholesky(weight * covariance + (1 - weight) * np.eye(dense))
+    within = _shrunk_root(weight * covariance + (1 - weight) * np.eye(dense), left, weight, 1 - weight)
     return constants(expanded, shift + outer @ (weight * left.mean(0)), outer @ within)
+
+
+def _shrunk_root(covariance: np.ndarray, samples: np.ndarray, weight: float, unit: float) -> np.ndarray:
+    """A triangular root of a covariance: ``weight`` times that of the samples, and ``unit`` times the unit matrix."""
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:  # chains have strayed so far along one direction that its variance hides the others
+        centred = (samples - samples.mean(0)) * np.sqrt(weight / (len(samples) - 1))
+        return np.linalg.qr(np.vstack([centred, np.sqrt(unit) * np.eye(len(covariance))]), mode="r").T
 
 
 def _root(factor: np.ndarray) -> np.ndarray:

@@ -155,3 +155,16 @@ def test_divergences_that_whitening_does_not_mend_are_mended_by_shorter_steps(pu
 def test_steps_become_shorter_where_draws_diverge_or_depend_on_each_other():
     assert [sampling._more_careful(target, True) for target in (0.8, 0.9, 0.95, 0.99)] == [0.95, 0.95, 0.99, 0.99]
     assert [sampling._more_careful(target, False) for target in (0.8, 0.9, 0.95)] == [0.9, 0.95, 0.95]
+
+
+def test_chains_that_strayed_far_along_one_direction_still_give_a_geometry():
+    # Rounding leaves no positive definite covariance, here negative to be sure.
+    rng = np.random.default_rng(0)
+    turn, _ = np.linalg.qr(rng.standard_normal((6, 6)))
+    wide = np.array([1e-5, 1e-5, 1e-4, 1.0, 10.0, 3e7])
+    samples = 5.0 + (rng.standard_normal((400, 6)) * wide) @ turn.T
+    root = whitening._shrunk_root(-np.eye(6), samples, 0.99, 1e-12)
+    white = np.linalg.solve(root, (samples - samples.mean(0)).T)
+    np.testing.assert_allclose(np.cov(white), np.eye(6) / 0.99, atol=0.05)
+    good = np.cov(rng.standard_normal((6, 400)))
+    assert (whitening._shrunk_root(good, samples, 1.0, 0.0) == np.linalg.cholesky(good)).all()
