@@ -60,7 +60,7 @@ def plot_score(answer: Score, *, ax: Axes | None = None) -> Figure:
     panel.set_yticks(y, names, fontsize=8)
     panel.set_ylim(-0.8, len(table) - 0.2)
     panel.set_xlabel(answer.response, fontsize=9)
-    panel.legend(fontsize=7, frameon=False, loc="best")
+    panel.legend(fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)  # no bar is below it
     tidy(panel)
     more = f" (the first {len(table)} shown)" if len(answer.table) > len(table) else ""
     said = (
